@@ -1,0 +1,2 @@
+//! The mathematics of one node.
+pub mod buffer;

@@ -1,0 +1,2 @@
+//! xhpl
+fn main() {}
