@@ -48,10 +48,7 @@ impl Buffer {
     /// # Errors
     /// [`AllocError`] if the size overflows the address space or the system refuses it.
     pub fn zeroed(len: usize) -> Result<Buffer, AllocError> {
-        let refused = |why: &str| AllocError {
-            bytes: (len as u64).saturating_mul(8),
-            why: why.to_owned(),
-        };
+        let refused = |why: &str| AllocError { bytes: (len as u64).saturating_mul(8), why: why.to_owned() };
         let bytes = len.checked_mul(8).ok_or_else(|| refused("the size overflows"))?;
         if bytes == 0 {
             return Ok(Buffer { ptr: NonNull::dangling(), len: 0, capacity: 0, mapping: None });
@@ -67,9 +64,7 @@ impl Buffer {
     }
 
     fn map(len: usize, bytes: usize) -> std::io::Result<Buffer> {
-        let whole = bytes
-            .checked_add(2 * HUGE_PAGE)
-            .ok_or_else(|| std::io::Error::other("the size overflows"))?
+        let whole = bytes.checked_add(2 * HUGE_PAGE).ok_or_else(|| std::io::Error::other("the size overflows"))?
             / HUGE_PAGE
             * HUGE_PAGE;
         // SAFETY: a fresh anonymous private mapping touches no existing memory.

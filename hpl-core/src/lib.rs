@@ -1,2 +1,36 @@
 //! The mathematics of one node.
+//!
+//! HPL solves A·x = b for a dense random A of order N by LU factorization with partial pivoting. The
+//! work, 2/3·N³ operations, is nearly all in one kind of product, C −= A·B, and this crate is built
+//! around it:
+//!
+//! ```text
+//!            n                         k          n
+//!        ┌────────┐                  ┌───┐    ┌────────┐
+//!      m │   C    │   −=           m │ A │  k │   B    │        gemm/mod.rs     the five loops
+//!        └────────┘                  └───┘    └────────┘
+//!
+//!   LOOP 5  k  in blocks of kc ┐  gemm/pack.rs      the order in which tiles read
+//!   LOOP 4  m  in blocks of mc │  gemm/blocking.rs  mc, kc, nc from the caches
+//!   LOOP 3  n  in strips of nc │  team.rs           a bag of strips for all threads
+//!   LOOP 2  mr                 │
+//!   LOOP 1  nr                 ┘  gemm/kernel/      the tile: a row in a table
+//! ```
+//!
+//! Below: [`buffer`] (memory), [`matrix`] (views), [`topology`] and [`memory`] (the machine), [`team`]
+//! (threads). Above: [`trsm`], [`level1`], [`lu`] (panel, blocked LU, solve: the oracle of the
+//! distributed algorithm). Beside: [`random`] (netlib's matrix), [`norm`] and [`residual`] (the check).
+
 pub mod buffer;
+pub mod context;
+pub mod gemm;
+pub mod level1;
+pub mod lu;
+pub mod matrix;
+pub mod memory;
+pub mod norm;
+pub mod random;
+pub mod residual;
+pub mod team;
+pub mod topology;
+pub mod trsm;

@@ -1,1 +1,52 @@
-//! hpl-spec
+//! The words that all rooms share, and nothing else: no files, no clocks, no
+//! sockets, no threads.
+//!
+//! The way of a number through this crate:
+//!
+//! ```text
+//!   HPL.dat --dat--> Sweep --runs()--> RunParams ... a solver ... RunReport --out--> HPL.out
+//!                                                                    |
+//!                                                             event, SweepReport --> JSON
+//! ```
+//!
+//! - [`params`]: one run, its limits, its T/V code, its operations and memory.
+//! - [`words`]: what is one of a few ([`Bcast`], [`Fact`], ...), a table each.
+//! - [`dat`]: HPL.dat and the [`Sweep`] it describes.
+//! - [`report`]: time, rate and residual of a run, with its [`Verdict`].
+//! - [`out`]: HPL.out, its writer and its reader.
+//! - [`event`]: what xhpl says while it runs.
+//! - [`node`]: what a node is.
+//! - [`netlib`]: error messages in netlib's shape.
+//! - [`cformat`]: numbers as C prints them.
+//!
+//! ```
+//! use hpl_spec::{RunParams, Sweep, out};
+//!
+//! let sweep = Sweep::of(RunParams::new(1000, 64, 1, 1), 16.0);
+//! let text = sweep.to_dat();
+//! assert_eq!(Sweep::parse(&text, 1).unwrap(), sweep);
+//! assert_eq!(sweep.runs().next().unwrap().variant(), "WR11R2R8");
+//! assert!(out::header(&sweep, &[]).contains("N      :    1000 \n"));
+//! ```
+//!
+//! N, NB, P, Q and all other words are HPL's. Text formats are those of netlib
+//! HPL 2.3, so that what reads and writes them today keeps working.
+#![forbid(unsafe_code)]
+
+pub mod cformat;
+pub mod dat;
+pub mod event;
+mod json_f64;
+pub mod netlib;
+pub mod node;
+pub mod out;
+pub mod params;
+pub mod report;
+pub mod words;
+
+pub use dat::{DatError, Output, Sweep};
+pub use event::RunEvent;
+pub use netlib::netlib_error;
+pub use node::{Cache, CacheKind, NodeInfo, Peak};
+pub use params::{Bcast, Fact, Order, ParamError, RunParams, Storage, Swap, numroc};
+pub use report::{Check, Norms, Phases, RunReport, SweepReport, Tally, Verdict};

@@ -1,0 +1,88 @@
+//! Block sizes from cache sizes.
+
+use super::kernel::{Code, Kernel};
+
+/// Cache sizes in bytes as seen by one core; 0 where unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheSizes {
+    /// First level, data.
+    pub l1: usize,
+    /// Second level.
+    pub l2: usize,
+    /// Last level, the whole of it (shared by the members of the team).
+    pub l3: usize,
+}
+
+impl Default for CacheSizes {
+    /// What nearly every machine of the last ten years has at least.
+    fn default() -> CacheSizes {
+        CacheSizes { l1: 32 << 10, l2: 512 << 10, l3: 8 << 20 }
+    }
+}
+
+/// How the loops of [`super`] cut the operands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocking {
+    /// Rows of A packed together: the block that all members stream from the last level cache.
+    pub mc: usize,
+    /// The depth of a block: columns of A, rows of B.
+    pub kc: usize,
+    /// Columns of a strip of B, which one member keeps in its second level cache.
+    pub nc: usize,
+}
+
+impl Blocking {
+    /// Derives the blocks for `k` (the depth of the product, NB in HPL).
+    ///
+    /// - `kc = k` up to 384, then equal parts of at most that: a micro-panel of B (kc × 8 doubles,
+    ///   24 KiB at 384) must stay in the first level cache beside what passes through.
+    /// - `nc`: a strip of B fills at most a third of the second level cache, the rest being for the
+    ///   micro-panels of A that stream past; at least one micro-panel, at most 192 columns so that
+    ///   there are strips enough for all members.
+    /// - `mc`: a block of A fills at most three eighths of the last level cache (measured: at half
+    ///   of it the rate falls by a fifth, because C passes through the same cache), and at least 16
+    ///   micro-panels, so that a strip of B is worth its packing.
+    pub fn from_caches(caches: CacheSizes, kernel: &Kernel, k: usize) -> Blocking {
+        let (mr, nr) = match kernel.code {
+            Code::Tile { mr, nr, .. } => (mr, nr),
+            Code::Faer => (8, 4),
+        };
+        let sane = CacheSizes::default();
+        let or = |size: usize, default: usize| if size == 0 { default } else { size };
+        let (l2, l3) = (or(caches.l2, sane.l2), or(caches.l3, or(caches.l2, sane.l2) * 4));
+        let k = k.max(1);
+        let kc = k.div_ceil(k.div_ceil(384));
+        let nc = (l2 / 3 / (8 * kc) / nr * nr).clamp(nr, 192);
+        let mc = (l3 * 3 / 8 / (8 * kc) / mr * mr).max(16 * mr);
+        Blocking { mc, kc, nc }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gemm::kernel::KERNELS;
+
+    #[test]
+    fn blocks_fit_their_caches() {
+        let caches = CacheSizes { l1: 32 << 10, l2: 1 << 20, l3: 32 << 20 };
+        for kernel in KERNELS {
+            for k in [1, 2, 7, 64, 128, 192, 256, 384, 385, 512, 1000, 10_000] {
+                let b = Blocking::from_caches(caches, kernel, k);
+                assert!(b.kc >= 1 && b.kc <= 384 && b.kc * k.div_ceil(b.kc) >= k);
+                assert!(b.kc * b.nc * 8 <= caches.l2 / 2);
+                assert!(b.kc * b.mc * 8 <= caches.l3 / 2);
+                if let Code::Tile { mr, nr, .. } = kernel.code {
+                    assert!(b.mc.is_multiple_of(mr) && b.nc.is_multiple_of(nr));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_caches_still_give_blocks() {
+        let none = CacheSizes { l1: 0, l2: 0, l3: 0 };
+        let b = Blocking::from_caches(none, &KERNELS[0], 256);
+        assert!(b.mc > 0 && b.kc == 256 && b.nc > 0);
+    }
+}

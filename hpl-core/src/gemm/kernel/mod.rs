@@ -1,0 +1,165 @@
+//! The kernels: rows of a static table.
+//!
+//! A kernel does one tile of C, `mr`×`nr`: `C += A·B` where A comes packed as `k` columns of `mr`
+//! doubles and B as `k` rows of `nr` doubles (see [`super::pack`]). Whatever is not the tile belongs
+//! to the loops in [`super`].
+#![allow(unsafe_code)]
+
+use pulp::{Arch, Simd, WithSimd};
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+/// One tile: `C[0..mr, 0..nr] += A·B`, C with leading dimension `ldc`.
+///
+/// # Safety
+/// The CPU must have the row's features; `a` must be valid for reading `k·mr` doubles, `b` for
+/// `k·nr`, and `c` for reading and writing `mr` doubles at each of the offsets `j·ldc`, `j < nr`.
+/// `a` must be aligned to 64 bytes.
+pub type TileFn = unsafe fn(k: usize, a: *const f64, b: *const f64, c: *mut f64, ldc: usize);
+
+/// How a kernel computes.
+#[derive(Clone, Copy)]
+pub enum Code {
+    /// A tile of ours.
+    Tile {
+        /// Rows of the tile.
+        mr: usize,
+        /// Columns of the tile.
+        nr: usize,
+        /// The tile itself.
+        tile: TileFn,
+    },
+    /// faer's matrix product, for CPUs without a tile of ours.
+    Faer,
+}
+
+/// A row of the table.
+pub struct Kernel {
+    /// The name that `--kernel` takes.
+    pub name: &'static str,
+    /// Whether this CPU can run it.
+    pub available: fn() -> bool,
+    /// How it computes.
+    pub code: Code,
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Kernel({})", self.name)
+    }
+}
+
+/// All kernels, best first.
+pub static KERNELS: &[Kernel] = &[
+    #[cfg(target_arch = "x86_64")]
+    Kernel {
+        name: "avx512-24x8",
+        available: || std::is_x86_feature_detected!("avx512f"),
+        code: Code::Tile { mr: avx512::MR, nr: avx512::NR, tile: avx512::tile },
+    },
+    #[cfg(target_arch = "x86_64")]
+    Kernel {
+        name: "avx2-12x4",
+        available: || std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"),
+        code: Code::Tile { mr: avx2::MR, nr: avx2::NR, tile: avx2::tile },
+    },
+    Kernel { name: "faer", available: || true, code: Code::Faer },
+];
+
+/// The rows that this CPU can run, best first.
+pub fn available() -> impl Iterator<Item = &'static Kernel> {
+    KERNELS.iter().filter(|k| (k.available)())
+}
+
+/// The kernel of that name, or the best one for `None`. A name may be shortened to its part before
+/// the dash: `avx512`, `avx2`.
+///
+/// # Errors
+/// A sentence that names the kernels of this CPU, if there is none of that name or it cannot run here.
+pub fn pick(name: Option<&str>) -> Result<&'static Kernel, String> {
+    let Some(name) = name else {
+        return Ok(available().next().expect("faer runs everywhere"));
+    };
+    let named = |k: &&Kernel| k.name == name || k.name.split('-').next() == Some(name);
+    available().find(named).ok_or_else(|| {
+        let here: Vec<_> = available().map(|k| k.name).collect();
+        let why = if KERNELS.iter().any(|k| named(&k)) { "this CPU cannot run kernel" } else { "there is no kernel" };
+        format!("{why} '{name}'; the kernels of this CPU are: {}", here.join(", "))
+    })
+}
+
+/// Runs `steps` rounds of independent fused multiply-adds on the widest vectors of the CPU and
+/// returns the floating-point operations done: the only "peak" this project divides by.
+pub fn fma_loop(steps: usize) -> f64 {
+    struct Fma(usize);
+    impl WithSimd for Fma {
+        type Output = f64;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> f64 {
+            // 12 chains cover latency × throughput of every core known (at most 2 × 4 to 6) and fit 16 registers.
+            let (mut x, y, z) = ([simd.splat_f64s(1.0); 12], simd.splat_f64s(0.999_999), simd.splat_f64s(1e-6));
+            for _ in 0..self.0 {
+                for v in &mut x {
+                    *v = simd.mul_add_f64s(*v, y, z);
+                }
+            }
+            let sum = x.into_iter().fold(simd.splat_f64s(0.0), |s, v| simd.add_f64s(s, v));
+            std::hint::black_box(simd.reduce_sum_f64s(sum));
+            (self.0 * 12 * 2 * S::F64_LANES) as f64
+        }
+    }
+    Arch::new().dispatch(Fma(steps))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_pickable() {
+        for k in available() {
+            assert_eq!(pick(Some(k.name)).unwrap().name, k.name);
+        }
+        assert!(pick(Some("faer")).is_ok());
+        let e = pick(Some("altivec")).unwrap_err();
+        assert!(e.contains("altivec") && e.contains("faer"), "{e}");
+    }
+
+    /// Each tile against the triple loop on small integers: equality is exact. Guard values around C
+    /// show that the tile writes its mr×nr elements and nothing else.
+    #[test]
+    fn tiles_are_exact_on_integers() {
+        for kernel in available() {
+            let Code::Tile { mr, nr, tile } = kernel.code else { continue };
+            for k in [0, 1, 2, 3, 4, 5, 7, 8, 31, 64, 257] {
+                let mut a = crate::buffer::Buffer::zeroed(mr * k).unwrap();
+                let mut b = crate::buffer::Buffer::zeroed(nr * k).unwrap();
+                a.iter_mut().enumerate().for_each(|(i, v)| *v = (i * 7 % 11) as f64 - 5.0);
+                b.iter_mut().enumerate().for_each(|(i, v)| *v = (i * 5 % 13) as f64 - 6.0);
+                let ldc = mr + 3;
+                let mut c = vec![f64::NAN; ldc * (nr + 1)];
+                for j in 0..nr {
+                    for i in 0..mr {
+                        c[i + j * ldc] = (i + 2 * j) as f64;
+                    }
+                }
+                // SAFETY: `available` says the CPU has the features; the slices have the sizes required.
+                unsafe { tile(k, a.as_ptr(), b.as_ptr(), c.as_mut_ptr(), ldc) };
+                for j in 0..=nr {
+                    for i in 0..ldc {
+                        let got = c[i + j * ldc];
+                        if i < mr && j < nr {
+                            let ab: f64 = (0..k).map(|p| a[p * mr + i] * b[p * nr + j]).sum();
+                            assert_eq!(got, (i + 2 * j) as f64 + ab, "{} k={k} ({i},{j})", kernel.name);
+                        } else {
+                            assert!(got.is_nan(), "{} wrote outside its tile", kernel.name);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! The matrix product C += α·A·B, after the five loops of Goto and van de Geijn ("Anatomy of
+//! High-Performance Matrix Multiplication", ACM TOMS 34, 2008) and BLIS, in the order that suits a
+//! large shared last level cache:
+//!
+//! ```text
+//!   LOOP 5  over k in blocks of kc            all of A is packed once by all members
+//!   LOOP 4  over m in blocks of mc            a block of packed A fills part of the last level cache
+//!   LOOP 3  over n in strips of nc            a bag: each member packs a strip of B into its L2 …
+//!   LOOP 2    over micro-panels of A (mr)     … and streams the block of A past it
+//!   LOOP 1      over micro-panels of B (nr)
+//!                 tile: C[mr×nr] += A[mr×kc]·B[kc×nr]
+//! ```
+//! Each element of C is `C + (sum over one block of k, in order)`, whatever the blocks of m and n, the
+//! edges and the number of members: results do not depend on how work was dealt.
+#![allow(unsafe_code)]
+
+pub mod blocking;
+pub mod kernel;
+pub mod pack;
+
+use std::ops::Range;
+use std::sync::Mutex;
+
+use crate::buffer::Buffer;
+use crate::context::{Context, Scratch, room};
+use crate::matrix::{MatMut, MatRef};
+use crate::team::Strips;
+use blocking::Blocking;
+use kernel::{Code, Kernel, TileFn};
+
+fn check_shapes(a: &MatRef, b: &MatRef, c: &MatMut) {
+    assert!(
+        a.rows() == c.rows() && b.cols() == c.cols() && a.cols() == b.rows(),
+        "C({}x{}) += A({}x{}) B({}x{})",
+        c.rows(),
+        c.cols(),
+        a.rows(),
+        a.cols(),
+        b.rows(),
+        b.cols()
+    );
+}
+
+/// C ← C + alpha·A·B by the whole team: A is m×k, B k×n, C m×n.
+///
+/// # Panics
+/// If the shapes do not match.
+pub fn gemm(cx: &Context, alpha: f64, a: MatRef, b: MatRef, mut c: MatMut) {
+    check_shapes(&a, &b, &c);
+    if c.rows() == 0 || c.cols() == 0 || a.cols() == 0 {
+        return;
+    }
+    let mut storage = Buffer::zeroed(Left::storage(cx, a.rows(), a.cols())).unwrap_or_else(|e| panic!("gemm: {e}"));
+    let left = Left::pack(cx, &mut storage, a);
+    for rows in left.row_blocks() {
+        let block = c.as_mut().sub(rows.start, 0, rows.len(), b.cols());
+        let strips = Strips::new(block, left.strip_width(b.cols(), cx.team().size()));
+        cx.team().phase(|member| {
+            let mut scratch = cx.scratch(member);
+            while let Some((j, strip)) = strips.next() {
+                let right = b.sub(0, j, b.rows(), strip.cols());
+                left.multiply(&mut scratch, rows.clone(), alpha, right, strip);
+            }
+        });
+    }
+}
+
+/// A left operand, packed once for all strips of a product (LOOP 5 and LOOP 4).
+pub struct Left<'a> {
+    kernel: &'static Kernel,
+    blocking: Blocking,
+    a: MatRef<'a>,
+    packed: &'a [f64],
+}
+
+/// Some micro-panels that one member packs.
+struct Piece<'a> {
+    row: usize,
+    columns: Range<usize>,
+    out: &'a mut [f64],
+}
+
+impl<'a> Left<'a> {
+    /// How many doubles [`Left::pack`] needs for an m×k operand.
+    pub fn storage(cx: &Context, m: usize, k: usize) -> usize {
+        match cx.kernel().code {
+            Code::Tile { mr, .. } => m.div_ceil(mr) * mr * k,
+            Code::Faer => 0,
+        }
+    }
+
+    /// Packs `a`, all members taking part. `storage` must be as long as [`Left::storage`] says or longer.
+    ///
+    /// # Panics
+    /// If `storage` is too short, or inside a phase.
+    pub fn pack(cx: &Context, storage: &'a mut [f64], a: MatRef<'a>) -> Left<'a> {
+        let blocking = cx.blocking(a.cols());
+        let packed = &mut storage[..Left::storage(cx, a.rows(), a.cols())];
+        if let Code::Tile { mr, .. } = cx.kernel().code {
+            const GROUP: usize = 8; // micro-panels a piece: enough work to share, small enough to balance
+            let members = cx.team().size();
+            let mut work: Vec<Vec<Piece>> = (0..members).map(|_| Vec::new()).collect();
+            let mut rest = &mut *packed;
+            for first in (0..a.cols()).step_by(blocking.kc) {
+                let block = first..(first + blocking.kc).min(a.cols());
+                let (now, later) = rest.split_at_mut(a.rows().div_ceil(mr) * mr * block.len());
+                rest = later;
+                for (piece, out) in now.chunks_mut(GROUP * mr * block.len()).enumerate() {
+                    work[piece % members].push(Piece { row: piece * GROUP * mr, columns: block.clone(), out });
+                }
+            }
+            let work: Vec<_> = work.into_iter().map(Mutex::new).collect();
+            cx.team().phase(|member| {
+                let mut mine = work[member.id()].lock().expect("only this member locks it");
+                for Piece { row, columns, out } in mine.iter_mut() {
+                    let height = (GROUP * mr).min(a.rows() - *row);
+                    pack::pack_a(a.sub(*row, columns.start, height, columns.len()), mr, out);
+                }
+            });
+        }
+        Left { kernel: cx.kernel(), blocking, a, packed }
+    }
+
+    /// The blocks of LOOP 4: rows whose packed form stays in the last level cache.
+    pub fn row_blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (rows, mut mc) = (self.a.rows(), self.blocking.mc);
+        if let Code::Tile { mr, .. } = self.kernel.code {
+            // Equal blocks rather than a small last one.
+            mc = rows.div_ceil(rows.div_ceil(mc).max(1)).next_multiple_of(mr).max(mr);
+        }
+        (0..rows).step_by(mc).map(move |first| first..(first + mc).min(rows))
+    }
+
+    /// [`Left::row_blocks`], or one empty block where there are no rows: for those who do more with a strip
+    /// than multiply it.
+    pub fn row_blocks_or_none(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let none = (self.a.rows() == 0).then_some(0..0);
+        self.row_blocks().chain(none)
+    }
+
+    /// The width of a strip (LOOP 3) when `cols` columns are shared by `members`.
+    pub fn strip_width(&self, cols: usize, members: usize) -> usize {
+        let nr = match self.kernel.code {
+            Code::Tile { nr, .. } => nr,
+            Code::Faer => 4,
+        };
+        // At least two strips a member, so that a slow one does not hold up the others.
+        let fair = cols.div_ceil(2 * members).next_multiple_of(nr);
+        if members == 1 { self.blocking.nc } else { fair.clamp(nr, self.blocking.nc) }
+    }
+
+    /// C ← C + alpha·A[rows]·B for one strip, by one member. `rows` is one of [`Left::row_blocks`]; C
+    /// has `rows.len()` rows.
+    ///
+    /// # Panics
+    /// If the shapes do not match.
+    pub fn multiply(&self, scratch: &mut Scratch, rows: Range<usize>, alpha: f64, b: MatRef, mut c: MatMut) {
+        let a = self.a.sub(rows.start, 0, rows.len(), self.a.cols());
+        check_shapes(&a, &b, &c);
+        if rows.is_empty() {
+            return;
+        }
+        let Code::Tile { mr, nr, tile } = self.kernel.code else {
+            return faer_product(alpha, a, b, c);
+        };
+        assert!(rows.start.is_multiple_of(mr), "a block of rows begins at a micro-panel");
+        let all = self.a.rows().div_ceil(mr);
+        for first in (0..a.cols()).step_by(self.blocking.kc) {
+            let k = self.blocking.kc.min(a.cols() - first);
+            let from = all * mr * first + rows.start * k;
+            let packed_a = &self.packed[from..from + rows.len().div_ceil(mr) * mr * k];
+            let packed_b = room(&mut scratch.b, b.cols().div_ceil(nr) * nr * k);
+            pack::pack_b(alpha, b.sub(first, 0, k, b.cols()), nr, packed_b);
+            macro_kernel((mr, nr, tile), k, packed_a, packed_b, c.as_mut(), &mut scratch.edge);
+        }
+    }
+}
+
+/// C ← C + alpha·A·B by the calling member alone, both operands packed into its scratch memory.
+///
+/// # Panics
+/// If the shapes do not match.
+pub fn gemm_alone(cx: &Context, scratch: &mut Scratch, alpha: f64, a: MatRef, b: MatRef, mut c: MatMut) {
+    check_shapes(&a, &b, &c);
+    let (m, n) = (c.rows(), c.cols());
+    if m == 0 || n == 0 || a.cols() == 0 {
+        return;
+    }
+    let Code::Tile { mr, nr, tile } = cx.kernel().code else {
+        return faer_product(alpha, a, b, c);
+    };
+    let Blocking { kc, nc, .. } = cx.blocking(a.cols());
+    // Half of L2 for the block of A that is packed and used at once.
+    let mc = (cx.caches().l2.max(256 << 10) / 2 / (8 * kc) / mr * mr).max(mr);
+    for p in (0..a.cols()).step_by(kc) {
+        let k = kc.min(a.cols() - p);
+        for j in (0..n).step_by(nc) {
+            let width = nc.min(n - j);
+            let packed_b = room(&mut scratch.b, width.div_ceil(nr) * nr * k);
+            pack::pack_b(alpha, b.sub(p, j, k, width), nr, packed_b);
+            for i in (0..m).step_by(mc) {
+                let height = mc.min(m - i);
+                let packed_a = room(&mut scratch.a, height.div_ceil(mr) * mr * k);
+                pack::pack_a(a.sub(i, p, height, k), mr, packed_a);
+                let block = c.as_mut().sub(i, j, height, width);
+                macro_kernel((mr, nr, tile), k, packed_a, packed_b, block, &mut scratch.edge);
+            }
+        }
+    }
+}
+
+/// LOOP 2 and LOOP 1: packed A (micro-panels of C's rows) times packed B (those of its columns).
+fn macro_kernel(
+    (mr, nr, tile): (usize, usize, TileFn),
+    k: usize,
+    packed_a: &[f64],
+    packed_b: &[f64],
+    mut c: MatMut,
+    edge: &mut Buffer,
+) {
+    let (m, n, ldc) = (c.rows(), c.cols(), c.ld());
+    assert!(packed_a.len() >= m.div_ceil(mr) * mr * k && packed_b.len() >= n.div_ceil(nr) * nr * k);
+    assert!(packed_a.as_ptr().addr().is_multiple_of(64) || !(mr * 8).is_multiple_of(64));
+    let edge = room(edge, mr * nr);
+    let corner = c.as_mut_ptr();
+    for (i, a) in (0..m).step_by(mr).zip(packed_a.chunks_exact(mr * k)) {
+        for (j, b) in (0..n).step_by(nr).zip(packed_b.chunks_exact(nr * k)) {
+            let whole = i + mr <= m && j + nr <= n;
+            let (target, ld) = if whole {
+                (corner.wrapping_add(i + j * ldc), ldc)
+            } else {
+                edge.fill(0.0);
+                (edge.as_mut_ptr(), mr)
+            };
+            // SAFETY: the kernel was picked because the CPU has its features; a and b hold mr·k and
+            // nr·k doubles, a at a multiple of 64 bytes; the target is a whole tile inside C, which is
+            // ours alone, or the edge block of mr·nr doubles.
+            unsafe { tile(k, a.as_ptr(), b.as_ptr(), target, ld) };
+            if !whole {
+                for jj in 0..nr.min(n - j) {
+                    let height = mr.min(m - i);
+                    let column = &mut c.col(j + jj)[i..i + height];
+                    column.iter_mut().zip(&edge[jj * mr..]).for_each(|(c, ab)| *c += ab);
+                }
+            }
+        }
+    }
+}
+
+fn faer_product(alpha: f64, a: MatRef, b: MatRef, mut c: MatMut) {
+    let view = |m: MatRef| {
+        // SAFETY: the pointer, shape and leading dimension are those of a valid view that outlives the call.
+        unsafe { faer::MatRef::from_raw_parts(m.as_ptr(), m.rows(), m.cols(), 1, m.ld() as isize) }
+    };
+    let (rows, cols, ld) = (c.rows(), c.cols(), c.ld() as isize);
+    // SAFETY: as above, and the view is exclusive.
+    let target = unsafe { faer::MatMut::from_raw_parts_mut(c.as_mut_ptr(), rows, cols, 1, ld) };
+    faer::linalg::matmul::matmul(target, faer::Accum::Add, view(a), view(b), alpha, faer::Par::Seq);
+}
+
+/// B ← L⁻¹·B with faer's triangular solve, L unit lower triangular.
+pub(crate) fn faer_trsm(l: MatRef, mut b: MatMut) {
+    let (rows, cols, ld) = (b.rows(), b.cols(), b.ld() as isize);
+    // SAFETY: pointers, shapes and leading dimensions are those of valid views; b is exclusive.
+    let (l, b) = unsafe {
+        (
+            faer::MatRef::from_raw_parts(l.as_ptr(), l.rows(), l.cols(), 1, l.ld() as isize),
+            faer::MatMut::from_raw_parts_mut(b.as_mut_ptr(), rows, cols, 1, ld),
+        )
+    };
+    faer::linalg::triangular_solve::solve_unit_lower_triangular_in_place(l, b, faer::Par::Seq);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gemm::blocking::CacheSizes;
+    use crate::matrix::Matrix;
+    use crate::team::Team;
+
+    const TINY: CacheSizes = CacheSizes { l1: 1 << 10, l2: 4 << 10, l3: 16 << 10 };
+
+    fn integers(rows: usize, cols: usize, seed: usize) -> Matrix {
+        Matrix::from_fn(rows, cols, |i, j| ((i * 31 + j * 17 + seed * 7) % 19) as f64 - 9.0)
+    }
+
+    /// Integer matrices, so equality with the triple loop is exact; tiny caches, so small shapes walk
+    /// every loop; C stands inside a matrix of NaN that must stay untouched.
+    #[test]
+    fn exact_on_integers_for_every_kernel_and_team() {
+        for kernel in kernel::available() {
+            for threads in [1, 3] {
+                for caches in [TINY, CacheSizes::default()] {
+                    let cx = Context::new(kernel, caches, Team::new(threads, |_| {}).unwrap());
+                    for (m, n, k) in [
+                        (0, 3, 3),
+                        (3, 0, 3),
+                        (3, 3, 0),
+                        (1, 1, 1),
+                        (2, 3, 4),
+                        (24, 8, 16),
+                        (25, 9, 17),
+                        (23, 7, 400),
+                        (100, 100, 3),
+                        (61, 203, 45),
+                        (300, 31, 700),
+                    ] {
+                        let (a, b, c0) = (integers(m, k, 1), integers(k, n, 2), integers(m, n, 3));
+                        let product = |i, j| (0..k).map(|p| a.as_ref().at(i, p) * b.as_ref().at(p, j)).sum::<f64>();
+                        for alone in [false, true] {
+                            let mut c = Matrix::from_fn(m + 2, n + 2, |_, _| f64::NAN);
+                            let mut view = c.as_mut().sub(1, 1, m, n);
+                            view.copy_from(c0.as_ref());
+                            if alone {
+                                gemm_alone(&cx, &mut cx.main_scratch(), -1.0, a.as_ref(), b.as_ref(), view);
+                            } else {
+                                gemm(&cx, -1.0, a.as_ref(), b.as_ref(), view);
+                            }
+                            for j in 0..n + 2 {
+                                for i in 0..m + 2 {
+                                    let got = c.as_ref().at(i, j);
+                                    if i == 0 || j == 0 || i > m || j > n {
+                                        assert!(got.is_nan());
+                                    } else {
+                                        let want = c0.as_ref().at(i - 1, j - 1) - product(i - 1, j - 1);
+                                        assert_eq!(got, want, "{} {m}x{n}x{k} ({i},{j})", kernel.name);
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bits_do_not_depend_on_how_work_was_dealt() {
+        let (a, b) = (Matrix::from_fn(157, 90, |i, j| 1.0 / (1 + i + 3 * j) as f64), integers(90, 211, 5));
+        for kernel in kernel::available().filter(|k| matches!(k.code, Code::Tile { .. })) {
+            let results: Vec<Vec<u64>> = [
+                (1, CacheSizes::default()),
+                (4, CacheSizes::default()),
+                (3, CacheSizes { l3: 1 << 20, ..CacheSizes::default() }),
+            ]
+            .map(|(threads, caches)| {
+                let cx = Context::new(kernel, caches, Team::new(threads, |_| {}).unwrap());
+                let mut c = Matrix::zeros(157, 211).unwrap();
+                gemm(&cx, 0.3, a.as_ref(), b.as_ref(), c.as_mut());
+                c.data().iter().map(|v| v.to_bits()).collect()
+            })
+            .into();
+            assert!(results.windows(2).all(|w| w[0] == w[1]), "{}", kernel.name);
+        }
+    }
+}

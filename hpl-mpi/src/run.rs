@@ -1,0 +1,194 @@
+//! One run: RunParams in, RunReport out, RunEvents on the way.
+
+use std::time::{Duration, Instant};
+
+use hpl_core::context::Context;
+use hpl_core::memory;
+use hpl_spec::event::RunEvent;
+use hpl_spec::netlib;
+use hpl_spec::params::RunParams;
+use hpl_spec::report::{Phases, RunReport, Verdict, checks};
+
+use crate::backsolve::backsolve;
+use crate::comm::{Comm, barrier, max_all, sum_all};
+use crate::factorize::{Factored, factorize};
+use crate::grid::Grid;
+use crate::matrix::DistMatrix;
+use crate::panel::Recursion;
+use crate::verify::verify;
+
+/// Progress is reported at most this often (and after the first and the last panel).
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// What a run needs besides its parameters.
+pub struct Runner<'a, C> {
+    /// Kernel, team, scratch memory.
+    pub cx: &'a Context,
+    /// The grid, of the P and Q of the parameters.
+    pub grid: &'a Grid<C>,
+    /// The ranks of the grid on this node.
+    pub node: &'a C,
+    /// Residuals below it pass; zero or less asks for no check.
+    pub threshold: f64,
+    /// Which test this is, from 1.
+    pub test: usize,
+    /// Of how many.
+    pub tests: usize,
+    /// Local time as C's `ctime` writes it, without its line end.
+    pub clock: &'a dyn Fn() -> String,
+    /// Memory in bytes that programs may still take on this node.
+    pub available: &'a dyn Fn() -> u64,
+}
+
+/// The solve itself, timed.
+struct Solved {
+    factored: Factored,
+    x: Vec<f64>,
+    seconds: f64,
+    phases: Phases,
+}
+
+/// Memory in bytes that programs may still take on this node, its cgroup's limit included.
+pub fn memory_available() -> u64 {
+    memory::available().available
+}
+
+impl<C: Comm> Runner<'_, C> {
+    /// Generates, solves, times and verifies. Collective over the grid; the report is the same on all
+    /// ranks, events come on rank 0.
+    ///
+    /// # Panics
+    /// If the grid is not that of the parameters.
+    pub fn run(&self, params: &RunParams, emit: &mut dyn FnMut(RunEvent)) -> RunReport {
+        let grid = self.grid;
+        assert_eq!((grid.p, grid.q), (params.p, params.q), "the grid of a run");
+        let mut emit = |event| {
+            if grid.all.rank() == 0 {
+                emit(event);
+            }
+        };
+        emit(RunEvent::Started { test: self.test, tests: self.tests, params: *params });
+        let report = match self.allocate(params) {
+            Err(why) => self.skipped(params, why),
+            Ok(mut a) => {
+                a.generate(self.cx);
+                let started = (self.clock)();
+                let solved = self.solve(params, &mut a, &mut emit);
+                let ended = (self.clock)();
+                let Solved { seconds, phases, .. } = solved;
+                let gflops = params.gflops(seconds);
+                emit(RunEvent::Phases { test: self.test, seconds, gflops, phases });
+                let verdict = self.judge(&mut a, &solved);
+                RunReport {
+                    params: *params,
+                    threshold: self.threshold,
+                    started,
+                    ended,
+                    seconds,
+                    gflops,
+                    phases,
+                    verdict,
+                }
+            }
+        };
+        emit(RunEvent::Verdict { test: self.test, report: report.clone() });
+        report
+    }
+
+    /// Room for the matrix, or what HPL.out says about a matrix that does not fit. All ranks agree.
+    fn allocate(&self, params: &RunParams) -> Result<DistMatrix, String> {
+        let mut needed = [params.bytes_per_rank() as f64];
+        sum_all(self.node, &mut needed);
+        let available = (self.available)() as f64;
+        // Too large, or refused by the system; then what was needed and what there is, and where.
+        let mut verdict = [0.0; 4];
+        let mut matrix = None;
+        if needed[0] > available {
+            verdict = [needed[0], available, self.grid.row as f64, self.grid.col as f64];
+        } else {
+            match DistMatrix::allocate(self.grid, params.n, params.nb) {
+                Ok(a) => matrix = Some(a),
+                Err(_) => verdict = [needed[0], available, self.grid.row as f64, self.grid.col as f64],
+            }
+        }
+        max_all(&self.grid.all, &mut verdict);
+        let [needed, available, row, col] = verdict;
+        match matrix {
+            Some(a) if needed == 0.0 => Ok(a),
+            _ => Err(format!(
+                "{}N={} needs {:.2} GB on a node, all its ranks together; {:.2} GB are available there. \
+                 Take a smaller N, or more nodes.\n",
+                netlib::allocation_failed(row as usize, col as usize),
+                params.n,
+                needed / 1e9,
+                available / 1e9
+            )),
+        }
+    }
+
+    fn skipped(&self, params: &RunParams, why: String) -> RunReport {
+        RunReport {
+            params: *params,
+            threshold: self.threshold,
+            started: String::new(),
+            ended: String::new(),
+            seconds: 0.0,
+            gflops: 0.0,
+            phases: Phases::default(),
+            verdict: Verdict::Skipped { why },
+        }
+    }
+
+    /// Factorization and back-substitution, between a barrier and the slowest rank's end.
+    fn solve(&self, params: &RunParams, a: &mut DistMatrix, emit: &mut dyn FnMut(RunEvent)) -> Solved {
+        let (n, nb) = (params.n, params.nb);
+        let mut phases = Phases::default();
+        barrier(&self.grid.all);
+        let start = Instant::now();
+        let mut last = (Instant::now(), 0, 0.0);
+        let recursion = Recursion { nbmin: params.nbmin, ndiv: params.ndiv };
+        let panels = n.div_ceil(nb);
+        let factored = factorize(self.cx, self.grid, a, recursion, params.depth > 0, &mut phases, &mut |k, phases| {
+            let (panel, seconds) = (k + 1, start.elapsed().as_secs_f64());
+            if panel > 1 && panel < panels && last.0.elapsed() < PROGRESS_EVERY {
+                return;
+            }
+            let (now, before) = (work_done(n, nb, panel), work_done(n, nb, last.1));
+            let step = (now - before) / (seconds - last.2).max(1e-9) / 1e9;
+            last = (Instant::now(), panel, seconds);
+            let gflops = now / seconds.max(1e-9) / 1e9;
+            emit(RunEvent::Panel {
+                test: self.test,
+                panel,
+                panels,
+                seconds,
+                gflops,
+                gflops_step: step,
+                phases: *phases,
+            });
+        });
+        let solving = Instant::now();
+        let x = if factored.zero_pivot.is_none() { backsolve(self.grid, a) } else { Vec::new() };
+        phases.backsolve = solving.elapsed().as_secs_f64();
+        let Phases { pfact, pivot, bcast, swap, update, backsolve } = phases;
+        let mut slowest = [start.elapsed().as_secs_f64(), pfact, pivot, bcast, swap, update, backsolve];
+        max_all(&self.grid.all, &mut slowest);
+        let [seconds, pfact, pivot, bcast, swap, update, backsolve] = slowest;
+        let phases = Phases { pfact, pivot, bcast, swap, update, backsolve };
+        Solved { factored, x, seconds, phases }
+    }
+
+    fn judge(&self, a: &mut DistMatrix, solved: &Solved) -> Verdict {
+        match solved.factored.zero_pivot {
+            _ if !checks(self.threshold) => Verdict::Unchecked,
+            Some(column) => Verdict::Skipped { why: netlib::solve_failed(column + 1) },
+            None => Verdict::judge(verify(self.cx, self.grid, a, &solved.x), self.threshold),
+        }
+    }
+}
+
+/// Operations done when `panels` panels have been applied: 2/3·(N³ − n³), n being what is left.
+fn work_done(n: usize, nb: usize, panels: usize) -> f64 {
+    let left = n.saturating_sub(panels.saturating_mul(nb)) as f64;
+    2.0 / 3.0 * ((n as f64).powi(3) - left.powi(3))
+}

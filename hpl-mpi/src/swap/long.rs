@@ -1,0 +1,124 @@
+//! Spread and roll: the process row that owns the top block *spreads* the rows that leave it to where the
+//! pivots were; then the pieces of U *roll* around the ring of process rows until each has all of them.
+
+use hpl_core::context::Context;
+use hpl_core::matrix::{MatMut, MatRef};
+use hpl_core::team::Strips;
+
+use super::SwapPlan;
+use crate::comm::{Buf, Comm, Message, wait_until};
+use crate::workspace::Pool;
+
+const SPREAD: u32 = 1002;
+const ROLL: u32 = 1003;
+/// Columns a member moves at a time.
+const STRIP: usize = 32;
+/// Fewer elements than this are moved by the main thread alone: waking the team costs more.
+const ALONE: usize = 1 << 14;
+
+/// Applies the plan to the columns of `a` (all local rows) and brings U together in `u` (JB × the same
+/// columns), on every process row. Collective over the process column.
+///
+/// The top block itself is left to the caller, who copies U back when it is solved. `progress` is called
+/// while waiting.
+pub fn spread_roll<C: Comm>(
+    cx: &Context,
+    along_col: &C,
+    owner: usize,
+    plan: &SwapPlan,
+    mut a: MatMut,
+    u: MatMut,
+    pool: &mut Pool,
+    progress: &mut dyn FnMut(),
+) {
+    let (me, p, n) = (along_col.rank(), along_col.size(), a.cols());
+    let mut wait = |mut ticket: C::Ticket| {
+        let what: Message = along_col.describe(&ticket);
+        wait_until(along_col, what, || {
+            progress();
+            along_col.poll(&mut ticket)
+        })
+    };
+    // My slots of U, before anything is overwritten.
+    let mut pieces: Vec<Option<Buf>> = (0..p).map(|_| None).collect();
+    let mut mine = pool.take(plan.sources[me].len() * n);
+    gather(cx, a.as_ref(), &plan.sources[me], mine.as_mut());
+    pieces[me] = Some(mine);
+
+    if me == owner {
+        let mut sends = Vec::new();
+        for r in (0..p).filter(|&r| r != me) {
+            let mut rows = pool.take(plan.displaced[r].len() * n);
+            gather(cx, a.as_ref(), &plan.displaced[r], rows.as_mut());
+            sends.push(along_col.start_send(r, SPREAD, rows));
+        }
+        let mut rows = pool.take(plan.displaced[me].len() * n);
+        gather(cx, a.as_ref(), &plan.displaced[me], rows.as_mut());
+        scatter(cx, &plan.vacated[me], &rows, a.as_mut());
+        pool.give(rows);
+        for send in sends {
+            pool.give(wait(send));
+        }
+    } else {
+        let rows = wait(along_col.start_recv(owner, SPREAD, pool.take(plan.vacated[me].len() * n)));
+        scatter(cx, &plan.vacated[me], &rows, a.as_mut());
+        pool.give(rows);
+    }
+
+    let (next, previous) = ((me + 1) % p, (me + p - 1) % p);
+    for step in 0..p - 1 {
+        let (out, coming) = ((me + p - step) % p, (me + 2 * p - step - 1) % p);
+        let piece = pieces[out].as_ref().expect("it came in the step before").share();
+        let send = along_col.start_send(next, ROLL, piece);
+        let room = pool.take(plan.slots[coming].len() * n);
+        pieces[coming] = Some(wait(along_col.start_recv(previous, ROLL, room)));
+        drop(wait(send));
+    }
+    let mut u = u;
+    for (slots, piece) in plan.slots.iter().zip(pieces) {
+        let piece = piece.expect("all pieces are here");
+        scatter(cx, slots, &piece, u.as_mut());
+        pool.give(piece);
+    }
+}
+
+/// Copies `rows` of `a` to `out`, a matrix of `rows.len()` rows and as many columns as `a`.
+fn gather(cx: &Context, a: MatRef, rows: &[usize], out: &mut [f64]) {
+    if out.is_empty() {
+        return;
+    }
+    let out = MatMut::new(out, rows.len(), a.cols(), rows.len());
+    strip_by_strip(cx, rows.len() * a.cols(), Strips::new(out, STRIP), |first, mut strip| {
+        for j in 0..strip.cols() {
+            let from = a.col(first + j);
+            strip.col(j).iter_mut().zip(rows).for_each(|(to, &row)| *to = from[row]);
+        }
+    });
+}
+
+/// Copies `from`, a matrix of `rows.len()` rows, to `rows` of `a`.
+fn scatter(cx: &Context, rows: &[usize], from: &[f64], a: MatMut) {
+    if from.is_empty() {
+        return;
+    }
+    let from = MatRef::new(from, rows.len(), a.cols(), rows.len());
+    strip_by_strip(cx, rows.len() * a.cols(), Strips::new(a, STRIP), |first, mut strip| {
+        for j in 0..strip.cols() {
+            let to = strip.col(j);
+            from.col(first + j).iter().zip(rows).for_each(|(&v, &row)| to[row] = v);
+        }
+    });
+}
+
+fn strip_by_strip(cx: &Context, elements: usize, strips: Strips, work: impl Fn(usize, MatMut) + Sync) {
+    let empty_the_bag = || {
+        while let Some((first, strip)) = strips.next() {
+            work(first, strip);
+        }
+    };
+    if elements < ALONE {
+        empty_the_bag();
+    } else {
+        cx.team().phase(|_| empty_the_bag());
+    }
+}

@@ -1,0 +1,74 @@
+//! Memory of a run besides the matrix: allocated once, handed around, kept.
+
+use hpl_core::buffer::Buffer;
+use hpl_core::context::Context;
+use hpl_core::gemm::Left;
+
+use crate::comm::{Buf, Comm};
+use crate::grid::Grid;
+use crate::matrix::DistMatrix;
+use crate::pivot::PivotExchange;
+
+/// Buffers for messages that come and go.
+#[derive(Debug, Default)]
+pub struct Pool {
+    free: Vec<Buf>,
+}
+
+impl Pool {
+    /// A buffer of `len` doubles, of any content.
+    ///
+    /// # Panics
+    /// If the memory cannot be had.
+    pub fn take(&mut self, len: usize) -> Buf {
+        // The smallest that is large enough, so that large ones stay for large messages.
+        let fit =
+            (0..self.free.len()).filter(|&i| self.free[i].capacity() >= len).min_by_key(|&i| self.free[i].capacity());
+        let mut buf = match fit {
+            Some(i) => self.free.swap_remove(i),
+            None => Buf::zeroed(len).unwrap_or_else(|e| panic!("message buffer: {e}")),
+        };
+        buf.set_len(len);
+        buf
+    }
+
+    /// Takes a buffer back for later use. One that is still shared is dropped.
+    pub fn give(&mut self, buf: Buf) {
+        if !buf.is_shared() && buf.capacity() > 0 {
+            self.free.push(buf);
+        }
+    }
+}
+
+/// What the factorization works with.
+pub struct Workspace {
+    /// Packed L2, for the products of an update.
+    pub packed: Buffer,
+    /// U, where there are several process rows: JB × local trailing columns.
+    pub u: Buffer,
+    /// Buffers of row exchanges.
+    pub pool: Pool,
+    /// Buffers of panels that are not under way.
+    pub panels: Pool,
+    /// The pivot exchange.
+    pub exchange: PivotExchange,
+}
+
+impl Workspace {
+    /// A workspace for the factorization of `a`.
+    ///
+    /// # Panics
+    /// If the memory cannot be had; it was counted before the matrix was allocated.
+    pub fn new<C: Comm>(cx: &Context, grid: &Grid<C>, a: &DistMatrix) -> Workspace {
+        let width = a.rows.block.min(a.n()).max(1);
+        let (rows, cols) = (a.rows.local_len(), a.cols.local_len());
+        let buffer = |len| Buffer::zeroed(len).unwrap_or_else(|e| panic!("workspace: {e}"));
+        Workspace {
+            packed: buffer(Left::storage(cx, rows, width)),
+            u: buffer(if grid.p > 1 { width * cols } else { 0 }),
+            pool: Pool::default(),
+            panels: Pool::default(),
+            exchange: PivotExchange::new(width),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The distributed algorithm against the single-node oracle, on grids of threads, in both send modes.
+
+use hpl_core::context::Context;
+use hpl_core::gemm::blocking::CacheSizes;
+use hpl_core::gemm::kernel;
+use hpl_core::lu;
+use hpl_core::team::Team;
+use hpl_mpi::backsolve::backsolve;
+use hpl_mpi::comm::Comm;
+use hpl_mpi::comm::thread::{SendMode, ThreadComm};
+use hpl_mpi::factorize::factorize;
+use hpl_mpi::grid::Grid;
+use hpl_mpi::matrix::DistMatrix;
+use hpl_mpi::panel::Recursion;
+use hpl_mpi::verify::verify;
+use hpl_spec::params::Order;
+use hpl_spec::report::Phases;
+
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    n: usize,
+    nb: usize,
+    p: usize,
+    q: usize,
+    ranks: usize,
+    order: Order,
+    look_ahead: bool,
+    threads: usize,
+    recursion: Recursion,
+    mode: SendMode,
+}
+
+impl Case {
+    fn new(n: usize, nb: usize, p: usize, q: usize) -> Case {
+        Case {
+            n,
+            nb,
+            p,
+            q,
+            ranks: p * q,
+            order: Order::RowMajor,
+            look_ahead: true,
+            threads: 1,
+            recursion: Recursion { nbmin: 2, ndiv: 2 },
+            mode: SendMode::Eager,
+        }
+    }
+
+    /// Runs the case; the pivots, the scaled residual and x, put together from all ranks.
+    fn run(self) -> (Vec<usize>, f64, Vec<f64>) {
+        let results = ThreadComm::run(self.ranks, self.mode, |world| {
+            let grid = Grid::new(&world, self.p, self.q, self.order)?;
+            let team = Team::new(self.threads, |_| {}).unwrap();
+            let cx = Context::new(kernel::pick(None).unwrap(), CacheSizes::default(), team);
+            let mut a = DistMatrix::allocate(&grid, self.n, self.nb).unwrap();
+            a.generate(&cx);
+            let mut phases = Phases::default();
+            let mut steps = 0;
+            let factored = factorize(&cx, &grid, &mut a, self.recursion, self.look_ahead, &mut phases, &mut |k, _| {
+                assert_eq!(k, steps);
+                steps += 1;
+            });
+            assert_eq!((factored.zero_pivot, steps), (None, self.n.div_ceil(self.nb)));
+            let x = backsolve(&grid, &a);
+            let check = verify(&cx, &grid, &mut a, &x);
+            let columns: Vec<usize> = (0..x.len()).map(|l| a.cols.global(l)).collect();
+            Some((grid.all.rank(), factored.pivots, check.residual, columns, x))
+        });
+        let members: Vec<_> = results.into_iter().flatten().collect();
+        assert_eq!(members.len(), self.p * self.q);
+        let (_, pivots, residual, ..) = members[0].clone();
+        let mut x = vec![f64::NAN; self.n];
+        for (_, other, r, columns, part) in &members {
+            assert_eq!(*other, pivots, "{self:?}");
+            assert_eq!(r.to_bits(), residual.to_bits(), "{self:?}");
+            for (&column, &value) in columns.iter().zip(part) {
+                assert!(x[column].is_nan() || x[column].to_bits() == value.to_bits(), "x differs: {self:?}");
+                x[column] = value;
+            }
+        }
+        (pivots, residual, x)
+    }
+
+    fn check(self) {
+        let (pivots, residual, x) = self.run();
+        let (want, factored) = lu::linpack(&Context::solo(), self.n, self.nb).unwrap();
+        assert_eq!(pivots, factored.pivots, "{self:?}");
+        assert!(residual < 16.0, "residual {residual}: {self:?}");
+        let scale = hpl_core::norm::max_abs(&want);
+        let difference = x.iter().zip(&want).map(|(x, w)| (x - w).abs()).fold(0.0, f64::max);
+        assert!(difference <= 1e-6 * scale, "x is off by {difference:e} of {scale:e}: {self:?}");
+    }
+}
+
+fn both_modes(mut check: impl FnMut(SendMode)) {
+    check(SendMode::Eager);
+    check(SendMode::Rendezvous);
+}
+
+#[test]
+fn reference_pivots_on_every_grid_up_to_3x3() {
+    let reference: [(usize, &[usize]); 3] = [
+        (4, &[3, 3, 2, 3]),
+        (8, &[3, 3, 4, 4, 6, 7, 7, 7]),
+        (
+            29,
+            &[
+                8, 18, 24, 9, 24, 15, 7, 24, 21, 24, 14, 17, 25, 13, 16, 27, 21, 24, 26, 25, 21, 28, 28, 23, 26, 25,
+                27, 27, 28,
+            ],
+        ),
+    ];
+    both_modes(|mode| {
+        for p in 1..=3 {
+            for q in 1..=3 {
+                for (n, want) in reference {
+                    for nb in [1, 3, 4, 8] {
+                        let (pivots, residual, _) = Case { mode, ..Case::new(n, nb, p, q) }.run();
+                        assert_eq!(pivots, want, "{n} {nb} {p}x{q} {mode:?}");
+                        assert!(residual < 16.0);
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// N around NB, a prime, a multiple; every P and Q of the acceptance matrix.
+#[test]
+fn awkward_orders_on_every_grid() {
+    const SIZES: [usize; 6] = [1, 2, 3, 4, 5, 7];
+    let nb = 8;
+    for p in SIZES {
+        for q in SIZES {
+            // The large grids in one mode each, alternating, so that the suite stays quick.
+            for n in [0, 1, 2, nb - 1, nb, nb + 1, 61] {
+                let mode = if (p + q + n) % 2 == 0 { SendMode::Eager } else { SendMode::Rendezvous };
+                let order = if (p * q + n) % 2 == 0 { Order::RowMajor } else { Order::ColumnMajor };
+                Case { mode, order, look_ahead: n % 3 != 0, ..Case::new(n, nb, p, q) }.check();
+            }
+        }
+    }
+}
+
+#[test]
+fn depths_teams_and_recursions_give_the_same_pivots() {
+    both_modes(|mode| {
+        for (p, q) in [(1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (1, 4)] {
+            for look_ahead in [false, true] {
+                for threads in [1, 2, 3] {
+                    for recursion in [
+                        Recursion { nbmin: 1, ndiv: 2 },
+                        Recursion { nbmin: 4, ndiv: 3 },
+                        Recursion { nbmin: 64, ndiv: 2 },
+                    ] {
+                        Case { look_ahead, threads, recursion, mode, ..Case::new(97, 16, p, q) }.check();
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn blocks_wider_than_the_matrix_and_idle_ranks() {
+    both_modes(|mode| {
+        for (p, q) in [(1, 1), (2, 2), (3, 1), (1, 3)] {
+            Case { mode, ..Case::new(37, 50, p, q) }.check();
+            Case { mode, ranks: p * q + 2, order: Order::ColumnMajor, ..Case::new(37, 5, p, q) }.check();
+        }
+    });
+}
+
+#[test]
+fn order_1025_on_grids() {
+    for (p, q, threads) in [(1, 1, 2), (2, 2, 1), (2, 3, 1), (4, 1, 1)] {
+        Case { threads, mode: SendMode::Rendezvous, ..Case::new(1025, 64, p, q) }.check();
+    }
+}
+
+/// The same blocks give the same bits, however they are dealt.
+#[test]
+fn the_solution_has_the_same_bits_on_every_grid_and_team() {
+    let bits = |case: Case| case.run().2.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+    let one = bits(Case::new(150, 16, 1, 1));
+    for threads in [2, 5] {
+        assert_eq!(one, bits(Case { threads, ..Case::new(150, 16, 1, 1) }));
+    }
+}

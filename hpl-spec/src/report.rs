@@ -1,0 +1,208 @@
+//! What came out of a run: no number without its verdict.
+
+use serde::{Deserialize, Serialize};
+
+use crate::json_f64;
+use crate::params::RunParams;
+
+/// Seconds spent in the phases of a run, each the maximum over the ranks of
+/// what that rank added up.
+///
+/// The phases are counted apart, except that `pivot` is a part of `pfact`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Phases {
+    /// Panel factorization, its pivot exchanges included.
+    #[serde(with = "json_f64")]
+    pub pfact: f64,
+    /// Pivot exchanges down the process column.
+    #[serde(with = "json_f64")]
+    pub pivot: f64,
+    /// Panel broadcast, as far as it was waited for.
+    #[serde(with = "json_f64")]
+    pub bcast: f64,
+    /// Row interchanges.
+    #[serde(with = "json_f64")]
+    pub swap: f64,
+    /// Triangular solve for U and the matrix product.
+    #[serde(with = "json_f64")]
+    pub update: f64,
+    /// Back substitution.
+    #[serde(with = "json_f64")]
+    pub backsolve: f64,
+}
+
+impl Phases {
+    /// Phase by phase the larger of the two: how ranks are combined.
+    #[must_use]
+    pub fn max(self, other: Phases) -> Phases {
+        Phases {
+            pfact: self.pfact.max(other.pfact),
+            pivot: self.pivot.max(other.pivot),
+            bcast: self.bcast.max(other.bcast),
+            swap: self.swap.max(other.swap),
+            update: self.update.max(other.update),
+            backsolve: self.backsolve.max(other.backsolve),
+        }
+    }
+}
+
+impl std::ops::AddAssign for Phases {
+    fn add_assign(&mut self, other: Phases) {
+        self.pfact += other.pfact;
+        self.pivot += other.pivot;
+        self.bcast += other.bcast;
+        self.swap += other.swap;
+        self.update += other.update;
+        self.backsolve += other.backsolve;
+    }
+}
+
+/// The norms that the residual is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Norms {
+    /// ||Ax-b||_oo
+    #[serde(with = "json_f64")]
+    pub residual_oo: f64,
+    /// ||A||_oo
+    #[serde(with = "json_f64")]
+    pub a_oo: f64,
+    /// ||A||_1
+    #[serde(with = "json_f64")]
+    pub a_1: f64,
+    /// ||x||_oo
+    #[serde(with = "json_f64")]
+    pub x_oo: f64,
+    /// ||x||_1
+    #[serde(with = "json_f64")]
+    pub x_1: f64,
+    /// ||b||_oo
+    #[serde(with = "json_f64")]
+    pub b_oo: f64,
+}
+
+/// The residual check of one run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// ||Ax-b||_oo / (eps (||A||_oo ||x||_oo + ||b||_oo) N), a pure number.
+    #[serde(with = "json_f64")]
+    pub residual: f64,
+    /// What it was computed from. Absent only in a report that was read back
+    /// from an HPL.out which does not print the norms: that of a passed test,
+    /// or of one whose residual is not a number.
+    pub norms: Option<Norms>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The residual is below the threshold.
+    Passed(Check),
+    /// The residual is not below the threshold.
+    Failed(Check),
+    /// There was nothing to check.
+    Skipped {
+        /// What HPL.out says about it: one or more whole messages as
+        /// [`crate::netlib`] makes them, line ends included.
+        why: String,
+    },
+    /// A threshold of zero or less asked for no check.
+    Unchecked,
+}
+
+impl Verdict {
+    /// Judges as netlib does: strictly below the threshold is passed, and a
+    /// residual (or threshold) that is not a number fails.
+    #[must_use]
+    pub fn judge(check: Check, threshold: f64) -> Verdict {
+        if check.residual < threshold { Verdict::Passed(check) } else { Verdict::Failed(check) }
+    }
+
+    /// The check, where there was one.
+    #[must_use]
+    pub fn check(&self) -> Option<&Check> {
+        match self {
+            Verdict::Passed(check) | Verdict::Failed(check) => Some(check),
+            Verdict::Skipped { .. } | Verdict::Unchecked => None,
+        }
+    }
+}
+
+/// Whether a threshold asks for residual checks: all do but those of zero or
+/// less. One that is not a number does, and every residual fails it.
+#[must_use]
+pub fn checks(threshold: f64) -> bool {
+    threshold.is_nan() || threshold > 0.0
+}
+
+/// One run and all that is known of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// What was run.
+    pub params: RunParams,
+    /// The threshold of the sweep.
+    #[serde(with = "json_f64")]
+    pub threshold: f64,
+    /// Local time at which the solve began, in the form of C's `ctime` without
+    /// its line end: `Thu Oct  2 18:37:13 2023`. Empty if it never began.
+    pub started: String,
+    /// Local time at which the solve ended, in the same form.
+    pub ended: String,
+    /// Wall time of the solve, the maximum over the ranks.
+    #[serde(with = "json_f64")]
+    pub seconds: f64,
+    /// The rate in Gflop/s, see [`RunParams::gflops`].
+    #[serde(with = "json_f64")]
+    pub gflops: f64,
+    /// Where the time went.
+    pub phases: Phases,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+/// The counters at the end of HPL.out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// Tests that passed their residual check, or had none to pass.
+    pub passed: usize,
+    /// Tests that failed it.
+    pub failed: usize,
+    /// Tests that were skipped.
+    pub skipped: usize,
+}
+
+impl Tally {
+    /// Counts one test. Unchecked counts as passed, as in netlib.
+    pub fn count(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Passed(_) | Verdict::Unchecked => self.passed += 1,
+            Verdict::Failed(_) => self.failed += 1,
+            Verdict::Skipped { .. } => self.skipped += 1,
+        }
+    }
+
+    /// The number of tests, saturating.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.passed.saturating_add(self.failed).saturating_add(self.skipped)
+    }
+}
+
+/// A whole sweep: the content of `xhpl --json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SweepReport {
+    /// The program that ran it.
+    pub program: String,
+    /// Its version.
+    pub version: String,
+    /// The kernel it chose.
+    pub kernel: String,
+    /// Threads of each rank.
+    pub threads: usize,
+    /// MPI ranks.
+    pub ranks: usize,
+    /// One report per test, in the order of the tests.
+    pub reports: Vec<RunReport>,
+    /// The counters.
+    pub tally: Tally,
+}

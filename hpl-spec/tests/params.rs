@@ -1,0 +1,116 @@
+//! One run: code, limits, operations, memory.
+use hpl_spec::params::INT_MAX;
+use hpl_spec::{Bcast, Fact, Order, RunParams, Swap, numroc};
+
+#[test]
+fn the_code_is_netlibs() {
+    let mut params = RunParams::new(1000, 64, 1, 1);
+    assert_eq!(params.variant(), "WR11R2R8");
+    params.rfact = Fact::Crout;
+    params.nbmin = 4;
+    assert_eq!(params.variant(), "WR11C2R4");
+    params = RunParams {
+        order: Order::ColumnMajor,
+        depth: 12,
+        bcast: Bcast::LongM,
+        rfact: Fact::Left,
+        ndiv: 10,
+        pfact: Fact::Crout,
+        nbmin: 16,
+        ..params
+    };
+    assert_eq!(params.variant(), "WC125L10C16");
+}
+
+#[test]
+fn every_limit_is_checked() {
+    let good = RunParams::new(0, 1, 1, 1);
+    assert_eq!(good.check(), Ok(()));
+    let over = INT_MAX + 1;
+    let bad = [
+        ("N", RunParams { n: over, ..good }),
+        ("NB", RunParams { nb: 0, ..good }),
+        ("NB", RunParams { nb: over, ..good }),
+        ("P", RunParams { p: 0, ..good }),
+        ("Q", RunParams { q: 0, ..good }),
+        ("NBMIN", RunParams { nbmin: 0, ..good }),
+        ("NDIV", RunParams { ndiv: 1, ..good }),
+        ("DEPTH", RunParams { depth: over, ..good }),
+        ("swapping threshold", RunParams { swap: Swap::Mix { threshold: over }, ..good }),
+        ("ALIGN", RunParams { align: 0, ..good }),
+    ];
+    for (field, params) in bad {
+        assert_eq!(params.check().unwrap_err().field, field);
+    }
+    let error = RunParams { ndiv: 1, ..good }.check().unwrap_err();
+    assert_eq!(error.to_string(), "NDIV is 1; it must be from 2 to 2147483647");
+}
+
+#[test]
+fn operations_and_rate() {
+    let params = RunParams::new(1000, 64, 1, 1);
+    assert_eq!(params.flops(), 1e6 * ((2.0 / 3.0) * 1000.0 + 1.5));
+    assert!((params.gflops(0.36) - 1.856_018_5).abs() < 1e-6);
+    assert_eq!(RunParams::new(0, 1, 1, 1).gflops(1.0), 0.0);
+    for no_time in [0.0, -1.0, f64::NAN] {
+        assert_eq!(params.gflops(no_time), 0.0);
+    }
+}
+
+#[test]
+fn numroc_deals_everything_to_someone_and_most_to_process_0() {
+    for n in 0..40 {
+        for nb in 1..9 {
+            for procs in 1..6 {
+                let parts: Vec<usize> = (0..procs).map(|me| numroc(n, nb, me, procs)).collect();
+                assert_eq!(parts.iter().sum::<usize>(), n);
+                assert_eq!(parts.iter().max(), parts.first());
+                for (me, part) in parts.iter().enumerate() {
+                    let owned = (0..n).filter(|index| index / nb % procs == me).count();
+                    assert_eq!(*part, owned, "n {n} nb {nb} process {me} of {procs}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "numroc")]
+fn numroc_wants_a_block() {
+    let _ = numroc(10, 0, 0, 1);
+}
+
+#[test]
+fn memory_of_one_rank() {
+    // One process: A is 1000 x 1001 (1000 is a multiple of 8, no power of two),
+    // one panel in place counts 64 (1000 + 64 + 2), no U, packed L2.
+    let one = RunParams::new(1000, 64, 1, 1);
+    assert_eq!(one.bytes_per_rank(), 8 * (1000 * 1001 + 64 * 1066 + 64 * 1000));
+    // 1024 rows get a leading dimension of 1032.
+    let padded = RunParams::new(1024, 64, 1, 1);
+    assert_eq!(padded.bytes_per_rank(), 8 * (1032 * 1025 + 64 * 1090 + 64 * 1024));
+    // 2 x 2: blocks 0, 2, ... 14 of 16 blocks: 512 rows (520 with padding); the
+    // column of b is block 15's last: 1001 columns, 8 blocks of 64.
+    let grid = RunParams { depth: 1, ..RunParams::new(1000, 64, 2, 2) };
+    let (rows, ld, columns) = (512, 520, 512);
+    let doubles = ld * columns + 2 * 64 * (rows + 66) + 64 * columns + 64 * rows;
+    assert_eq!(grid.bytes_per_rank(), 8 * doubles);
+    // N = 0 still has b, and a leading dimension that is no power of two.
+    assert_eq!(RunParams::new(0, 1, 1, 1).bytes_per_rank(), 8 * (24 + 3));
+}
+
+#[test]
+fn memory_never_overflows() {
+    let sizes = [0, 1, 2, 3, INT_MAX, usize::MAX / 2 + 1, usize::MAX - 1, usize::MAX];
+    for n in sizes {
+        for nb in sizes {
+            for p in sizes {
+                for align in sizes {
+                    let params = RunParams { depth: nb, align, ..RunParams::new(n, nb, p, p) };
+                    assert!(params.bytes_per_rank() > 0);
+                }
+            }
+        }
+    }
+    assert_eq!(RunParams::new(usize::MAX, 1, 1, 1).bytes_per_rank(), u64::MAX);
+}

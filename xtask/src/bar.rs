@@ -1,0 +1,63 @@
+//! The progress of a run: a bar on a terminal, a plain line now and then elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::follow::Stage;
+
+/// A log wants to see that something moves, not every step.
+const EVERY: Duration = Duration::from_secs(4);
+/// The bar counts in thousandths.
+const WHOLE: u64 = 1000;
+
+/// Whoever shows the progress.
+#[derive(Debug)]
+pub enum Bar {
+    /// On a terminal.
+    Drawn(ProgressBar),
+    /// Into a file or a pipe.
+    Plain {
+        /// When the last line was written, and the stage it told of.
+        last: Option<(Instant, std::mem::Discriminant<Stage>)>,
+    },
+}
+
+impl Bar {
+    /// Looks at where stderr goes.
+    pub fn new() -> Bar {
+        if !std::io::stderr().is_terminal() {
+            return Bar::Plain { last: None };
+        }
+        let style = ProgressStyle::with_template("  [{bar:30}] {percent:>3} %  {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ");
+        Bar::Drawn(ProgressBar::new(WHOLE).with_style(style))
+    }
+
+    /// Shows where the run stands.
+    pub fn show(&mut self, stage: &Stage) {
+        match self {
+            Bar::Drawn(bar) => {
+                bar.set_position((stage.done() * WHOLE as f64) as u64);
+                bar.set_message(stage.to_string());
+            }
+            Bar::Plain { last } => {
+                let kind = std::mem::discriminant(stage);
+                let due = last.is_none_or(|(when, told)| told != kind || when.elapsed() >= EVERY);
+                if due && !matches!(stage, Stage::Done(_)) {
+                    eprintln!("  {:>3.0} %  {stage}", 100.0 * stage.done());
+                    *last = Some((Instant::now(), kind));
+                }
+            }
+        }
+    }
+
+    /// Leaves the terminal as it was.
+    pub fn clear(self) {
+        if let Bar::Drawn(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Which N, NB, P and Q make a run of about so many seconds that fits this machine: pure.
+
+use hpl_spec::node::NodeInfo;
+use hpl_spec::params::RunParams;
+
+/// What a person asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Wish {
+    /// How long the solve should take.
+    pub seconds: f64,
+    /// N, if it was named.
+    pub n: Option<usize>,
+    /// How many MPI ranks.
+    pub ranks: usize,
+}
+
+/// The part of the peak that a solve of this size is expected to reach.
+const EFFICIENCY: f64 = 0.8;
+/// The part of the available memory that may be taken.
+const MEMORY_SHARE: f64 = 0.8;
+/// Beside the matrix: panels, packing buffers, MPI (all ranks together), in bytes.
+const MEMORY_FIXED: f64 = 300e6;
+const MEMORY_FACTOR: f64 = 1.05;
+/// Below this N a smaller block keeps the panel's share of the work small.
+const SMALL: usize = 4000;
+
+/// The run to make. N is rounded down to whole blocks unless it was named.
+pub fn choose(node: &NodeInfo, peak_gflops: f64, wish: Wish) -> RunParams {
+    let most = largest_in_time(wish.seconds, peak_gflops).min(largest_in_memory(node.memory_available));
+    let n = wish.n.unwrap_or(most as usize);
+    let nb = if n < SMALL { 128 } else { 256 };
+    let n = wish.n.unwrap_or((n / nb * nb).max(nb));
+    let (p, q) = grid(wish.ranks);
+    RunParams::new(n, nb, p, q)
+}
+
+/// How long the run should take at the expected rate, in seconds.
+pub fn expected_seconds(params: &RunParams, peak_gflops: f64) -> f64 {
+    params.flops() / (EFFICIENCY * peak_gflops * 1e9)
+}
+
+/// 2/3 N^3 = rate * seconds.
+fn largest_in_time(seconds: f64, peak_gflops: f64) -> f64 {
+    (1.5 * seconds * EFFICIENCY * peak_gflops * 1e9).max(0.0).cbrt()
+}
+
+/// 8 N^2 and what comes with it = the share of memory.
+fn largest_in_memory(available: u64) -> f64 {
+    let usable = MEMORY_SHARE * available as f64 - MEMORY_FIXED;
+    (usable.max(0.0) / (8.0 * MEMORY_FACTOR)).sqrt()
+}
+
+/// The squarest grid of exactly `ranks` ranks with P <= Q.
+fn grid(ranks: usize) -> (usize, usize) {
+    let p = (1..=ranks).take_while(|p| p * p <= ranks).filter(|p| ranks.is_multiple_of(*p)).last().unwrap_or(1);
+    (p, ranks / p)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::show::tests::node;
+
+    const WISH: Wish = Wish { seconds: 20.0, n: None, ranks: 1 };
+
+    #[test]
+    fn a_run_fills_its_time() {
+        let params = choose(&node(), 110.0, WISH);
+        assert_eq!((params.n, params.nb), (13568, 256));
+        let seconds = expected_seconds(&params, 110.0);
+        assert!((18.0..20.5).contains(&seconds), "{seconds}");
+    }
+
+    #[test]
+    fn memory_bounds_a_fast_machine() {
+        let mut small = node();
+        small.memory_available = 2 << 30;
+        let n = choose(&small, 10_000.0, WISH).n as f64;
+        assert!(8.0 * n * n * MEMORY_FACTOR + MEMORY_FIXED <= MEMORY_SHARE * (2u64 << 30) as f64);
+        assert!(n > 11_000.0, "{n}");
+    }
+
+    #[test]
+    fn a_small_machine_gets_small_blocks_and_never_nothing() {
+        let params = choose(&node(), 1.0, WISH);
+        assert_eq!(params.nb, 128);
+        assert!(params.n >= 128 && params.n.is_multiple_of(128));
+        let mut tiny = node();
+        tiny.memory_available = 100 << 20;
+        assert_eq!(choose(&tiny, 110.0, WISH).n, 128);
+    }
+
+    #[test]
+    fn a_named_n_is_taken_as_it_is() {
+        assert_eq!(choose(&node(), 110.0, Wish { n: Some(1001), ..WISH }).n, 1001);
+    }
+
+    #[test]
+    fn grids_are_as_square_as_they_can_be() {
+        let grids: Vec<_> = [1, 2, 4, 6, 7, 12].into_iter().map(grid).collect();
+        assert_eq!(grids, [(1, 1), (1, 2), (2, 2), (2, 3), (1, 7), (3, 4)]);
+    }
+}
