@@ -119,11 +119,16 @@ pub struct Team {
 
 impl Team {
     /// A team of `size` members (at least 1). `bind(member)` is called once on each member's own
-    /// thread, the calling thread being member 0.
+    /// thread, the calling thread being member 0. With `oversubscribed`, members that wait for each
+    /// other yield their core at once.
     ///
     /// # Errors
     /// If the threads cannot be started.
-    pub fn new(size: usize, bind: impl Fn(usize) + Send + Sync + 'static) -> Result<Team, String> {
+    pub fn new(
+        size: usize,
+        oversubscribed: bool,
+        bind: impl Fn(usize) + Send + Sync + 'static,
+    ) -> Result<Team, String> {
         let size = size.clamp(1, 0xffff);
         let bind = Arc::new(bind);
         bind(0);
@@ -138,10 +143,9 @@ impl Team {
                     .map_err(|e| format!("cannot start {} threads: {e}", size - 1))
             })
             .transpose()?;
-        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
         let barrier = Barrier {
             size: size as u64,
-            spins: if size > cores { 0 } else { SPINS },
+            spins: if oversubscribed { 0 } else { SPINS },
             arrived: AtomicU64::new(0),
             generation: AtomicU32::new(0),
             poisoned: AtomicBool::new(false),
@@ -151,7 +155,7 @@ impl Team {
 
     /// A team of the calling thread alone.
     pub fn solo() -> Team {
-        Team::new(1, |_| {}).expect("no thread is started")
+        Team::new(1, false, |_| {}).expect("no thread is started")
     }
 
     /// How many members the team has.
@@ -363,7 +367,7 @@ mod tests {
     #[test]
     fn strips_cover_every_column_once() {
         for threads in [1, 2, 5] {
-            let team = Team::new(threads, |_| {}).unwrap();
+            let team = Team::new(threads, true, |_| {}).unwrap();
             let mut m = Matrix::zeros(9, 103).unwrap();
             let bag = Strips::new(m.as_mut(), 10);
             team.phase(|_| {
@@ -382,7 +386,7 @@ mod tests {
     #[test]
     fn bands_and_serial_sections_alternate() {
         for threads in [1, 2, 3, 8] {
-            let team = Team::new(threads, |_| {}).unwrap();
+            let team = Team::new(threads, true, |_| {}).unwrap();
             let mut m = Matrix::zeros(37, 3).unwrap();
             let bands = RowBands::new(m.as_mut(), &team, 0.0f64);
             let step = |member: &mut Member| {
@@ -405,7 +409,7 @@ mod tests {
 
     #[test]
     fn a_panic_in_one_member_ends_the_phase() {
-        let team = Team::new(3, |_| {}).unwrap();
+        let team = Team::new(3, true, |_| {}).unwrap();
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             team.phase(|member| {
                 assert!(member.id() != 1, "on purpose");
@@ -417,7 +421,7 @@ mod tests {
 
     #[test]
     fn meeting_at_different_barriers_is_a_panic() {
-        let team = Team::new(2, |_| {}).unwrap();
+        let team = Team::new(2, true, |_| {}).unwrap();
         let mut m = Matrix::zeros(16, 1).unwrap();
         let bands = RowBands::new(m.as_mut(), &team, ());
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

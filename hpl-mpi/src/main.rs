@@ -1,2 +1,226 @@
-//! xhpl
-fn main() {}
+//! `xhpl`: a drop-in for netlib's program of that name.
+//!
+//! Reads HPL.dat (or options), runs its tests on the ranks that `mpirun` started, checks them, and writes
+//! HPL.out. Rank 0 alone reads and prints; every rank learns of an error and ends with the same status.
+#![forbid(unsafe_code)]
+
+#[path = "xhpl/args.rs"]
+mod args;
+#[path = "xhpl/describe.rs"]
+mod describe;
+#[path = "xhpl/input.rs"]
+mod input;
+#[path = "xhpl/place.rs"]
+mod place;
+#[path = "xhpl/sink.rs"]
+mod sink;
+
+use std::process::ExitCode;
+
+use args::{Args, Command};
+use hpl_core::context::Context;
+use hpl_core::gemm::kernel;
+use hpl_core::topology::hostname;
+use hpl_mpi::comm::mpi::{MpiComm, MpiWorld, abort};
+use hpl_mpi::comm::{Comm, max_all};
+use hpl_mpi::grid::Grid;
+use hpl_mpi::run::{Runner, memory_available};
+use hpl_spec::dat::Sweep;
+use hpl_spec::event::RunEvent;
+use hpl_spec::out;
+use hpl_spec::params::{Bcast, Fact, RunParams, Swap};
+use hpl_spec::report::{RunReport, SweepReport, Tally, checks};
+use sink::Sinks;
+
+/// The tests were run.
+const DONE: u8 = 0;
+/// The input is illegal.
+const ILLEGAL: u8 = 1;
+/// With --strict: a test failed or was skipped.
+const NOT_PASSED: u8 = 2;
+
+/// What launchers tell the processes they start: their rank.
+const RANK_VARIABLES: [&str; 4] = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"];
+
+fn main() -> ExitCode {
+    let launched = RANK_VARIABLES.iter().find_map(|name| std::env::var(name).ok());
+    let first = launched.as_deref().is_none_or(|rank| rank == "0");
+    let args = Args::read(first);
+    if let Some(Command::Describe { peak }) = args.command {
+        return describe_node(peak);
+    }
+    // A rank that panics ends the job: the others would wait for it.
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        abort(1)
+    }));
+    let mpi = match MpiWorld::init() {
+        Ok(mpi) => mpi,
+        Err(e) => {
+            eprintln!("xhpl: {e}");
+            return ExitCode::from(ILLEGAL);
+        }
+    };
+    let world = mpi.world();
+    match run(&world, &args, launched.is_none() && world.size() == 1) {
+        Ok(status) => ExitCode::from(status),
+        Err(what) => {
+            if !what.is_empty() {
+                eprint!("{what}");
+            }
+            ExitCode::from(ILLEGAL)
+        }
+    }
+}
+
+fn describe_node(peak: bool) -> ExitCode {
+    match describe::describe(peak).and_then(|node| serde_json::to_string_pretty(&node).map_err(|e| e.to_string())) {
+        Ok(json) => {
+            println!("{json}");
+            ExitCode::from(DONE)
+        }
+        Err(e) => {
+            eprintln!("xhpl describe: {e}");
+            ExitCode::from(ILLEGAL)
+        }
+    }
+}
+
+/// Everything between MPI's start and its end. Collective; an error is an error on every rank, and its text
+/// is empty where it is not to be said.
+fn run(world: &MpiComm, args: &Args, alone: bool) -> Result<u8, String> {
+    let node = world.split_node();
+    let kernel = kernel::pick(args.kernel.as_deref());
+    let placed = kernel.and_then(|kernel| place::place(&node, kernel, args.threads));
+    let mut failed = [f64::from(u8::from(placed.is_err()))];
+    max_all(world, &mut failed);
+    let placed = match placed {
+        Ok(placed) if failed[0] == 0.0 => placed,
+        Err(why) if world.rank() == 0 => return Err(format!("xhpl: {why}\n")),
+        Err(why) if node.rank() == 0 => return Err(format!("xhpl on {}: {why}\n", hostname())),
+        _ => return Err(String::new()),
+    };
+    let (sweep, mut sinks) = input::sweep(world, args)?;
+    world.wait_policy().set_oversubscribed(placed.oversubscribed);
+    if node.rank() == 0 {
+        placed.warnings.iter().for_each(|warning| eprintln!("xhpl: warning: {warning}"));
+    }
+    if let Some(sinks) = sinks.as_mut().filter(|_| alone) {
+        sinks.draw_progress();
+    }
+    let report = run_sweep(world, &placed.cx, &sweep, &mut sinks);
+    let Tally { failed, skipped, .. } = report.tally;
+    if let Some(file) = sinks.as_ref().and_then(|sinks| sinks.json.as_ref())
+        && let Err(e) = input::write_json(file, &report)
+    {
+        eprintln!("xhpl: the JSON report cannot be written: {e}");
+    }
+    // Ranks outside every grid know no verdicts.
+    let mut not_passed = [(failed + skipped) as f64];
+    max_all(world, &mut not_passed);
+    Ok(if args.strict && not_passed[0] > 0.0 { NOT_PASSED } else { DONE })
+}
+
+/// Runs every test of the sweep. Collective.
+fn run_sweep(world: &MpiComm, cx: &Context, sweep: &Sweep, sinks: &mut Option<Sinks>) -> SweepReport {
+    let mut report = SweepReport {
+        program: env!("CARGO_BIN_NAME").into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        kernel: cx.kernel().name.into(),
+        threads: cx.team().size(),
+        ranks: world.size(),
+        reports: Vec::new(),
+        tally: Tally::default(),
+    };
+    say(sinks, &out::header(sweep, &notes(sweep)));
+    let (tests, mut head_is_due) = (sweep.tests(), true);
+    event(
+        sinks,
+        &RunEvent::SweepStarted {
+            tests,
+            ranks: report.ranks,
+            threads: report.threads,
+            kernel: report.kernel.clone(),
+            host: hostname(),
+        },
+    );
+    let mut grid: Option<Place> = None;
+    for (test, params) in sweep.runs().enumerate() {
+        let place = match grid.take() {
+            Some(place) if place.shape == (params.p, params.q) => place,
+            _ => Place::new(world, &params),
+        };
+        let Some((grid, node)) = &grid.insert(place).members else { continue };
+        let runner = Runner {
+            cx,
+            grid,
+            node,
+            threshold: sweep.threshold,
+            test: test + 1,
+            tests,
+            clock: &ctime,
+            available: &memory_available,
+        };
+        let result: RunReport = runner.run(&params, &mut |e| event(sinks, &e));
+        say(sinks, &out::test(&result, &mut head_is_due));
+        report.tally.count(&result.verdict);
+        if sinks.as_ref().is_some_and(|sinks| sinks.json.is_some()) {
+            report.reports.push(result);
+        }
+    }
+    event(sinks, &RunEvent::SweepEnded { tally: report.tally });
+    say(sinks, &out::trailer(&report.tally, checks(sweep.threshold)));
+    report
+}
+
+/// A grid as one rank sees it; it serves all tests of its shape.
+struct Place {
+    shape: (usize, usize),
+    /// The grid and its ranks on this node, unless this rank is idle.
+    members: Option<(Grid<MpiComm>, MpiComm)>,
+}
+
+impl Place {
+    /// The grid of these parameters. Collective over the world.
+    fn new(world: &MpiComm, params: &RunParams) -> Place {
+        let members = Grid::new(world, params.p, params.q, params.order).map(|grid| {
+            let node = grid.all.split_node();
+            (grid, node)
+        });
+        Place { shape: (params.p, params.q), members }
+    }
+}
+
+/// Writes to the report, on the rank that has it. A report that cannot be written ends the job.
+fn say(sinks: &mut Option<Sinks>, text: &str) {
+    if let Some(sinks) = sinks
+        && let Err(e) = sinks.write(text)
+    {
+        eprintln!("xhpl: {e}");
+        abort(1);
+    }
+}
+
+fn event(sinks: &mut Option<Sinks>, event: &RunEvent) {
+    if let Some(sinks) = sinks {
+        sinks.event(event);
+    }
+}
+
+/// One line on choices that are read but not implemented yet, if the sweep makes any.
+fn notes(sweep: &Sweep) -> Vec<String> {
+    let facts = sweep.pfacts.iter().chain(&sweep.rfacts);
+    let all_as_asked = sweep.bcasts.iter().all(|&b| b == Bcast::RingM)
+        && facts.into_iter().all(|&f| f == Fact::Right)
+        && sweep.depths.iter().all(|&d| d <= 1)
+        && sweep.swap == Swap::SpreadRoll;
+    let note = "Run as : BCAST 1ringM, SWAP spread-roll, PFACT and RFACT right, DEPTH at most 1; \
+                one storage form serves all of L1, U, EQUIL and ALIGN";
+    if all_as_asked { Vec::new() } else { vec![note.to_owned()] }
+}
+
+/// Local time as C's `ctime` writes it: `Thu Oct  2 18:37:13 2023`.
+fn ctime() -> String {
+    jiff::Zoned::now().strftime("%a %b %e %H:%M:%S %Y").to_string()
+}

@@ -50,7 +50,7 @@ impl Case {
     fn run(self) -> (Vec<usize>, f64, Vec<f64>) {
         let results = ThreadComm::run(self.ranks, self.mode, |world| {
             let grid = Grid::new(&world, self.p, self.q, self.order)?;
-            let team = Team::new(self.threads, |_| {}).unwrap();
+            let team = Team::new(self.threads, true, |_| {}).unwrap();
             let cx = Context::new(kernel::pick(None).unwrap(), CacheSizes::default(), team);
             let mut a = DistMatrix::allocate(&grid, self.n, self.nb).unwrap();
             a.generate(&cx);

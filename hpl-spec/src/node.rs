@@ -36,7 +36,7 @@ pub struct NodeInfo {
     pub kernel: String,
     /// All kernels that run here.
     pub kernels: Vec<String>,
-    /// The rate of the kernel on this node. None unless it was measured.
+    /// The FMA peak of this node. None unless it was measured.
     pub peak: Option<Peak>,
     /// The program that looked.
     pub program: String,
@@ -73,7 +73,8 @@ pub struct Cache {
     pub shared_by: usize,
 }
 
-/// A measured rate of the matrix product.
+/// What a loop of independent fused multiply-adds reaches on all cores at once: the only "peak" that
+/// rates are divided by.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Peak {
     /// Gflop/s of all cores used together.

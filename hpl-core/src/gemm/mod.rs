@@ -291,7 +291,7 @@ mod tests {
         for kernel in kernel::available() {
             for threads in [1, 3] {
                 for caches in [TINY, CacheSizes::default()] {
-                    let cx = Context::new(kernel, caches, Team::new(threads, |_| {}).unwrap());
+                    let cx = Context::new(kernel, caches, Team::new(threads, true, |_| {}).unwrap());
                     for (m, n, k) in [
                         (0, 3, 3),
                         (3, 0, 3),
@@ -344,7 +344,7 @@ mod tests {
                 (3, CacheSizes { l3: 1 << 20, ..CacheSizes::default() }),
             ]
             .map(|(threads, caches)| {
-                let cx = Context::new(kernel, caches, Team::new(threads, |_| {}).unwrap());
+                let cx = Context::new(kernel, caches, Team::new(threads, true, |_| {}).unwrap());
                 let mut c = Matrix::zeros(157, 211).unwrap();
                 gemm(&cx, 0.3, a.as_ref(), b.as_ref(), c.as_mut());
                 c.data().iter().map(|v| v.to_bits()).collect()

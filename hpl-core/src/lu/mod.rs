@@ -25,7 +25,7 @@ mod tests {
     #[test]
     fn pivots_and_solution_of_the_reference_matrices() {
         for kernel in kernel::available() {
-            let cx = Context::new(kernel, CacheSizes::default(), Team::new(2, |_| {}).unwrap());
+            let cx = Context::new(kernel, CacheSizes::default(), Team::new(2, true, |_| {}).unwrap());
             for nb in [1, 2, 3, 4, 5, 8, 29, 64] {
                 let (x, f) = linpack(&cx, 4, nb).unwrap();
                 assert_eq!(f.pivots, [3, 3, 2, 3]);
@@ -46,7 +46,7 @@ mod tests {
     /// P·A = L·U to the bound of backward analysis, for awkward shapes and blocks.
     #[test]
     fn factors_multiply_back() {
-        let cx = Context::new(kernel::pick(None).unwrap(), CacheSizes::default(), Team::new(3, |_| {}).unwrap());
+        let cx = Context::new(kernel::pick(None).unwrap(), CacheSizes::default(), Team::new(3, true, |_| {}).unwrap());
         for (m, n, nb) in [
             (0, 0, 4),
             (1, 1, 1),

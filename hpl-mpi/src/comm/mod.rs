@@ -14,6 +14,7 @@ pub mod thread;
 mod wait;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use buf::Buf;
 pub use collective::{Reduce, add, barrier, broadcast, broadcast_bytes, max, max_all, sum_all};
@@ -80,10 +81,10 @@ pub trait Comm: Sized {
     /// How this rank waits; the same for all communicators split from one.
     fn wait_policy(&self) -> &Arc<WaitPolicy>;
 
-    /// Lets a short while pass between two polls of a long wait; an implementation that knows when
-    /// something happens may return then.
-    fn rest(&self) {
-        wait::nap();
+    /// Lets a short while pass between two polls of a wait that has taken `waited` so far; an
+    /// implementation that knows when something happens may return then.
+    fn rest(&self, waited: Duration) {
+        wait::nap(waited);
     }
 
     /// Every wait asks this now and then. Under MPI there is nothing to ask: the launcher ends a

@@ -166,7 +166,7 @@ impl Comm for ThreadComm {
     }
 
     /// Ends when something happens to an operation of this rank, at the latest after a millisecond.
-    fn rest(&self) {
+    fn rest(&self, _waited: Duration) {
         self.world.rest(self.seat());
     }
 

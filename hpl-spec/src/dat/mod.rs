@@ -91,7 +91,15 @@ impl Sweep {
         parse::sweep(text, ranks)
     }
 
-    /// The same for a file as it lies on the disk: comments may be any bytes.
+    /// Where the report goes, from lines 3 and 4 alone: netlib opens the file before it reads on.
+    ///
+    /// # Errors
+    /// The first error in lines 1 to 4.
+    pub fn parse_output(text: &str) -> Result<Output, DatError> {
+        parse::output_only(text)
+    }
+
+    /// [`Sweep::parse`] for a file as it lies on the disk: comments may be any bytes.
     ///
     /// # Errors
     /// The first error, in the order of the file.

@@ -54,6 +54,15 @@ pub(super) fn sweep(text: &str, ranks: usize) -> Result<Sweep, DatError> {
     })
 }
 
+/// Lines 1 to 4 alone.
+pub(super) fn output_only(text: &str) -> Result<Output, DatError> {
+    let mut lines = Lines::new(text);
+    lines.text()?;
+    lines.text()?;
+    let name = lines.first_word()?;
+    Ok(output(&mut lines, name)?.0)
+}
+
 /// netlib's alignment where line 31 names none that is positive.
 const DEFAULT_ALIGN: usize = 4;
 

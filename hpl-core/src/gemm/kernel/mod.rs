@@ -99,8 +99,12 @@ pub fn fma_loop(steps: usize) -> f64 {
         type Output = f64;
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) -> f64 {
-            // 12 chains cover latency × throughput of every core known (at most 2 × 4 to 6) and fit 16 registers.
-            let (mut x, y, z) = ([simd.splat_f64s(1.0); 12], simd.splat_f64s(0.999_999), simd.splat_f64s(1e-6));
+            // 12 chains cover latency × throughput of every core known (at most 2 × 4 to 6) and fit 16
+            // registers. The compiler must neither know their values nor see that two are alike.
+            let one = |i: usize| simd.splat_f64s(std::hint::black_box(1.0 + i as f64));
+            let mut x: [S::f64s; 12] = std::array::from_fn(one);
+            let (y, z) =
+                (simd.splat_f64s(std::hint::black_box(0.999_999)), simd.splat_f64s(std::hint::black_box(1e-6)));
             for _ in 0..self.0 {
                 for v in &mut x {
                     *v = simd.mul_add_f64s(*v, y, z);

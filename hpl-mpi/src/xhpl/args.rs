@@ -1,0 +1,96 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// High Performance Linpack: solves dense systems of linear equations on a P x Q grid of MPI ranks,
+/// checks the results and reports Gflop/s. Without options it reads HPL.dat in the current folder, as
+/// netlib's xhpl does.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "xhpl", version, args_conflicts_with_subcommands = true, after_help = AFTER)]
+pub struct Args {
+    /// What to do instead of a run.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Read the parameters from this file instead of HPL.dat.
+    #[arg(long, value_name = "PATH", conflicts_with = "n")]
+    pub dat: Option<PathBuf>,
+
+    /// Run without a file: the order N of the matrix. 8·N² bytes are needed in all.
+    #[arg(long, value_name = "N")]
+    pub n: Option<usize>,
+
+    /// With --n: the block size NB, in columns [default: 128 below N = 4000, else 256].
+    #[arg(long, value_name = "NB", requires = "n")]
+    pub nb: Option<usize>,
+
+    /// With --n: process rows P [default: what makes the squarest grid of all ranks].
+    #[arg(short, value_name = "P", requires = "n")]
+    pub p: Option<usize>,
+
+    /// With --n: process columns Q [default: as P].
+    #[arg(short, value_name = "Q", requires = "n")]
+    pub q: Option<usize>,
+
+    /// Also write the report as JSON, with the same numbers.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Append what happens as JSON lines while it happens.
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+
+    /// Compute with this kernel instead of the best one; `xhpl describe` lists those of this CPU.
+    #[arg(long, value_name = "NAME")]
+    pub kernel: Option<String>,
+
+    /// Threads of each rank [default: the cores the rank may use, shared with the other ranks of its node].
+    #[arg(long, value_name = "T", value_parser = threads)]
+    pub threads: Option<usize>,
+
+    /// End with exit status 2 if a test failed its check or was skipped.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+const AFTER: &str = "Examples:
+  xhpl --n 8000                                    one run on all cores, one rank
+  mpirun -np 4 --bind-to none xhpl                 the tests of ./HPL.dat on four ranks
+  mpirun -np 2 --bind-to none xhpl --n 20000 -p 1 -q 2
+
+Exit status: 0 the tests were run (even if one failed: netlib's way), 1 the input is illegal and nothing
+was run, 2 with --strict, a test failed or was skipped.";
+
+/// What to do instead of a run.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Print what this node is, as JSON. MPI is not started.
+    Describe {
+        /// Also measure the peak: independent multiply-adds on all cores for one second.
+        #[arg(long)]
+        peak: bool,
+    },
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(t) if (1..=4096).contains(&t) => Ok(t),
+        _ => Err(format!("found '{text}', expected a number of threads from 1 to 4096")),
+    }
+}
+
+impl Args {
+    /// Reads the command line. On a mistake rank 0 says what is wrong and the process ends with status 1;
+    /// after --help or --version it ends with 0.
+    pub fn read(first_rank: bool) -> Args {
+        Args::try_parse().unwrap_or_else(|error| {
+            if first_rank {
+                // Nothing can be done about a closed terminal.
+                let _ = error.print();
+            }
+            std::process::exit(i32::from(error.use_stderr()))
+        })
+    }
+}
