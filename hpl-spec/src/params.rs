@@ -157,37 +157,28 @@ impl RunParams {
     }
 
     /// How many bytes the rank that needs most will need: its part of [A|b],
-    /// the panels in flight, U where there are several process rows, and one
-    /// packed copy of L2. Saturates instead of overflowing; zeros count as the
-    /// smallest legal value.
+    /// the panels in flight, U and the rows it is put together from where there
+    /// are several process rows, and a packed copy of L2. Saturates instead of
+    /// overflowing; zeros count as the smallest legal value.
     #[must_use]
     pub fn bytes_per_rank(&self) -> u64 {
-        let [nb, p, q, align] = [self.nb, self.p, self.q, self.align].map(|v| v.max(1));
+        let [nb, p, q] = [self.nb, self.p, self.q].map(|v| v.max(1));
         // Process 0 never has less than another.
         let rows = numroc(self.n, nb, 0, p) as u128;
         let columns = numroc(self.n.saturating_add(1), nb, 0, q) as u128;
-        let nb = nb as u128;
+        let width = nb.min(self.n) as u128;
 
-        let matrix = leading_dimension(rows, align as u128).saturating_mul(columns);
-        // One process column has its panel in place; others receive theirs.
-        let panels = if q > 1 { self.depth as u128 + 1 } else { 1 };
-        let panel = nb.saturating_mul(rows + nb + 2);
-        let u = if p > 1 { nb.saturating_mul(columns) } else { 0 };
-        let packed_l2 = nb.saturating_mul(rows);
+        // Columns begin on cache lines, an odd number of them apart.
+        let matrix = (rows + 16).saturating_mul(columns);
+        // One panel is applied while the next one is on its way.
+        let panels = if q > 1 { self.depth.min(1) as u128 + 1 } else { 1 };
+        let panel = width.saturating_mul(rows + width + 2);
+        let u = if p > 1 { width.saturating_mul(3 * columns) } else { 0 };
+        let packed_l2 = width.saturating_mul(rows + 24);
 
-        let doubles = matrix.saturating_add(panels.saturating_mul(panel)).saturating_add(u).saturating_add(packed_l2);
+        let doubles = matrix.saturating_add(panel.saturating_mul(panels)).saturating_add(u).saturating_add(packed_l2);
         u64::try_from(doubles.saturating_mul(8)).unwrap_or(u64::MAX)
     }
-}
-
-/// The smallest multiple of `align` that holds `rows` and is no power of two:
-/// powers of two make the columns of a matrix fight for the same cache sets.
-fn leading_dimension(rows: u128, align: u128) -> u128 {
-    let mut ld = rows.max(1).next_multiple_of(align);
-    while ld.is_power_of_two() {
-        ld += align;
-    }
-    ld
 }
 
 /// How many of the `n` rows (or columns), dealt in blocks of `nb` to `procs`

@@ -82,21 +82,22 @@ fn numroc_wants_a_block() {
 
 #[test]
 fn memory_of_one_rank() {
-    // One process: A is 1000 x 1001 (1000 is a multiple of 8, no power of two),
-    // one panel in place counts 64 (1000 + 64 + 2), no U, packed L2.
+    // One process: A is 1000 x 1001 (up to 16 rows of padding), one panel with
+    // L1, pivots and info, no U, packed L2 (up to 24 rows of padding).
     let one = RunParams::new(1000, 64, 1, 1);
-    assert_eq!(one.bytes_per_rank(), 8 * (1000 * 1001 + 64 * 1066 + 64 * 1000));
-    // 1024 rows get a leading dimension of 1032.
-    let padded = RunParams::new(1024, 64, 1, 1);
-    assert_eq!(padded.bytes_per_rank(), 8 * (1032 * 1025 + 64 * 1090 + 64 * 1024));
-    // 2 x 2: blocks 0, 2, ... 14 of 16 blocks: 512 rows (520 with padding); the
-    // column of b is block 15's last: 1001 columns, 8 blocks of 64.
-    let grid = RunParams { depth: 1, ..RunParams::new(1000, 64, 2, 2) };
-    let (rows, ld, columns) = (512, 520, 512);
-    let doubles = ld * columns + 2 * 64 * (rows + 66) + 64 * columns + 64 * rows;
+    assert_eq!(one.bytes_per_rank(), 8 * (1016 * 1001 + 64 * 1066 + 64 * 1024));
+    // 2 x 2: blocks 0, 2, ... 14 of 16 blocks: 512 rows; the column of b is
+    // block 15's last: 512 columns. U and the pieces it is made of count thrice.
+    let grid = RunParams::new(1000, 64, 2, 2);
+    let (rows, columns) = (512, 512);
+    let doubles = (rows + 16) * columns + 2 * 64 * (rows + 66) + 3 * 64 * columns + 64 * (rows + 24);
     assert_eq!(grid.bytes_per_rank(), 8 * doubles);
-    // N = 0 still has b, and a leading dimension that is no power of two.
-    assert_eq!(RunParams::new(0, 1, 1, 1).bytes_per_rank(), 8 * (24 + 3));
+    // A deeper look-ahead runs as 1; NB beyond N counts as N.
+    assert_eq!(RunParams { depth: 9, ..grid }.bytes_per_rank(), grid.bytes_per_rank());
+    let wide = |nb| RunParams::new(100, nb, 1, 1).bytes_per_rank();
+    assert_eq!(wide(100), wide(INT_MAX));
+    // N = 0 still has b.
+    assert_eq!(RunParams::new(0, 1, 1, 1).bytes_per_rank(), 8 * 16);
 }
 
 #[test]
