@@ -26,7 +26,7 @@ use hpl_spec::report::Phases;
 use crate::comm::{Buf, Comm};
 use crate::grid::Grid;
 use crate::matrix::DistMatrix;
-use crate::pivot::{Candidate, PivotExchange};
+use crate::pivot::{Candidate, PivotExchange, outranks};
 
 /// Where a panel lies, as one process sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -308,7 +308,7 @@ impl Task<'_> {
         let (mut value, mut row) = (0.0_f64, NO_ROW);
         for (bits, at) in &shared.best {
             let (v, r) = (f64::from_bits(bits.load(Ordering::Relaxed)), at.load(Ordering::Relaxed));
-            if r != NO_ROW && (row == NO_ROW || v.abs() > value.abs()) {
+            if r != NO_ROW && (row == NO_ROW || outranks(v, value)) {
                 (value, row) = (v, r);
             }
         }

@@ -92,9 +92,15 @@ impl PivotExchange {
     }
 }
 
+/// Whether `other` is the better pivot than `best`: larger, or not a number, which must not get lost (a
+/// column of NaN is no zero column).
+pub fn outranks(other: f64, best: f64) -> bool {
+    other.abs() > best.abs() || (other.is_nan() && !best.is_nan())
+}
+
 /// `lower` speaks for process rows below those of `higher`, and keeps what is as good.
 fn combine(width: usize, lower: &mut [f64], higher: &[f64]) {
-    if higher[0].abs() > lower[0].abs() {
+    if outranks(higher[0], lower[0]) {
         lower[..3].copy_from_slice(&higher[..3]);
         lower[HEAD..HEAD + width].copy_from_slice(&higher[HEAD..HEAD + width]);
     }
