@@ -1,40 +1,52 @@
 //! Vector work of the panel: search of the pivot, scaling, rank-1 update, row swaps.
-//!
-//! Plain loops, compiled for the vector units of the CPU at hand through `pulp`'s run-time dispatch.
 
-use crate::matrix::MatMut;
+use crate::matrix::{MatMut, MatRef};
+use crate::simd::{Work, vectorized};
 
 const LANES: usize = 16;
 
 /// Where the element of largest magnitude lies: (index, value with its sign); the first of equals.
 /// `None` for an empty vector. A NaN is never larger than anything, unless it comes first.
 pub fn iamax(x: &[f64]) -> Option<(usize, f64)> {
-    let largest = pulp::Arch::new().dispatch(
+    struct Largest<'a>(&'a [f64]);
+    impl Work for Largest<'_> {
+        type Output = f64;
         #[inline(always)]
-        || {
+        fn run(self) -> f64 {
             let mut lanes = [0.0f64; LANES];
-            let chunks = x.chunks_exact(LANES);
-            let rest = chunks.remainder();
+            let (chunks, rest) = self.0.as_chunks::<LANES>();
             for chunk in chunks {
-                for (m, v) in lanes.iter_mut().zip(chunk) {
-                    let v = v.abs();
-                    *m = if v > *m { v } else { *m };
+                for l in 0..LANES {
+                    let v = chunk[l].abs();
+                    lanes[l] = if v > lanes[l] { v } else { lanes[l] };
                 }
             }
-            rest.iter().chain(&lanes).fold(0.0, |m: f64, v| if v.abs() > m { v.abs() } else { m })
-        },
-    );
+            let mut largest = 0.0;
+            for v in rest.iter().chain(&lanes) {
+                largest = if v.abs() > largest { v.abs() } else { largest };
+            }
+            largest
+        }
+    }
     let first = x.first()?;
+    let largest = vectorized(Largest(x));
     let index = x.iter().position(|v| v.abs() == largest).unwrap_or(0);
     Some((index, if first.is_nan() { *first } else { x[index] }))
 }
 
 /// x ← x · alpha.
 pub fn scal(alpha: f64, x: &mut [f64]) {
-    pulp::Arch::new().dispatch(
+    struct Scal<'a>(f64, &'a mut [f64]);
+    impl Work for Scal<'_> {
+        type Output = ();
         #[inline(always)]
-        || x.iter_mut().for_each(|v| *v *= alpha),
-    );
+        fn run(self) {
+            for v in self.1 {
+                *v *= self.0;
+            }
+        }
+    }
+    vectorized(Scal(alpha, x));
 }
 
 /// y ← y + alpha · x.
@@ -42,42 +54,46 @@ pub fn scal(alpha: f64, x: &mut [f64]) {
 /// # Panics
 /// If the lengths differ.
 pub fn axpy(alpha: f64, x: &[f64], y: &mut [f64]) {
-    assert_eq!(x.len(), y.len(), "lengths of x and y");
-    pulp::Arch::new().dispatch(
+    struct Axpy<'a>(f64, &'a [f64], &'a mut [f64]);
+    impl Work for Axpy<'_> {
+        type Output = ();
         #[inline(always)]
-        || {
-            for (y, x) in y.iter_mut().zip(x) {
-                *y = alpha.mul_add(*x, *y);
+        fn run(self) {
+            for (y, x) in self.2.iter_mut().zip(self.1) {
+                *y = self.0.mul_add(*x, *y);
             }
-        },
-    );
+        }
+    }
+    assert_eq!(x.len(), y.len(), "lengths of x and y");
+    vectorized(Axpy(alpha, x, y));
 }
 
-/// y ← y − A x for a column-major A (gemv).
+/// y ← y − A x for a column-major A (gemv), four columns at a time.
 ///
 /// # Panics
 /// If the shapes differ.
-pub fn subtract_gemv(a: crate::matrix::MatRef, x: &[f64], y: &mut [f64]) {
-    assert_eq!((a.rows(), a.cols()), (y.len(), x.len()), "shapes of y - A x");
-    pulp::Arch::new().dispatch(
+pub fn subtract_gemv(a: MatRef, x: &[f64], y: &mut [f64]) {
+    struct Fours<'a>([f64; 4], [&'a [f64]; 4], &'a mut [f64]);
+    impl Work for Fours<'_> {
+        type Output = ();
         #[inline(always)]
-        || {
-            let mut j = 0;
-            while j + 4 <= x.len() {
-                let (c0, c1, c2, c3) = (a.col(j), a.col(j + 1), a.col(j + 2), a.col(j + 3));
-                let [x0, x1, x2, x3] = [-x[j], -x[j + 1], -x[j + 2], -x[j + 3]];
-                for ((((y, a0), a1), a2), a3) in y.iter_mut().zip(c0).zip(c1).zip(c2).zip(c3) {
-                    *y = x3.mul_add(*a3, x2.mul_add(*a2, x1.mul_add(*a1, x0.mul_add(*a0, *y))));
-                }
-                j += 4;
+        fn run(self) {
+            let Fours([x0, x1, x2, x3], [a0, a1, a2, a3], y) = self;
+            let n = y.len();
+            let (a0, a1, a2, a3) = (&a0[..n], &a1[..n], &a2[..n], &a3[..n]);
+            for i in 0..n {
+                y[i] = x3.mul_add(a3[i], x2.mul_add(a2[i], x1.mul_add(a1[i], x0.mul_add(a0[i], y[i]))));
             }
-            for j in j..x.len() {
-                for (y, a) in y.iter_mut().zip(a.col(j)) {
-                    *y = (-x[j]).mul_add(*a, *y);
-                }
-            }
-        },
-    );
+        }
+    }
+    assert_eq!((a.rows(), a.cols()), (y.len(), x.len()), "shapes of y - A x");
+    let (fours, rest) = x.as_chunks::<4>();
+    for (k, x) in fours.iter().enumerate() {
+        vectorized(Fours(x.map(|x| -x), [0, 1, 2, 3].map(|l| a.col(4 * k + l)), y));
+    }
+    for (k, x) in rest.iter().enumerate() {
+        axpy(-x, a.col(4 * fours.len() + k), y);
+    }
 }
 
 /// Applies the interchanges in order to every column: row `i` ↔ row `swaps[i]`.
@@ -135,5 +151,15 @@ mod tests {
             axpy(-xj, a.as_ref().col(j), &mut z);
         }
         assert_eq!(y, z);
+    }
+
+    #[test]
+    fn a_zero_in_x_does_not_hide_a_nan() {
+        for place in 0..6 {
+            let a = Matrix::from_fn(1, 6, |_, j| if j == place { f64::NAN } else { 1.0 });
+            let mut y = [1.0];
+            subtract_gemv(a.as_ref(), &[0.0; 6], &mut y);
+            assert!(y[0].is_nan(), "column {place}");
+        }
     }
 }

@@ -31,6 +31,7 @@ pub mod memory;
 pub mod norm;
 pub mod random;
 pub mod residual;
+mod simd;
 pub mod team;
 pub mod topology;
 pub mod trsm;

@@ -6,7 +6,7 @@
 //!
 //! A NaN is never lost on the way: a matrix, sum or maximum that contains one must not pass a check.
 
-use pulp::Arch;
+use crate::simd::{Work, vectorized};
 
 /// Partial sums kept side by side: one chain of additions would wait four cycles for each of them.
 const LANES: usize = 16;
@@ -30,18 +30,25 @@ pub fn add_abs_sums(data: &[f64], ld: usize, rows: usize, cols: usize, row_sums:
     let row_sums = &mut row_sums[..rows];
     let (fours, rest) = col_sums[..cols].as_chunks_mut::<4>();
     let column = |j: usize| &data[j * ld..j * ld + rows];
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for (k, col_sums) in fours.iter_mut().enumerate() {
-                add_columns([0, 1, 2, 3].map(|l| column(4 * k + l)), row_sums, col_sums);
-            }
-            for (k, col_sum) in rest.iter_mut().enumerate() {
-                let columns = [column(4 * fours.len() + k)];
-                add_columns(columns, row_sums, std::array::from_mut(col_sum));
-            }
-        },
-    );
+    let singles = 4 * fours.len();
+    for (k, col_sums) in fours.iter_mut().enumerate() {
+        vectorized(Columns([0, 1, 2, 3].map(|l| column(4 * k + l)), row_sums, col_sums));
+    }
+    for (k, col_sum) in rest.iter_mut().enumerate() {
+        vectorized(Columns([column(singles + k)], row_sums, std::array::from_mut(col_sum)));
+    }
+}
+
+/// Some columns, the row sums and the columns' own sums.
+struct Columns<'a, const C: usize>([&'a [f64]; C], &'a mut [f64], &'a mut [f64; C]);
+
+impl<const C: usize> Work for Columns<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        add_columns(self.0, self.1, self.2);
+    }
 }
 
 /// Adds the absolute values of `C` columns to the row sums and to each column's sum.

@@ -19,7 +19,7 @@
 //! The numbers are those of netlib HPL 2.3 (`HPL_rand`, `HPL_jumpit`), which does the same arithmetic
 //! in 16-bit limbs; being the same, results and residuals can be compared with it.
 
-use pulp::Arch;
+use crate::simd::{Work, vectorized};
 
 /// State number 0 of every matrix; the first entry is made from state 1.
 pub const SEED: u64 = 100;
@@ -121,10 +121,7 @@ impl Stream {
 
     /// Makes the next `out.len()` entries and goes on by as many.
     pub fn fill(&mut self, out: &mut [f64]) {
-        Arch::new().dispatch(
-            #[inline(always)]
-            || self.fill_run(out),
-        );
+        vectorized(Run { stream: self, first: out.len(), nb: 1, gap: Jump::NONE, out });
     }
 
     /// Makes the entries of one process in (a part of) a column, and goes on to behind the last of them.
@@ -137,17 +134,7 @@ impl Stream {
     /// If `nb` is zero, or `first` is zero while `out` is not empty.
     pub fn fill_blocks(&mut self, first: usize, nb: usize, gap: Jump, out: &mut [f64]) {
         assert!(nb > 0 && (first > 0 || out.is_empty()), "blocks of no rows: {first}, {nb}");
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let (head, rest) = out.split_at_mut(first.min(out.len()));
-                self.fill_run(head);
-                for block in rest.chunks_mut(nb) {
-                    self.skip(gap);
-                    self.fill_run(block);
-                }
-            },
-        );
+        vectorized(Run { stream: self, first, nb, gap, out });
     }
 
     #[inline(always)]
@@ -166,6 +153,29 @@ impl Stream {
             *entry = value(power.apply(x));
         }
         self.x = POWERS[rest.len()].apply(x);
+    }
+}
+
+/// The arguments of [`Stream::fill_blocks`].
+struct Run<'a> {
+    stream: &'a mut Stream,
+    first: usize,
+    nb: usize,
+    gap: Jump,
+    out: &'a mut [f64],
+}
+
+impl Work for Run<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (head, rest) = self.out.split_at_mut(self.first.min(self.out.len()));
+        self.stream.fill_run(head);
+        for block in rest.chunks_mut(self.nb) {
+            self.stream.skip(self.gap);
+            self.stream.fill_run(block);
+        }
     }
 }
 

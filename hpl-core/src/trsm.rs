@@ -4,9 +4,10 @@ use crate::context::{Context, Scratch};
 use crate::gemm::kernel::Code;
 use crate::gemm::{faer_trsm, gemm_alone};
 use crate::matrix::{MatMut, MatRef};
+use crate::simd::{Work, vectorized};
 
-/// Order of the triangles at the bottom of the recursion (chosen by `cargo bench -- trsm`).
-const BASE: usize = 16;
+/// Order of the triangles at the bottom of the recursion: whole tiles of every kernel.
+const BASE: usize = 24;
 /// Columns solved side by side at the bottom: their chains of dependent operations overlap.
 const SIDE: usize = 8;
 
@@ -42,36 +43,46 @@ pub fn trsm(cx: &Context, scratch: &mut Scratch, l: MatRef, mut b: MatMut) {
     trsm(cx, scratch, l.sub(half, half, k - half, k - half), bottom);
 }
 
-/// Forward substitution on up to BASE rows, SIDE columns at a time in registers.
+/// Forward substitution on up to BASE rows.
 fn base(l: MatRef, mut b: MatMut) {
     let k = b.rows();
     let mut lower = [[0.0; BASE]; BASE];
     for (j, column) in lower.iter_mut().enumerate().take(k) {
         column[j + 1..k].copy_from_slice(&l.col(j)[j + 1..]);
     }
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for first in (0..b.cols()).step_by(SIDE) {
-                let width = SIDE.min(b.cols() - first);
-                let mut x = [[0.0; BASE]; SIDE];
-                for (j, x) in x.iter_mut().enumerate().take(width) {
-                    x[..k].copy_from_slice(b.col(first + j));
-                }
-                for (i, column) in lower.iter().enumerate() {
-                    for x in &mut x {
-                        let xi = -x[i];
-                        for (x, l) in x.iter_mut().zip(column) {
-                            *x = xi.mul_add(*l, *x);
-                        }
-                    }
-                }
-                for (j, x) in x.iter().enumerate().take(width) {
-                    b.col(first + j).copy_from_slice(&x[..k]);
+    for first in (0..b.cols()).step_by(SIDE) {
+        let width = SIDE.min(b.cols() - first);
+        let mut x = [[0.0; BASE]; SIDE];
+        for (j, x) in x.iter_mut().enumerate().take(width) {
+            x[..k].copy_from_slice(b.col(first + j));
+        }
+        vectorized(Substitute { lower: &lower, x: &mut x });
+        for (j, x) in x.iter().enumerate().take(width) {
+            b.col(first + j).copy_from_slice(&x[..k]);
+        }
+    }
+}
+
+/// SIDE columns by one triangle, given with zeros on and above its diagonal.
+struct Substitute<'a> {
+    lower: &'a [[f64; BASE]; BASE],
+    x: &'a mut [[f64; BASE]; SIDE],
+}
+
+impl Work for Substitute<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for i in 0..BASE {
+            for x in self.x.iter_mut() {
+                let xi = -x[i];
+                for r in 0..BASE {
+                    x[r] = xi.mul_add(self.lower[i][r], x[r]);
                 }
             }
-        },
-    );
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 
 use hpl_core::context::Context;
-use hpl_core::residual::{scaled_residual, subtract_product};
+use hpl_core::matrix::MatRef;
+use hpl_core::residual::scaled_residual;
 use hpl_core::{level1, norm};
 use hpl_spec::report::{Check, Norms};
 
@@ -66,7 +67,7 @@ impl Part {
                 let n = STRIP.min(width - j);
                 let (strip, x) = (&data[(first + j) * ld..], &x[first + j..first + j + n]);
                 norm::add_abs_sums(strip, ld, rows, n, &mut part.row_sums, &mut part.col_sums[j..j + n]);
-                subtract_product(&mut part.product, strip, ld, rows, n, x);
+                level1::subtract_gemv(MatRef::new(strip, rows, n, ld), x, &mut part.product);
             }
             *parts[member.id()].lock().expect("one member, one part") = Some(part);
         });
