@@ -51,7 +51,11 @@ pub struct Context {
 
 impl Context {
     /// A context for `team` that computes with `kernel`.
+    ///
+    /// # Panics
+    /// If this CPU cannot run the kernel.
     pub fn new(kernel: &'static Kernel, caches: CacheSizes, team: Team) -> Context {
+        assert!(kernel.is_available(), "this CPU cannot run kernel {}", kernel.name);
         let scratch = (0..team.size()).map(|_| Mutex::new(Scratch::new())).collect();
         Context { kernel, caches, team, scratch }
     }

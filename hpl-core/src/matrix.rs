@@ -279,7 +279,7 @@ impl<'a> MatMut<'a> {
     /// If the view has fewer rows.
     pub fn split_at_row(self, row: usize) -> (MatMut<'a>, MatMut<'a>) {
         assert!(row <= self.rows, "row {row} of {}", self.rows);
-        let below = if row == self.rows { 0 } else { row };
+        let below = if row == self.rows || self.cols == 0 { 0 } else { row };
         let (cols, ld) = (self.cols, self.ld);
         // SAFETY: the two views show different rows of the same columns, so no element is in both;
         // the offset of a non-empty lower part lies inside the memory.

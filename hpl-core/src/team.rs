@@ -4,7 +4,7 @@
 //! thread's closure may hold what is not `Sync` (the communicator). Inside a phase members meet at
 //! barriers. Data is shared in three ways, each of which the borrow checker can follow:
 //!
-//! - [`Strips`]: a bag of column strips; each strip is handed out once.
+//! - [`Strips`], [`StripPairs`]: a bag of column strips of one matrix or of two; each is handed out once.
 //! - [`RowBands`]: rows that belong to one member between two barriers, plus a state that all may
 //!   read then and that only the leader may write in a *serial section*.
 //! - slices split beforehand.
@@ -32,6 +32,8 @@ struct Barrier {
     spins: u32,
     arrived: AtomicU64,
     generation: AtomicU32,
+    /// Members that are done with the phase: nobody will meet them any more.
+    departed: AtomicUsize,
     poisoned: AtomicBool,
 }
 
@@ -45,6 +47,8 @@ impl Barrier {
         // One counter per kind of meeting, side by side in one word: a mismatch is seen by the last.
         let arrived = self.arrived.fetch_add(1 << field, Ordering::AcqRel) + (1 << field);
         let total = (arrived & 0xffff) + (arrived >> 16 & 0xffff) + (arrived >> 32 & 0xffff);
+        // Before anything else: a member that caught the panic of a meeting may have been counted twice.
+        assert!(!self.poisoned.load(Ordering::Relaxed), "another member of the team panicked");
         if total == self.size {
             if arrived >> field != self.size {
                 self.poison();
@@ -56,8 +60,11 @@ impl Barrier {
         }
         let mut spins = 0;
         while self.generation.load(Ordering::Acquire) == generation {
-            if self.poisoned.load(Ordering::Relaxed) {
-                panic!("another member of the team panicked");
+            assert!(!self.poisoned.load(Ordering::Relaxed), "another member of the team panicked");
+            // A member departs after the meeting only if that is over, so the generation is looked at again.
+            if self.departed.load(Ordering::Acquire) > 0 && self.generation.load(Ordering::Acquire) == generation {
+                self.poison();
+                panic!("a member of the team ended its phase while another waited for it");
             }
             if spins < self.spins {
                 spins += 1;
@@ -99,14 +106,15 @@ impl Member<'_> {
     }
 }
 
-/// Poisons the barrier if the member's closure unwinds, so that nobody waits for it.
-struct PoisonOnPanic<'t>(&'t Barrier);
+/// Tells the others when a member's closure ends, and poisons the barrier if it unwinds: nobody waits for it.
+struct Departure<'t>(&'t Barrier);
 
-impl Drop for PoisonOnPanic<'_> {
+impl Drop for Departure<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.poison();
         }
+        self.0.departed.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -148,6 +156,7 @@ impl Team {
             spins: if oversubscribed { 0 } else { SPINS },
             arrived: AtomicU64::new(0),
             generation: AtomicU32::new(0),
+            departed: AtomicUsize::new(0),
             poisoned: AtomicBool::new(false),
         };
         Ok(Team { pool, barrier, busy: AtomicBool::new(false) })
@@ -177,16 +186,17 @@ impl Team {
     /// # Panics
     /// If a member panics, or if called from inside a phase.
     pub fn phase_with<R>(&self, main: impl FnOnce(&mut Member) -> R, work: impl Fn(&mut Member) + Sync) -> R {
-        assert!(!self.busy.swap(true, Ordering::Acquire), "a phase inside a phase");
+        assert!(!self.busy.swap(true, Ordering::Acquire), "a phase inside a phase, or after one that panicked");
+        self.barrier.departed.store(0, Ordering::Release);
         let run_main = || {
-            let _guard = PoisonOnPanic(&self.barrier);
+            let _guard = Departure(&self.barrier);
             main(&mut Member { id: 0, barrier: &self.barrier })
         };
         let result = match &self.pool {
             None => run_main(),
             Some(pool) => pool.in_place_scope(|scope| {
                 scope.spawn_broadcast(|_, context| {
-                    let _guard = PoisonOnPanic(&self.barrier);
+                    let _guard = Departure(&self.barrier);
                     work(&mut Member { id: context.index() + 1, barrier: &self.barrier });
                 });
                 run_main()
@@ -197,7 +207,7 @@ impl Team {
     }
 }
 
-/// A bag of column strips of one or two matrices with the same number of columns.
+/// A bag of column strips of a matrix.
 pub struct Strips<'a> {
     ptr: *mut f64,
     rows: usize,
@@ -318,6 +328,7 @@ impl<'a, S: Send + Sync> RowBands<'a, S> {
     }
 
     fn check(&self, member: &Member) {
+        assert!(!member.barrier.poisoned.load(Ordering::Relaxed), "another member of the team panicked");
         assert!(std::ptr::eq(self.barrier, member.barrier), "a member of another team");
     }
 
@@ -325,7 +336,7 @@ impl<'a, S: Send + Sync> RowBands<'a, S> {
     pub fn mine<'m>(&'m self, member: &'m mut Member) -> (usize, MatMut<'m>, &'m S) {
         self.check(member);
         let (first, end) = (self.cuts[member.id], self.cuts[member.id + 1]);
-        let offset = if first == end { 0 } else { first };
+        let offset = if first == end || self.cols == 0 { 0 } else { first };
         // SAFETY: rows [first, end) belong to this member: there is one Member per id, it is borrowed
         // for as long as the view lives, and the leader takes all rows only after every Member has
         // come to the serial section, which needs that borrow to be over.
@@ -434,5 +445,27 @@ mod tests {
             });
         }));
         assert!(caught.is_err());
+    }
+
+    #[test]
+    fn a_member_that_leaves_is_not_waited_for() {
+        let team = Team::new(2, true, |_| {}).unwrap();
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            team.phase(|member| {
+                if member.id() == 0 {
+                    member.barrier();
+                }
+            });
+        }));
+        assert!(caught.is_err());
+    }
+
+    #[test]
+    fn bands_of_no_columns() {
+        let team = Team::new(3, true, |_| {}).unwrap();
+        let mut m = Matrix::zeros(40, 0).unwrap();
+        let bands = RowBands::new(m.as_mut(), &team, ());
+        team.phase(|member| assert_eq!(bands.mine(member).1.cols(), 0));
+        let _ = m.as_mut().split_at_row(3);
     }
 }

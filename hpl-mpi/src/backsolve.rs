@@ -5,8 +5,12 @@
 //! of the diagonal block, which solves for x_k and sends it down (and up) its process column; there
 //! everybody adds x_k's contribution to the rows above.
 
+use std::sync::Mutex;
+
+use hpl_core::context::Context;
 use hpl_core::level1::subtract_gemv;
 use hpl_core::lu;
+use hpl_core::matrix::MatRef;
 
 use crate::comm::{Buf, Comm, Reduce, add, broadcast};
 use crate::grid::Grid;
@@ -19,7 +23,7 @@ const SPREAD: u32 = 3002;
 /// entry l belongs to the global column of local column l.
 ///
 /// Collective over the grid.
-pub fn backsolve<C: Comm>(grid: &Grid<C>, a: &DistMatrix) -> Vec<f64> {
+pub fn backsolve<C: Comm>(cx: &Context, grid: &Grid<C>, a: &DistMatrix) -> Vec<f64> {
     let (n, nb) = (a.n(), a.rows.block);
     let local = a.local();
     let mut sums = match a.b_column() {
@@ -45,8 +49,27 @@ pub fn backsolve<C: Comm>(grid: &Grid<C>, a: &DistMatrix) -> Vec<f64> {
             }
             room = broadcast(&grid.along_col, room, owner_row, SPREAD);
             x[col..col + width].copy_from_slice(&room);
-            subtract_gemv(local.sub(0, col, row, width), &room, &mut sums[..row]);
+            subtract(cx, local.sub(0, col, row, width), &room, &mut sums[..row]);
         }
     }
     x
+}
+
+/// Fewer multiply-adds than this are done by the main thread alone: waking the team costs more.
+const ALONE: usize = 1 << 17;
+
+/// sums ← sums − A·x, a band of rows a member.
+fn subtract(cx: &Context, a: MatRef, x: &[f64], sums: &mut [f64]) {
+    let members = cx.team().size();
+    if members == 1 || a.rows() * a.cols() < ALONE {
+        return subtract_gemv(a, x, sums);
+    }
+    let height = a.rows().div_ceil(members);
+    let bands: Vec<_> = sums.chunks_mut(height).map(Mutex::new).collect();
+    cx.team().phase(|member| {
+        let Some(band) = bands.get(member.id()) else { return };
+        let mut band = band.lock().expect("one member, one band");
+        let rows = a.sub(member.id() * height, 0, band.len(), a.cols());
+        subtract_gemv(rows, x, &mut band);
+    });
 }

@@ -47,7 +47,6 @@ pub fn factorize<C: Comm>(
     let mut run = Factorization { cx, grid, recursion, work };
     let mut factored = Factored::default();
     let end = a.cols.local_len();
-    let mut nothing = || {};
 
     let Some(first) = PanelShape::of(grid, a, 0) else { return factored };
     let panel = run.factor(a, first, phases);
@@ -63,16 +62,21 @@ pub fn factorize<C: Comm>(
             // A22 −= L2·U, while it travels.
             Some(next) if look_ahead && grid.q > 1 => {
                 let mine = if next.process_col == grid.col { next.width } else { 0 };
-                update(cx, grid, a, &panel, shape.right..shape.right + mine, &mut run.work, phases, &mut nothing);
+                let mut progress = || sent.1.poll(&grid.along_row);
+                update(cx, grid, a, &panel, shape.right..shape.right + mine, &mut run.work, phases, &mut progress);
                 let next = run.factor(a, next, phases);
                 let mut next = run.broadcast(next);
-                let mut progress = || next.1.poll(&grid.along_row);
+                let mut progress = || {
+                    sent.1.poll(&grid.along_row);
+                    next.1.poll(&grid.along_row);
+                };
                 update(cx, grid, a, &panel, shape.right + mine..end, &mut run.work, phases, &mut progress);
                 Some(next)
             }
             // Plain: everything right of panel k, then panel k+1.
             next => {
-                update(cx, grid, a, &panel, shape.right..end, &mut run.work, phases, &mut nothing);
+                let mut progress = || sent.1.poll(&grid.along_row);
+                update(cx, grid, a, &panel, shape.right..end, &mut run.work, phases, &mut progress);
                 next.map(|next| {
                     let next = run.factor(a, next, phases);
                     run.broadcast(next)

@@ -2,7 +2,7 @@
 
 use hpl_spec::params::Order;
 
-use crate::comm::Comm;
+use crate::comm::{Comm, barrier};
 
 /// A process's place in the grid, and whom it talks to.
 pub struct Grid<C> {
@@ -32,6 +32,8 @@ impl<C: Comm> Grid<C> {
         let (rank, size) = (world.rank(), world.size());
         let wanted = p.checked_mul(q).filter(|&n| (1..=size).contains(&n));
         let wanted = wanted.unwrap_or_else(|| panic!("a grid of {p} x {q} on {size} ranks"));
+        // Idle ranks come here long before the others: they wait our way, not inside a blocking split.
+        barrier(world);
         let all = world.split((rank < wanted).then_some(0), rank)?;
         let (row, col) = place(rank, p, q, order);
         let along_row = all.split(Some(row), col).expect("it has a colour");

@@ -20,21 +20,22 @@ use std::process::ExitCode;
 use args::{Args, Command};
 use hpl_core::context::Context;
 use hpl_core::gemm::kernel;
-use hpl_core::topology::hostname;
+use hpl_core::memory::peak_resident;
+use hpl_core::topology::{Topology, hostname};
 use hpl_mpi::comm::mpi::{MpiComm, MpiWorld, abort};
-use hpl_mpi::comm::{Comm, max_all};
+use hpl_mpi::comm::{Comm, max_all, sum_all};
 use hpl_mpi::grid::Grid;
 use hpl_mpi::run::{Runner, memory_available};
 use hpl_spec::dat::Sweep;
 use hpl_spec::event::RunEvent;
 use hpl_spec::out;
-use hpl_spec::params::{Bcast, Fact, RunParams, Swap};
+use hpl_spec::params::{Bcast, Fact, RunParams, Storage, Swap};
 use hpl_spec::report::{RunReport, SweepReport, Tally, checks};
 use sink::Sinks;
 
 /// The tests were run.
 const DONE: u8 = 0;
-/// The input is illegal.
+/// The input is illegal, or the tests could not be run or reported.
 const ILLEGAL: u8 = 1;
 /// With --strict: a test failed or was skipped.
 const NOT_PASSED: u8 = 2;
@@ -90,36 +91,51 @@ fn describe_node(peak: bool) -> ExitCode {
 /// Everything between MPI's start and its end. Collective; an error is an error on every rank, and its text
 /// is empty where it is not to be said.
 fn run(world: &MpiComm, args: &Args, alone: bool) -> Result<u8, String> {
+    let looked = kernel::pick(args.kernel.as_deref())
+        .and_then(|kernel| Ok((kernel, Topology::discover().map_err(|e| e.to_string())?)));
+    let (kernel, topology) = agree(world, looked)?;
     let node = world.split_node();
-    let kernel = kernel::pick(args.kernel.as_deref());
-    let placed = kernel.and_then(|kernel| place::place(&node, kernel, args.threads));
-    let mut failed = [f64::from(u8::from(placed.is_err()))];
-    max_all(world, &mut failed);
-    let placed = match placed {
-        Ok(placed) if failed[0] == 0.0 => placed,
-        Err(why) if world.rank() == 0 => return Err(format!("xhpl: {why}\n")),
-        Err(why) if node.rank() == 0 => return Err(format!("xhpl on {}: {why}\n", hostname())),
-        _ => return Err(String::new()),
-    };
+    let place = place::decide(&node, &topology, args.threads);
+    world.wait_policy().set_oversubscribed(place.oversubscribed);
     let (sweep, mut sinks) = input::sweep(world, args)?;
-    world.wait_policy().set_oversubscribed(placed.oversubscribed);
-    if node.rank() == 0 {
-        placed.warnings.iter().for_each(|warning| eprintln!("xhpl: warning: {warning}"));
-    }
+    warn(&node, place.warning.as_deref());
+    let cx = agree(world, place::settle(&place, topology, kernel))?;
     if let Some(sinks) = sinks.as_mut().filter(|_| alone) {
         sinks.draw_progress();
     }
-    let report = run_sweep(world, &placed.cx, &sweep, &mut sinks);
-    let Tally { failed, skipped, .. } = report.tally;
-    if let Some(file) = sinks.as_ref().and_then(|sinks| sinks.json.as_ref())
-        && let Err(e) = input::write_json(file, &report)
-    {
-        eprintln!("xhpl: the JSON report cannot be written: {e}");
-    }
+    let mut report = run_sweep(world, &cx, &sweep, &mut sinks);
     // Ranks outside every grid know no verdicts.
+    let Tally { failed, skipped, .. } = report.tally;
     let mut not_passed = [(failed + skipped) as f64];
     max_all(world, &mut not_passed);
+    let mut memory = [peak_resident().unwrap_or(0) as f64];
+    sum_all(world, &mut memory);
+    report.peak_memory = memory[0] as u64;
+    let written = sinks.as_mut().map_or(Ok(()), |sinks| sinks.write_json(&report));
+    agree(world, written)?;
     Ok(if args.strict && not_passed[0] > 0.0 { NOT_PASSED } else { DONE })
+}
+
+/// The result, if it is one on every rank; else an error on every rank, with a text on the first that failed.
+fn agree<T>(world: &MpiComm, result: Result<T, String>) -> Result<T, String> {
+    let me = world.rank() as f64;
+    let mut first = [if result.is_err() { -me } else { f64::NEG_INFINITY }];
+    max_all(world, &mut first);
+    match result {
+        Ok(value) if first[0] == f64::NEG_INFINITY => Ok(value),
+        Err(why) if first[0] == -me => Err(format!("xhpl on {}: {why}\n", hostname())),
+        _ => Err(String::new()),
+    }
+}
+
+/// Says a warning once a node: the first rank that has one does.
+fn warn(node: &MpiComm, warning: Option<&str>) {
+    let me = node.rank() as f64;
+    let mut first = [if warning.is_some() { -me } else { f64::NEG_INFINITY }];
+    max_all(node, &mut first);
+    if let Some(warning) = warning.filter(|_| first[0] == -me) {
+        eprintln!("xhpl: warning: {warning}");
+    }
 }
 
 /// Runs every test of the sweep. Collective.
@@ -130,6 +146,7 @@ fn run_sweep(world: &MpiComm, cx: &Context, sweep: &Sweep, sinks: &mut Option<Si
         kernel: cx.kernel().name.into(),
         threads: cx.team().size(),
         ranks: world.size(),
+        peak_memory: 0,
         reports: Vec::new(),
         tally: Tally::default(),
     };
@@ -145,11 +162,11 @@ fn run_sweep(world: &MpiComm, cx: &Context, sweep: &Sweep, sinks: &mut Option<Si
             host: hostname(),
         },
     );
-    let mut grid: Option<Place> = None;
+    let mut grid: Option<GridOfShape> = None;
     for (test, params) in sweep.runs().enumerate() {
         let place = match grid.take() {
             Some(place) if place.shape == (params.p, params.q) => place,
-            _ => Place::new(world, &params),
+            _ => GridOfShape::new(world, &params),
         };
         let Some((grid, node)) = &grid.insert(place).members else { continue };
         let runner = Runner {
@@ -165,7 +182,7 @@ fn run_sweep(world: &MpiComm, cx: &Context, sweep: &Sweep, sinks: &mut Option<Si
         let result: RunReport = runner.run(&params, &mut |e| event(sinks, &e));
         say(sinks, &out::test(&result, &mut head_is_due));
         report.tally.count(&result.verdict);
-        if sinks.as_ref().is_some_and(|sinks| sinks.json.is_some()) {
+        if sinks.as_ref().is_some_and(Sinks::wants_json) {
             report.reports.push(result);
         }
     }
@@ -175,20 +192,20 @@ fn run_sweep(world: &MpiComm, cx: &Context, sweep: &Sweep, sinks: &mut Option<Si
 }
 
 /// A grid as one rank sees it; it serves all tests of its shape.
-struct Place {
+struct GridOfShape {
     shape: (usize, usize),
     /// The grid and its ranks on this node, unless this rank is idle.
     members: Option<(Grid<MpiComm>, MpiComm)>,
 }
 
-impl Place {
+impl GridOfShape {
     /// The grid of these parameters. Collective over the world.
-    fn new(world: &MpiComm, params: &RunParams) -> Place {
+    fn new(world: &MpiComm, params: &RunParams) -> GridOfShape {
         let members = Grid::new(world, params.p, params.q, params.order).map(|grid| {
             let node = grid.all.split_node();
             (grid, node)
         });
-        Place { shape: (params.p, params.q), members }
+        GridOfShape { shape: (params.p, params.q), members }
     }
 }
 
@@ -208,13 +225,15 @@ fn event(sinks: &mut Option<Sinks>, event: &RunEvent) {
     }
 }
 
-/// One line on choices that are read but not implemented yet, if the sweep makes any.
+/// One line on choices that are read but run otherwise, if the sweep makes any.
 fn notes(sweep: &Sweep) -> Vec<String> {
     let facts = sweep.pfacts.iter().chain(&sweep.rfacts);
+    let forms = (sweep.l1, sweep.u, sweep.equil, sweep.align);
     let all_as_asked = sweep.bcasts.iter().all(|&b| b == Bcast::RingM)
         && facts.into_iter().all(|&f| f == Fact::Right)
         && sweep.depths.iter().all(|&d| d <= 1)
-        && sweep.swap == Swap::SpreadRoll;
+        && sweep.swap == Swap::SpreadRoll
+        && forms == (Storage::Transposed, Storage::Transposed, true, 8);
     let note = "Run as : BCAST 1ringM, SWAP spread-roll, PFACT and RFACT right, DEPTH at most 1; \
                 one storage form serves all of L1, U, EQUIL and ALIGN";
     if all_as_asked { Vec::new() } else { vec![note.to_owned()] }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use hpl_core::context::Context;
 use hpl_core::memory;
+use hpl_spec::advice::work_done;
 use hpl_spec::event::RunEvent;
 use hpl_spec::netlib;
 use hpl_spec::params::RunParams;
@@ -46,16 +47,22 @@ struct Solved {
     x: Vec<f64>,
     seconds: f64,
     phases: Phases,
+    /// Local time before and after.
+    stamps: [String; 2],
 }
 
 /// Memory in bytes that programs may still take on this node, its cgroup's limit included.
 pub fn memory_available() -> u64 {
-    memory::available().available
+    match memory::available() {
+        // Not known: the system will refuse what does not fit.
+        memory if memory.total == 0 => u64::MAX,
+        memory => memory.available,
+    }
 }
 
 impl<C: Comm> Runner<'_, C> {
-    /// Generates, solves, times and verifies. Collective over the grid; the report is the same on all
-    /// ranks, events come on rank 0.
+    /// Generates, solves, times and verifies. Collective over the grid; verdict, time and rate are
+    /// the same on all ranks, events come on rank 0.
     ///
     /// # Panics
     /// If the grid is not that of the parameters.
@@ -72,9 +79,8 @@ impl<C: Comm> Runner<'_, C> {
             Err(why) => self.skipped(params, why),
             Ok(mut a) => {
                 a.generate(self.cx);
-                let started = (self.clock)();
                 let solved = self.solve(params, &mut a, &mut emit);
-                let ended = (self.clock)();
+                let [started, ended] = solved.stamps.clone();
                 let Solved { seconds, phases, .. } = solved;
                 let gflops = params.gflops(seconds);
                 emit(RunEvent::Phases { test: self.test, seconds, gflops, phases });
@@ -100,21 +106,22 @@ impl<C: Comm> Runner<'_, C> {
         let mut needed = [params.bytes_per_rank() as f64];
         sum_all(self.node, &mut needed);
         let available = (self.available)() as f64;
-        // Too large, or refused by the system; then what was needed and what there is, and where.
-        let mut verdict = [0.0; 4];
-        let mut matrix = None;
-        if needed[0] > available {
-            verdict = [needed[0], available, self.grid.row as f64, self.grid.col as f64];
-        } else {
-            match DistMatrix::allocate(self.grid, params.n, params.nb) {
-                Ok(a) => matrix = Some(a),
-                Err(_) => verdict = [needed[0], available, self.grid.row as f64, self.grid.col as f64],
-            }
-        }
-        max_all(&self.grid.all, &mut verdict);
-        let [needed, available, row, col] = verdict;
+        let matrix =
+            if needed[0] > available { None } else { DistMatrix::allocate(self.grid, params.n, params.nb).ok() };
+        // Where it fails: how much is missing, and (as netlib has it) the last row and column of the grid.
+        let missing = needed[0] - available;
+        let mut failed = match &matrix {
+            Some(_) => [f64::NEG_INFINITY; 3],
+            None => [missing, self.grid.row as f64, self.grid.col as f64],
+        };
+        max_all(&self.grid.all, &mut failed);
+        let [most, row, col] = failed;
+        // The two figures are those of the node that misses most.
+        let mut figures = if missing == most { [needed[0], available] } else { [0.0; 2] };
+        max_all(&self.grid.all, &mut figures);
+        let [needed, available] = figures;
         match matrix {
-            Some(a) if needed == 0.0 => Ok(a),
+            Some(a) if most == f64::NEG_INFINITY => Ok(a),
             _ => Err(format!(
                 "{}N={} needs {:.2} GB on a node, all its ranks together; {:.2} GB are available there. \
                  Take a smaller N, or more nodes.\n",
@@ -144,6 +151,7 @@ impl<C: Comm> Runner<'_, C> {
         let (n, nb) = (params.n, params.nb);
         let mut phases = Phases::default();
         barrier(&self.grid.all);
+        let started = (self.clock)();
         let start = Instant::now();
         let mut last = (Instant::now(), 0, 0.0);
         let recursion = Recursion { nbmin: params.nbmin, ndiv: params.ndiv };
@@ -153,7 +161,8 @@ impl<C: Comm> Runner<'_, C> {
             if panel > 1 && panel < panels && last.0.elapsed() < PROGRESS_EVERY {
                 return;
             }
-            let (now, before) = (work_done(n, nb, panel), work_done(n, nb, last.1));
+            let done = |panel: usize| work_done(n, panel.saturating_mul(nb));
+            let (now, before) = (done(panel), done(last.1));
             let step = (now - before) / (seconds - last.2).max(1e-9) / 1e9;
             last = (Instant::now(), panel, seconds);
             let gflops = now / seconds.max(1e-9) / 1e9;
@@ -168,14 +177,15 @@ impl<C: Comm> Runner<'_, C> {
             });
         });
         let solving = Instant::now();
-        let x = if factored.zero_pivot.is_none() { backsolve(self.grid, a) } else { Vec::new() };
+        let x = if factored.zero_pivot.is_none() { backsolve(self.cx, self.grid, a) } else { Vec::new() };
         phases.backsolve = solving.elapsed().as_secs_f64();
         let Phases { pfact, pivot, bcast, swap, update, backsolve } = phases;
+        let ended = (self.clock)();
         let mut slowest = [start.elapsed().as_secs_f64(), pfact, pivot, bcast, swap, update, backsolve];
         max_all(&self.grid.all, &mut slowest);
         let [seconds, pfact, pivot, bcast, swap, update, backsolve] = slowest;
         let phases = Phases { pfact, pivot, bcast, swap, update, backsolve };
-        Solved { factored, x, seconds, phases }
+        Solved { factored, x, seconds, phases, stamps: [started, ended] }
     }
 
     fn judge(&self, a: &mut DistMatrix, solved: &Solved) -> Verdict {
@@ -185,10 +195,4 @@ impl<C: Comm> Runner<'_, C> {
             None => Verdict::judge(verify(self.cx, self.grid, a, &solved.x), self.threshold),
         }
     }
-}
-
-/// Operations done when `panels` panels have been applied: 2/3·(N³ − n³), n being what is left.
-fn work_done(n: usize, nb: usize, panels: usize) -> f64 {
-    let left = n.saturating_sub(panels.saturating_mul(nb)) as f64;
-    2.0 / 3.0 * ((n as f64).powi(3) - left.powi(3))
 }

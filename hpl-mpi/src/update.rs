@@ -9,6 +9,7 @@ use hpl_core::level1::laswp;
 use hpl_core::matrix::{MatMut, MatRef};
 use hpl_core::team::{StripPairs, Strips};
 use hpl_core::trsm::trsm;
+use hpl_spec::params::SWAP_COLUMNS;
 use hpl_spec::report::Phases;
 
 use crate::comm::Comm;
@@ -47,31 +48,28 @@ pub fn update<C: Comm>(
     };
 
     let start = Instant::now();
+    let left = Left::pack(cx, &mut work.packed, l2);
     if grid.p == 1 {
         let swaps = local_swaps(panel.pivots(), shape.first);
-        let left = Left::pack(cx, &mut work.packed, l2);
         let trailing = trailing.sub(shape.top, 0, local_rows - shape.top, n);
         in_place(cx, &left, panel.l1(), &swaps, trailing, progress);
         phases.update += start.elapsed().as_secs_f64();
-    } else {
-        let mut u = MatMut::new(&mut work.u[..shape.width * n], shape.width, n, shape.width);
-        let plan = SwapPlan::new(&rows, shape.first, panel.pivots());
-        spread_roll(
-            cx,
-            &grid.along_col,
-            shape.process_row,
-            &plan,
-            trailing.as_mut(),
-            u.as_mut(),
-            &mut work.pool,
-            progress,
-        );
+        return;
+    }
+    let plan = SwapPlan::new(&rows, shape.first, panel.pivots());
+    let owner = grid.row == shape.process_row;
+    phases.update += start.elapsed().as_secs_f64();
+    for first in (0..n).step_by(SWAP_COLUMNS) {
+        let start = Instant::now();
+        let width = SWAP_COLUMNS.min(n - first);
+        let mut columns = trailing.as_mut().sub(0, first, local_rows, width);
+        let mut u = MatMut::new(&mut work.u[..shape.width * width], shape.width, width, shape.width);
+        let (pool, column) = (&mut work.pool, &grid.along_col);
+        spread_roll(cx, column, shape.process_row, &plan, columns.as_mut(), u.as_mut(), pool, progress);
         phases.swap += start.elapsed().as_secs_f64();
         let start = Instant::now();
-        let left = Left::pack(cx, &mut work.packed, l2);
-        let owner = grid.row == shape.process_row;
-        let trailing = trailing.sub(shape.top, 0, local_rows - shape.top, n);
-        beside(cx, &left, panel.l1(), owner, u, trailing, progress);
+        let columns = columns.sub(shape.top, 0, local_rows - shape.top, width);
+        beside(cx, &left, panel.l1(), owner, u, columns, progress);
         phases.update += start.elapsed().as_secs_f64();
     }
 }

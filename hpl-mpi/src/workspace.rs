@@ -3,6 +3,7 @@
 use hpl_core::buffer::Buffer;
 use hpl_core::context::Context;
 use hpl_core::gemm::Left;
+use hpl_spec::params::SWAP_COLUMNS;
 
 use crate::comm::{Buf, Comm};
 use crate::grid::Grid;
@@ -44,7 +45,7 @@ impl Pool {
 pub struct Workspace {
     /// Packed L2, for the products of an update.
     pub packed: Buffer,
-    /// U, where there are several process rows: JB × local trailing columns.
+    /// U, where there are several process rows: JB × the columns interchanged at a time.
     pub u: Buffer,
     /// Buffers of row exchanges.
     pub pool: Pool,
@@ -65,7 +66,7 @@ impl Workspace {
         let buffer = |len| Buffer::zeroed(len).unwrap_or_else(|e| panic!("workspace: {e}"));
         Workspace {
             packed: buffer(Left::storage(cx, rows, width)),
-            u: buffer(if grid.p > 1 { width * cols } else { 0 }),
+            u: buffer(if grid.p > 1 { width * cols.min(SWAP_COLUMNS) } else { 0 }),
             pool: Pool::default(),
             panels: Pool::default(),
             exchange: PivotExchange::new(width),

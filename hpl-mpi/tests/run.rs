@@ -117,7 +117,7 @@ fn spoiled(n: usize, p: usize, q: usize, spoil: impl Fn(usize, usize, f64) -> f6
         let residual = match factored.zero_pivot {
             Some(_) => 0.0,
             None => {
-                let x = backsolve(&grid, &a);
+                let x = backsolve(&cx, &grid, &a);
                 verify(&cx, &grid, &mut a, &x).residual
             }
         };

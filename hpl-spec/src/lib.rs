@@ -17,6 +17,7 @@
 //! - [`event`]: what xhpl says while it runs.
 //! - [`node`]: what a node is.
 //! - [`netlib`]: error messages in netlib's shape.
+//! - [`advice`]: what to choose where nothing was asked for; how far a run is.
 //! - [`cformat`]: numbers as C prints them.
 //!
 //! ```
@@ -33,6 +34,7 @@
 //! HPL 2.3, so that what reads and writes them today keeps working.
 #![forbid(unsafe_code)]
 
+pub mod advice;
 pub mod cformat;
 pub mod dat;
 pub mod event;

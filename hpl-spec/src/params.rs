@@ -7,6 +7,10 @@ pub use crate::words::{Bcast, Fact, Order, Row, Storage, Swap};
 /// The largest integer of netlib HPL (a C `int`): 2^31 - 1.
 pub const INT_MAX: usize = i32::MAX as usize;
 
+/// Rows are interchanged for this many local columns at a time, so that U and what it is put together
+/// from stay small beside the matrix.
+pub const SWAP_COLUMNS: usize = 4096;
+
 /// One run of HPL: solve A x = b of order `n` on a `p` x `q` grid.
 ///
 /// The same numbers as in HPL.dat and under the same names, one value each.
@@ -171,9 +175,9 @@ impl RunParams {
         // Columns begin on cache lines, an odd number of them apart.
         let matrix = (rows + 16).saturating_mul(columns);
         // One panel is applied while the next one is on its way.
-        let panels = if q > 1 { self.depth.min(1) as u128 + 1 } else { 1 };
-        let panel = width.saturating_mul(rows + width + 2);
-        let u = if p > 1 { width.saturating_mul(3 * columns) } else { 0 };
+        let panels = if q > 1 { 2 } else { 1 };
+        let panel = width.saturating_mul(rows + 2 * width + 2);
+        let u = if p > 1 { width.saturating_mul(3 * columns.min(SWAP_COLUMNS as u128)) } else { 0 };
         let packed_l2 = width.saturating_mul(rows + 24);
 
         let doubles = matrix.saturating_add(panel.saturating_mul(panels)).saturating_add(u).saturating_add(packed_l2);

@@ -31,32 +31,6 @@ pub struct Phases {
     pub backsolve: f64,
 }
 
-impl Phases {
-    /// Phase by phase the larger of the two: how ranks are combined.
-    #[must_use]
-    pub fn max(self, other: Phases) -> Phases {
-        Phases {
-            pfact: self.pfact.max(other.pfact),
-            pivot: self.pivot.max(other.pivot),
-            bcast: self.bcast.max(other.bcast),
-            swap: self.swap.max(other.swap),
-            update: self.update.max(other.update),
-            backsolve: self.backsolve.max(other.backsolve),
-        }
-    }
-}
-
-impl std::ops::AddAssign for Phases {
-    fn add_assign(&mut self, other: Phases) {
-        self.pfact += other.pfact;
-        self.pivot += other.pivot;
-        self.bcast += other.bcast;
-        self.swap += other.swap;
-        self.update += other.update;
-        self.backsolve += other.backsolve;
-    }
-}
-
 /// The norms that the residual is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Norms {
@@ -201,6 +175,8 @@ pub struct SweepReport {
     pub threads: usize,
     /// MPI ranks.
     pub ranks: usize,
+    /// The most memory the ranks ever had resident, in bytes, added up over all of them.
+    pub peak_memory: u64,
     /// One report per test, in the order of the tests.
     pub reports: Vec<RunReport>,
     /// The counters.

@@ -131,6 +131,7 @@ fn a_sweep_report_as_json() {
         kernel: "avx512_16x14".into(),
         threads: 2,
         ranks: 4,
+        peak_memory: 123_456_789,
         tally: tally(&reports),
         reports,
     };

@@ -86,7 +86,6 @@ const UNSAFE: &[&str] = &[
     "hpl-core/src/gemm/kernel/avx512.rs",
     "hpl-core/src/gemm/kernel/mod.rs",
     "hpl-core/src/gemm/mod.rs",
-    "hpl-core/src/gemm/pack.rs",
     "hpl-core/src/matrix.rs",
     "hpl-core/src/team.rs",
     "hpl-core/src/topology.rs",

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 
+use hpl_spec::advice::fraction_done;
 use hpl_spec::event::RunEvent;
 use hpl_spec::report::RunReport;
 
@@ -78,7 +79,7 @@ impl Stage {
             RunEvent::SweepStarted { .. } | RunEvent::SweepEnded { .. } => self,
             RunEvent::Started { .. } => Stage::Generating,
             RunEvent::Panel { panel, panels, seconds, gflops, gflops_step, .. } => {
-                let done = work_done(panel, panels);
+                let done = fraction_done(panel, panels);
                 let left = if done > 0.0 { seconds * (1.0 - done) / done } else { 0.0 };
                 Stage::Solving { done, gflops, gflops_step, left }
             }
@@ -111,12 +112,6 @@ impl std::fmt::Display for Stage {
     }
 }
 
-/// The matrix that is left shrinks with every panel: the work goes with the cube of its order.
-fn work_done(panel: usize, panels: usize) -> f64 {
-    let columns = panel as f64 / panels.max(1) as f64;
-    1.0 - (1.0 - columns.clamp(0.0, 1.0)).powi(3)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,14 +130,6 @@ mod tests {
         assert!(tail.lines().unwrap().is_empty());
         file.write_all("o\nthrée\n".as_bytes()).unwrap();
         assert_eq!(tail.lines().unwrap(), ["two", "thrée"]);
-    }
-
-    #[test]
-    fn half_the_columns_are_seven_eighths_of_the_work() {
-        assert_eq!(work_done(0, 10), 0.0);
-        assert_eq!(work_done(5, 10), 0.875);
-        assert_eq!(work_done(10, 10), 1.0);
-        assert_eq!(work_done(0, 0), 0.0);
     }
 
     #[test]

@@ -54,7 +54,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Setup => setup::ensure(needs::Purpose::Test).map(|()| println!("nothing is missing")),
+        Command::Setup => setup::ensure(needs::Purpose::Test).map(|()| println!("all that is needed is there")),
         Command::Up { seconds, n, ranks } => up::up(plan::Wish { seconds, n, ranks }),
         Command::Test => test::test(),
         Command::Soak => test::soak(),

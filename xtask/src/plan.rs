@@ -1,5 +1,6 @@
 //! Which N, NB, P and Q make a run of about so many seconds that fits this machine: pure.
 
+use hpl_spec::advice::{block_size, squarest_grid};
 use hpl_spec::node::NodeInfo;
 use hpl_spec::params::RunParams;
 
@@ -18,20 +19,26 @@ pub struct Wish {
 const EFFICIENCY: f64 = 0.8;
 /// The part of the available memory that may be taken.
 const MEMORY_SHARE: f64 = 0.8;
-/// Beside the matrix: panels, packing buffers, MPI (all ranks together), in bytes.
-const MEMORY_FIXED: f64 = 300e6;
-const MEMORY_FACTOR: f64 = 1.05;
-/// Below this N a smaller block keeps the panel's share of the work small.
-const SMALL: usize = 4000;
+/// Beside the matrix and its workspace a rank has its program and MPI, in bytes.
+const PROCESS: u64 = 100_000_000;
 
 /// The run to make. N is rounded down to whole blocks unless it was named.
 pub fn choose(node: &NodeInfo, peak_gflops: f64, wish: Wish) -> RunParams {
-    let most = largest_in_time(wish.seconds, peak_gflops).min(largest_in_memory(node.memory_available));
-    let n = wish.n.unwrap_or(most as usize);
-    let nb = if n < SMALL { 128 } else { 256 };
-    let n = wish.n.unwrap_or((n / nb * nb).max(nb));
-    let (p, q) = grid(wish.ranks);
-    RunParams::new(n, nb, p, q)
+    let (p, q) = squarest_grid(wish.ranks);
+    let run = |n| RunParams::new(n, block_size(n), p, q);
+    if let Some(n) = wish.n {
+        return run(n);
+    }
+    let usable = (MEMORY_SHARE * node.memory_available as f64) as u64;
+    let usable = usable.saturating_sub(PROCESS.saturating_mul(wish.ranks as u64));
+    let needed = |n| run(n).bytes_per_rank().saturating_mul(wish.ranks as u64);
+    let mut n = largest_in_time(wish.seconds, peak_gflops) as usize;
+    // A block less until it fits; the memory needed falls with every one.
+    while n > 0 && needed(n) > usable {
+        n = n.saturating_sub(block_size(n));
+    }
+    let nb = block_size(n);
+    run((n / nb * nb).max(nb))
 }
 
 /// How long the run should take at the expected rate, in seconds.
@@ -42,18 +49,6 @@ pub fn expected_seconds(params: &RunParams, peak_gflops: f64) -> f64 {
 /// 2/3 N^3 = rate * seconds.
 fn largest_in_time(seconds: f64, peak_gflops: f64) -> f64 {
     (1.5 * seconds * EFFICIENCY * peak_gflops * 1e9).max(0.0).cbrt()
-}
-
-/// 8 N^2 and what comes with it = the share of memory.
-fn largest_in_memory(available: u64) -> f64 {
-    let usable = MEMORY_SHARE * available as f64 - MEMORY_FIXED;
-    (usable.max(0.0) / (8.0 * MEMORY_FACTOR)).sqrt()
-}
-
-/// The squarest grid of exactly `ranks` ranks with P <= Q.
-fn grid(ranks: usize) -> (usize, usize) {
-    let p = (1..=ranks).take_while(|p| p * p <= ranks).filter(|p| ranks.is_multiple_of(*p)).last().unwrap_or(1);
-    (p, ranks / p)
 }
 
 #[cfg(test)]
@@ -76,8 +71,8 @@ mod tests {
         let mut small = node();
         small.memory_available = 2 << 30;
         let n = choose(&small, 10_000.0, WISH).n as f64;
-        assert!(8.0 * n * n * MEMORY_FACTOR + MEMORY_FIXED <= MEMORY_SHARE * (2u64 << 30) as f64);
-        assert!(n > 11_000.0, "{n}");
+        assert!(8.0 * n * n < MEMORY_SHARE * (2u64 << 30) as f64);
+        assert!(n > 12_000.0, "{n}");
     }
 
     #[test]
@@ -93,11 +88,5 @@ mod tests {
     #[test]
     fn a_named_n_is_taken_as_it_is() {
         assert_eq!(choose(&node(), 110.0, Wish { n: Some(1001), ..WISH }).n, 1001);
-    }
-
-    #[test]
-    fn grids_are_as_square_as_they_can_be() {
-        let grids: Vec<_> = [1, 2, 4, 6, 7, 12].into_iter().map(grid).collect();
-        assert_eq!(grids, [(1, 1), (1, 2), (2, 2), (2, 3), (1, 7), (3, 4)]);
     }
 }

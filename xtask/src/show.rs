@@ -75,7 +75,7 @@ fn cache(cache: &Cache) -> Option<String> {
         CacheKind::Unified => "",
         CacheKind::Instruction => return None,
     };
-    let shared = if cache.shared_by > 1 { format!(" for {} threads", cache.shared_by) } else { String::new() };
+    let shared = if cache.shared_by > 1 { format!(" for {} cores", cache.shared_by) } else { String::new() };
     Some(format!("L{}{kind} {}{shared}", cache.level, bytes(cache.bytes)))
 }
 
@@ -112,10 +112,10 @@ pub mod tests {
             pus: 4,
             numa_nodes: 1,
             caches: vec![
-                cache(1, CacheKind::Data, 32 << 10, 2),
+                cache(1, CacheKind::Data, 32 << 10, 1),
                 cache(1, CacheKind::Instruction, 32 << 10, 2),
                 cache(2, CacheKind::Unified, 1 << 20, 1),
-                cache(3, CacheKind::Unified, 32 << 20, 4),
+                cache(3, CacheKind::Unified, 32 << 20, 2),
             ],
             memory_total: 23 << 30,
             memory_available: 22 << 30,
@@ -146,7 +146,7 @@ pub mod tests {
         let expected = "\
 \x20 machine  desk, Debian GNU/Linux 13, kernel release 6.12.4
 \x20 CPU      A Good CPU: 1 package, 2 cores, 4 hardware threads
-\x20 caches   L1d 32 KiB for 2 threads, L2 1 MiB, L3 32 MiB for 4 threads
+\x20 caches   L1d 32 KiB, L2 1 MiB, L3 32 MiB for 2 cores
 \x20 memory   22 GiB available of 23 GiB, huge pages: madvise
 \x20 kernel   avx512 (also here: avx2, faer)
 \x20 peak     110.0 Gflop/s on 2 cores, measured for 1.0 s

@@ -69,7 +69,7 @@ fn what_is_missing_is_installed_quietly() {
     assert_eq!(asked, format!("{install}update\n{install}"), "lists are fetched once, only when needed");
 
     let output = setup(&machine, false);
-    assert_eq!(texts(&output).0, "nothing is missing\n");
+    assert_eq!(texts(&output).0, "all that is needed is there\n");
     assert_eq!(fs::read_to_string(machine.path().join("apt.log")).unwrap(), asked);
 }
 

@@ -95,6 +95,7 @@ fn stage(residual: f64, ending: &str) -> TempDir {
     program(stage.path(), "mpirun", MPIRUN);
     program(stage.path(), "xhpl", XHPL);
     let json = SweepReport {
+        peak_memory: 0,
         program: "xhpl".into(),
         version: "0.1.0".into(),
         kernel: "avx512".into(),

@@ -34,8 +34,8 @@ pub struct Blocking {
 impl Blocking {
     /// Derives the blocks for `k` (the depth of the product, NB in HPL).
     ///
-    /// - `kc = k` up to 384, then equal parts of at most that: a micro-panel of B (kc × 8 doubles,
-    ///   24 KiB at 384) must stay in the first level cache beside what passes through.
+    /// - `kc = k` as long as a micro-panel of B (kc × 8 doubles) fills at most three quarters of the first
+    ///   level cache, where it stays beside what passes through (384 of 32 KiB); then equal parts.
     /// - `nc`: a strip of B fills at most a third of the second level cache, the rest being for the
     ///   micro-panels of A that stream past; at least one micro-panel, at most 192 columns so that
     ///   there are strips enough for all members.
@@ -49,9 +49,10 @@ impl Blocking {
         };
         let sane = CacheSizes::default();
         let or = |size: usize, default: usize| if size == 0 { default } else { size };
+        let most = (or(caches.l1, sane.l1) * 3 / 4 / 64).clamp(128, 512);
         let (l2, l3) = (or(caches.l2, sane.l2), or(caches.l3, or(caches.l2, sane.l2) * 4));
         let k = k.max(1);
-        let kc = k.div_ceil(k.div_ceil(384));
+        let kc = k.div_ceil(k.div_ceil(most));
         let nc = (l2 / 3 / (8 * kc) / nr * nr).clamp(nr, 192);
         let mc = (l3 * 3 / 8 / (8 * kc) / mr * mr).max(16 * mr);
         Blocking { mc, kc, nc }

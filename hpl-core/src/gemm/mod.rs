@@ -232,8 +232,8 @@ fn macro_kernel(
                 edge.fill(0.0);
                 (edge.as_mut_ptr(), mr)
             };
-            // SAFETY: the kernel was picked because the CPU has its features; a and b hold mr·k and
-            // nr·k doubles, a at a multiple of 64 bytes; the target is a whole tile inside C, which is
+            // SAFETY: the tile is that of a context's kernel, and a context takes only what the CPU can run;
+            // a and b hold mr·k and nr·k doubles, a at a multiple of 64 bytes where mr·8 is one; the target is a whole tile inside C, which is
             // ours alone, or the edge block of mr·nr doubles.
             unsafe { tile(k, a.as_ptr(), b.as_ptr(), target, ld) };
             if !whole {

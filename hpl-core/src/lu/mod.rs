@@ -6,7 +6,7 @@ mod solve;
 
 pub use blocked::{Factored, factor};
 pub use panel::panel;
-pub use solve::{backsolve, linpack};
+pub use solve::{Solution, backsolve, linpack};
 
 #[cfg(test)]
 mod tests {
@@ -27,15 +27,18 @@ mod tests {
         for kernel in kernel::available() {
             let cx = Context::new(kernel, CacheSizes::default(), Team::new(2, true, |_| {}).unwrap());
             for nb in [1, 2, 3, 4, 5, 8, 29, 64] {
-                let (x, f) = linpack(&cx, 4, nb).unwrap();
+                let Solution { x, factored: f, residual } = linpack(&cx, 4, nb).unwrap();
+                assert!(residual < 16.0);
                 assert_eq!(f.pivots, [3, 3, 2, 3]);
                 let want = [6.049879363e-01, -4.800594432e-01, -7.012948974e-01, -1.656069587e-01];
                 assert!(x.iter().zip(want).all(|(x, w)| (x - w).abs() < 1e-9), "{x:?}");
-                let (x, f) = linpack(&cx, 8, nb).unwrap();
+                let Solution { x, factored: f, residual } = linpack(&cx, 8, nb).unwrap();
+                assert!(residual < 16.0);
                 assert_eq!(f.pivots, [3, 3, 4, 4, 6, 7, 7, 7]);
                 let want = [1.135789184e+01, -1.022278999e+00, -4.936845452e+00, -9.093616115e-01];
                 assert!(x.iter().zip(want).all(|(x, w)| (x - w).abs() < 1e-8), "{x:?}");
-                let (x, f) = linpack(&cx, 29, nb).unwrap();
+                let Solution { x, factored: f, residual } = linpack(&cx, 29, nb).unwrap();
+                assert!(residual < 16.0);
                 assert_eq!(f.pivots, PIVOTS_29);
                 assert!((crate::norm::sum_abs(&x) - 22.128599905).abs() < 1e-8);
                 assert!((crate::norm::max_abs(&x) - 2.3946681343).abs() < 1e-9);

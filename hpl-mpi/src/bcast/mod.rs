@@ -16,7 +16,6 @@ const FIRST_TAG: u32 = 2001;
 pub struct Broadcast<C: Comm> {
     tag: u32,
     root: usize,
-    source: usize,
     receiving: Option<C::Ticket>,
     message: Option<Buf>,
     sends: Vec<C::Ticket>,
@@ -30,7 +29,7 @@ impl<C: Comm> Broadcast<C> {
         let tag = FIRST_TAG + (index % TAGS as usize) as u32;
         let place = (along_row.rank() + q - root) % q;
         let source = (ring::source(place) + root) % q;
-        let mut this = Broadcast { tag, root, source, receiving: None, message: None, sends: Vec::new() };
+        let mut this = Broadcast { tag, root, receiving: None, message: None, sends: Vec::new() };
         if place == 0 {
             this.arrived(along_row, message);
         } else {
@@ -62,8 +61,8 @@ impl<C: Comm> Broadcast<C> {
     /// Waits until the panel is here and returns it. Forwards may still be under way: the message is
     /// shared with them until [`Broadcast::reclaim`].
     pub fn finish(&mut self, along_row: &C) -> Buf {
-        let len = self.message.as_ref().map_or(0, |m| m.len());
-        let what = Message { sending: false, peer: self.source, tag: self.tag, len };
+        let here = Message { sending: false, peer: self.root, tag: self.tag, len: 0 };
+        let what = self.receiving.as_ref().map_or(here, |ticket| along_row.describe(ticket));
         wait_until(along_row, what, || {
             self.poll(along_row);
             self.message.take()

@@ -6,7 +6,7 @@ use hpl_core::matrix::{MatMut, MatRef};
 use hpl_core::team::Strips;
 
 use super::SwapPlan;
-use crate::comm::{Buf, Comm, Message, wait_until};
+use crate::comm::{Comm, Message, wait_until};
 use crate::workspace::Pool;
 
 const SPREAD: u32 = 1002;
@@ -27,7 +27,7 @@ pub fn spread_roll<C: Comm>(
     owner: usize,
     plan: &SwapPlan,
     mut a: MatMut,
-    u: MatMut,
+    mut u: MatMut,
     pool: &mut Pool,
     progress: &mut dyn FnMut(),
 ) {
@@ -40,22 +40,20 @@ pub fn spread_roll<C: Comm>(
         })
     };
     // My slots of U, before anything is overwritten.
-    let mut pieces: Vec<Option<Buf>> = (0..p).map(|_| None).collect();
-    let mut mine = pool.take(plan.sources[me].len() * n);
-    gather(cx, a.as_ref(), &plan.sources[me], mine.as_mut());
-    pieces[me] = Some(mine);
+    let mut piece = pool.take(plan.sources[me].len() * n);
+    gather(cx, a.as_ref(), &plan.sources[me], piece.as_mut());
 
     if me == owner {
+        let mut rows = pool.take(plan.displaced[me].len() * n);
+        gather(cx, a.as_ref(), &plan.displaced[me], rows.as_mut());
+        scatter(cx, &plan.vacated[me], &rows, a.as_mut());
+        pool.give(rows);
         let mut sends = Vec::new();
         for r in (0..p).filter(|&r| r != me) {
             let mut rows = pool.take(plan.displaced[r].len() * n);
             gather(cx, a.as_ref(), &plan.displaced[r], rows.as_mut());
             sends.push(along_col.start_send(r, SPREAD, rows));
         }
-        let mut rows = pool.take(plan.displaced[me].len() * n);
-        gather(cx, a.as_ref(), &plan.displaced[me], rows.as_mut());
-        scatter(cx, &plan.vacated[me], &rows, a.as_mut());
-        pool.give(rows);
         for send in sends {
             pool.give(wait(send));
         }
@@ -67,19 +65,18 @@ pub fn spread_roll<C: Comm>(
 
     let (next, previous) = ((me + 1) % p, (me + p - 1) % p);
     for step in 0..p - 1 {
+        // The piece that came last is passed on while it is put in its place.
         let (out, coming) = ((me + p - step) % p, (me + 2 * p - step - 1) % p);
-        let piece = pieces[out].as_ref().expect("it came in the step before").share();
-        let send = along_col.start_send(next, ROLL, piece);
+        let send = along_col.start_send(next, ROLL, piece.share());
         let room = pool.take(plan.slots[coming].len() * n);
-        pieces[coming] = Some(wait(along_col.start_recv(previous, ROLL, room)));
+        let receive = along_col.start_recv(previous, ROLL, room);
+        scatter(cx, &plan.slots[out], &piece, u.as_mut());
+        let received = wait(receive);
         drop(wait(send));
+        pool.give(std::mem::replace(&mut piece, received));
     }
-    let mut u = u;
-    for (slots, piece) in plan.slots.iter().zip(pieces) {
-        let piece = piece.expect("all pieces are here");
-        scatter(cx, slots, &piece, u.as_mut());
-        pool.give(piece);
-    }
+    scatter(cx, &plan.slots[next], &piece, u.as_mut());
+    pool.give(piece);
 }
 
 /// Copies `rows` of `a` to `out`, a matrix of `rows.len()` rows and as many columns as `a`.

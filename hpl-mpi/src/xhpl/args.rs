@@ -19,19 +19,19 @@ pub struct Args {
     pub dat: Option<PathBuf>,
 
     /// Run without a file: the order N of the matrix. 8·N² bytes are needed in all.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub n: Option<usize>,
 
     /// With --n: the block size NB, in columns [default: 128 below N = 4000, else 256].
-    #[arg(long, value_name = "NB", requires = "n")]
+    #[arg(long, value_name = "NB", requires = "n", allow_negative_numbers = true)]
     pub nb: Option<usize>,
 
     /// With --n: process rows P [default: what makes the squarest grid of all ranks].
-    #[arg(short, value_name = "P", requires = "n")]
+    #[arg(short, value_name = "P", requires = "n", allow_negative_numbers = true)]
     pub p: Option<usize>,
 
     /// With --n: process columns Q [default: as P].
-    #[arg(short, value_name = "Q", requires = "n")]
+    #[arg(short, value_name = "Q", requires = "n", allow_negative_numbers = true)]
     pub q: Option<usize>,
 
     /// Also write the report as JSON, with the same numbers.
@@ -47,7 +47,7 @@ pub struct Args {
     pub kernel: Option<String>,
 
     /// Threads of each rank [default: the cores the rank may use, shared with the other ranks of its node].
-    #[arg(long, value_name = "T", value_parser = threads)]
+    #[arg(long, value_name = "T", value_parser = threads, allow_negative_numbers = true)]
     pub threads: Option<usize>,
 
     /// End with exit status 2 if a test failed its check or was skipped.
@@ -60,8 +60,8 @@ const AFTER: &str = "Examples:
   mpirun -np 4 --bind-to none xhpl                 the tests of ./HPL.dat on four ranks
   mpirun -np 2 --bind-to none xhpl --n 20000 -p 1 -q 2
 
-Exit status: 0 the tests were run (even if one failed: netlib's way), 1 the input is illegal and nothing
-was run, 2 with --strict, a test failed or was skipped.";
+Exit status: 0 the tests were run (even if one failed: netlib's way), 1 they could not be run or reported
+(illegal input: nothing was run), 2 with --strict, a test failed or was skipped.";
 
 /// What to do instead of a run.
 #[derive(Debug, Clone, Subcommand)]

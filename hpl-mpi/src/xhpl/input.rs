@@ -1,21 +1,18 @@
 //! The parameters of the run: from HPL.dat or from the command line, found out on rank 0, known to all.
 
-use std::fs::File;
 use std::path::Path;
 
 use hpl_mpi::comm::{Comm, broadcast_bytes};
+use hpl_spec::advice::{block_size, squarest_grid};
 use hpl_spec::dat::{DatError, Output, Sweep};
 use hpl_spec::netlib;
 use hpl_spec::params::RunParams;
-use hpl_spec::report::SweepReport;
 
 use crate::args::Args;
 use crate::sink::Sinks;
 
 /// netlib's usual threshold, for runs without a file.
 const THRESHOLD: f64 = 16.0;
-/// From this N on the wider blocks pay.
-const WIDE_FROM: usize = 4000;
 
 /// The sweep, and on rank 0 where its results go.
 ///
@@ -31,17 +28,21 @@ pub fn sweep<C: Comm>(world: &C, args: &Args) -> Result<(Sweep, Option<Sinks>), 
     });
     // One byte says how it went, then come the parameters.
     let message = found.as_ref().map(|found| match found {
-        Ok(sweep) => [b"+", serde_json::to_vec(sweep).unwrap_or_default().as_slice()].concat(),
+        Ok(sweep) => [b"+", json(sweep).as_slice()].concat(),
         Err(_) => b"-".to_vec(),
     });
     let message = broadcast_bytes(world, message.as_deref(), 0);
     match found {
         Some(found) => found.map(|sweep| (sweep, sinks)),
         None => match message.split_first() {
-            Some((b'+', json)) => serde_json::from_slice(json).map(|s| (s, None)).map_err(|e| e.to_string()),
+            Some((b'+', json)) => Ok((serde_json::from_slice(json).expect("rank 0 wrote it"), None)),
             _ => Err(String::new()),
         },
     }
+}
+
+fn json(sweep: &Sweep) -> Vec<u8> {
+    serde_json::to_vec(sweep).expect("a sweep is plain data")
 }
 
 fn read(args: &Args, ranks: usize) -> Result<Sweep, String> {
@@ -90,9 +91,9 @@ fn from_options(args: &Args, n: usize, ranks: usize) -> Result<Sweep, String> {
         (Some(p), Some(q)) => (p, q),
         (Some(p), None) => (p, (ranks / p.max(1)).max(1)),
         (None, Some(q)) => ((ranks / q.max(1)).max(1), q),
-        (None, None) => squarest(ranks),
+        (None, None) => squarest_grid(ranks),
     };
-    let nb = args.nb.unwrap_or(if n < WIDE_FROM { 128 } else { 256 });
+    let nb = args.nb.unwrap_or(block_size(n));
     let params = RunParams::new(n, nb, p, q);
     params.check().map_err(|e| format!("xhpl: {e}\n"))?;
     if params.processes() > ranks {
@@ -103,20 +104,4 @@ fn from_options(args: &Args, n: usize, ranks: usize) -> Result<Sweep, String> {
         ));
     }
     Ok(Sweep::of(params, THRESHOLD))
-}
-
-/// The squarest grid of exactly `ranks` ranks, P ≤ Q.
-fn squarest(ranks: usize) -> (usize, usize) {
-    let p = (1..=ranks).take_while(|p| p * p <= ranks).filter(|p| ranks.is_multiple_of(*p)).last().unwrap_or(1);
-    (p, ranks / p)
-}
-
-/// Writes the report of the sweep as JSON.
-///
-/// # Errors
-/// What the system says.
-pub fn write_json(mut file: &File, report: &SweepReport) -> Result<(), String> {
-    use std::io::Write;
-    serde_json::to_writer_pretty(file, report).map_err(|e| e.to_string())?;
-    file.write_all(b"\n").map_err(|e| e.to_string())
 }

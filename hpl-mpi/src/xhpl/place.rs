@@ -5,146 +5,160 @@ use hpl_core::gemm::blocking::CacheSizes;
 use hpl_core::gemm::kernel::Kernel;
 use hpl_core::team::Team;
 use hpl_core::topology::Topology;
-use hpl_mpi::comm::{Comm, max_all, sum_all};
+use hpl_mpi::comm::{Comm, sum_all};
 
-/// A rank's team, and what there is to say about its place.
-pub struct Placed {
-    /// Kernel, team, scratch memory.
-    pub cx: Context,
-    /// More threads than cores on this node: who waits must yield.
-    pub oversubscribed: bool,
-    /// What the person who started the ranks should know.
-    pub warnings: Vec<String>,
-}
-
-/// What the ranks of a node know about its cores.
+/// A rank's place on its node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
-    /// The number of this rank among those of the node.
-    pub rank: usize,
-    /// How many ranks the node has.
-    pub ranks: usize,
-    /// The first PUs of the cores in this rank's affinity mask.
-    pub mask: Vec<usize>,
-    /// Whether all ranks of the node have the same mask: then they share it out.
-    pub shared_mask: bool,
-    /// Cores of the node.
-    pub cores: usize,
-}
-
-/// How many threads, and the PU of each; no PUs when they are not to be pinned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    /// T.
+pub struct Place {
+    /// T, the threads of the rank.
     pub threads: usize,
-    /// T PUs, or none.
+    /// The PU of each thread; none when they are not to be pinned.
     pub pus: Vec<usize>,
-    /// What to warn of.
-    pub warnings: Vec<String>,
+    /// More threads than cores: who waits must yield.
+    pub oversubscribed: bool,
+    /// Ranks of this node.
+    pub ranks: usize,
+    /// What the person who started the ranks should know.
+    pub warning: Option<String>,
 }
 
-/// Decides for one rank: T is what was asked for; else the cores of its mask; else, where the ranks of a
-/// node share one mask, its part of them; at least 1.
-pub fn plan(node: &Node, asked: Option<usize>) -> Plan {
-    let mask = &node.mask;
-    let part = if node.shared_mask { (mask.len() / node.ranks).max(1) } else { mask.len().max(1) };
-    let threads = asked.unwrap_or(part);
-    let first = if node.shared_mask { node.rank * threads } else { 0 };
-    let pus = mask.get(first..first + threads).map_or(Vec::new(), <[usize]>::to_vec);
-    let mut warnings = Vec::new();
-    let bound = mask.len() < node.cores && !(node.shared_mask && node.ranks > 1);
-    if threads > mask.len() {
-        warnings.push(format!(
-            "{threads} threads a rank, but this rank is bound to {} of the node's {} cores. \
-             Start with: mpirun --bind-to none",
-            mask.len(),
-            node.cores
-        ));
-    } else if asked.is_none() && bound && node.ranks * mask.len() < node.cores {
-        warnings.push(format!(
-            "each rank is bound to {} of the node's {} cores, so cores stay idle. \
-             Start with: mpirun --bind-to none",
-            mask.len(),
-            node.cores
-        ));
+/// What a rank knows about its node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Node {
+    /// The first PUs of the cores in this rank's affinity mask.
+    mask: Vec<usize>,
+    /// How many ranks have this very mask; they share it out …
+    sharing: usize,
+    /// … and which of them this rank is.
+    turn: usize,
+    /// Cores of the node.
+    cores: usize,
+}
+
+impl Node {
+    /// T is what was asked for, else this rank's part of its mask, at least 1.
+    fn threads(&self, asked: Option<usize>) -> usize {
+        asked.unwrap_or((self.mask.len() / self.sharing).max(1))
     }
-    Plan { threads, pus, warnings }
+
+    /// The PUs of `threads` threads, beside those of the ranks that share the mask; none if they do not fit.
+    fn pus(&self, threads: usize) -> Vec<usize> {
+        let first = self.turn * threads;
+        self.mask.get(first..first + threads).map_or(Vec::new(), <[usize]>::to_vec)
+    }
+
+    /// Whether `threads` of each rank that shares the mask are more than it has cores.
+    fn oversubscribed(&self, threads: usize) -> bool {
+        threads * self.sharing > self.mask.len()
+    }
+
+    /// What is wrong with `threads` for this rank and `all` threads on the node.
+    fn warning(&self, threads: usize, asked: bool, all: usize) -> Option<String> {
+        let Node { mask, cores, .. } = self;
+        let bound = mask.len() < *cores;
+        if threads > mask.len() && bound {
+            return Some(format!(
+                "{threads} threads a rank, but a rank is bound to {} of the node's {cores} cores. \
+                 Start with: mpirun --bind-to none",
+                mask.len()
+            ));
+        }
+        if threads > mask.len() {
+            return Some(format!("{threads} threads a rank on {cores} cores: they take turns, which is slow"));
+        }
+        (!asked && bound && all < *cores).then(|| {
+            format!(
+                "the ranks are bound to {all} of the node's {cores} cores, the others stay idle. \
+                 Start with: mpirun --bind-to none"
+            )
+        })
+    }
 }
 
-/// Makes the rank's team. Collective over the ranks of the node.
-///
-/// # Errors
-/// A sentence, if the topology cannot be had or threads cannot be started.
-pub fn place<C: Comm>(ranks: &C, kernel: &'static Kernel, asked: Option<usize>) -> Result<Placed, String> {
-    let topology = Topology::discover().map_err(|e| e.to_string())?;
+/// Decides on the place of this rank. Collective over the ranks of the node.
+pub fn decide<C: Comm>(ranks: &C, topology: &Topology, asked: Option<usize>) -> Place {
     let mask: Vec<usize> = topology.allowed_cores().iter().map(|core| core.pu).collect();
     // Masks are compared by a number that is the same for the same cores.
-    let print = mask.iter().fold(mask.len() as f64, |h, &pu| (h * 31.0 + pu as f64) % 1e9);
-    let mut extremes = [print, -print];
-    max_all(ranks, &mut extremes);
-    let shared_mask = extremes[0] == -extremes[1];
-    let cores = topology.cores.len();
-    let node = Node { rank: ranks.rank(), ranks: ranks.size(), mask, shared_mask, cores };
-    let Plan { threads, pus, mut warnings } = plan(&node, asked);
-    let mut running = [threads as f64];
-    sum_all(ranks, &mut running);
-    let room = if shared_mask { node.mask.len() } else { cores };
-    let oversubscribed = running[0] > room as f64 || threads > node.mask.len();
-    let pus = if oversubscribed { Vec::new() } else { pus };
-
-    let caches = CacheSizes {
-        l1: topology.l1d().map_or(0, |c| c.bytes as usize),
-        l2: topology.l2().map_or(0, |c| c.bytes as usize),
-        // Ranks that share the last level cache have a part of it each.
-        l3: topology.l3().map_or(0, |c| {
-            let sharing = (c.shared_by / threads.max(1)).clamp(1, ranks.size());
-            c.bytes as usize / sharing
-        }),
-    };
-    if pus.len() == threads
-        && let Err(e) = topology.restrict_current_thread(&pus)
-    {
-        warnings.push(format!("threads are not pinned: {e}"));
+    let mut prints = vec![0.0; ranks.size()];
+    let mine = mask.iter().fold(1.0 + mask.len() as f64, |h, &pu| (h * 31.0 + pu as f64) % 1e9);
+    prints[ranks.rank()] = mine;
+    sum_all(ranks, &mut prints);
+    let alike = |prints: &[f64]| prints.iter().filter(|&&p| p == mine).count();
+    let node =
+        Node { mask, sharing: alike(&prints), turn: alike(&prints[..ranks.rank()]), cores: topology.cores.len() };
+    let threads = node.threads(asked);
+    let mut all = [threads as f64];
+    sum_all(ranks, &mut all);
+    let oversubscribed = node.oversubscribed(threads) || all[0] > node.cores as f64;
+    Place {
+        threads,
+        pus: if oversubscribed { Vec::new() } else { node.pus(threads) },
+        oversubscribed,
+        ranks: ranks.size(),
+        warning: node.warning(threads, asked.is_some(), all[0] as usize),
     }
-    let team = Team::new(threads, oversubscribed, move |member| {
-        if let Some(&pu) = pus.get(member) {
-            // Not pinned is slower, not wrong; the call above has told of it.
-            let _ = topology.bind_current_thread(pu);
+}
+
+/// Makes the rank's team at its place.
+///
+/// # Errors
+/// A sentence, if threads cannot be started or bound.
+pub fn settle(place: &Place, topology: Topology, kernel: &'static Kernel) -> Result<Context, String> {
+    let Place { threads, pus, .. } = place.clone();
+    let bytes = |cache: Option<hpl_core::topology::Cache>| cache.map_or(0, |c| c.bytes as usize);
+    // Ranks that share the last level cache have a part of it each.
+    let beside = topology.l3().map_or(1, |c| (c.shared_by / threads.max(1)).clamp(1, place.ranks));
+    let caches = CacheSizes { l1: bytes(topology.l1d()), l2: bytes(topology.l2()), l3: bytes(topology.l3()) / beside };
+    if !pus.is_empty() {
+        // Says whether binding works at all; each member then binds itself to its own PU.
+        topology.restrict_current_thread(&pus).map_err(|e| e.to_string())?;
+    }
+    let team = Team::new(threads, place.oversubscribed, move |member| {
+        if let Some(&pu) = pus.get(member)
+            && let Err(e) = topology.bind_current_thread(pu)
+        {
+            eprintln!("xhpl: warning: thread {member} is not pinned: {e}");
         }
     })?;
-    Ok(Placed { cx: Context::new(kernel, caches, team), oversubscribed, warnings })
+    Ok(Context::new(kernel, caches, team))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn node(rank: usize, ranks: usize, mask: &[usize], shared_mask: bool, cores: usize) -> Node {
-        Node { rank, ranks, mask: mask.to_vec(), shared_mask, cores }
+    fn node(turn: usize, sharing: usize, mask: &[usize], cores: usize) -> Node {
+        Node { mask: mask.to_vec(), sharing, turn, cores }
     }
 
     #[test]
-    fn unbound_ranks_share_the_cores_out() {
+    fn ranks_share_a_mask_out() {
         let all = [0, 1, 2, 3];
-        assert_eq!(plan(&node(0, 1, &all, true, 4), None).pus, all);
-        assert_eq!(plan(&node(1, 2, &all, true, 4), None).pus, [2, 3]);
-        assert_eq!(plan(&node(1, 2, &all, true, 4), Some(1)).pus, [1]);
-        let many = plan(&node(5, 6, &all, true, 4), None);
-        assert_eq!((many.threads, many.pus.len(), many.warnings.len()), (1, 0, 0));
+        let place = |node: Node, asked| node.pus(node.threads(asked));
+        assert_eq!(place(node(0, 1, &all, 4), None), all);
+        assert_eq!(place(node(1, 2, &all, 4), None), [2, 3]);
+        assert_eq!(place(node(1, 2, &all, 4), Some(1)), [1]);
+        // Two ranks bound to each of two sockets.
+        assert_eq!(place(node(1, 2, &[4, 5, 6, 7], 8), None), [6, 7]);
+        let many = node(5, 6, &all, 4);
+        assert_eq!((many.threads(None), many.oversubscribed(1), many.warning(1, false, 6)), (1, true, None));
     }
 
     #[test]
     fn bound_ranks_keep_to_their_masks() {
-        assert_eq!(plan(&node(1, 2, &[2, 3], false, 4), None).pus, [2, 3]);
-        let greedy = plan(&node(1, 2, &[2, 3], false, 4), Some(4));
-        assert_eq!((greedy.threads, greedy.pus.len()), (4, 0));
-        assert!(greedy.warnings[0].contains("--bind-to none"), "{:?}", greedy.warnings);
+        let bound = node(0, 1, &[2, 3], 4);
+        assert_eq!((bound.pus(2), bound.oversubscribed(2), bound.warning(2, false, 4)), (vec![2, 3], false, None));
+        let warning = bound.warning(4, true, 8).unwrap();
+        assert!(warning.contains("--bind-to none") && warning.contains("2 of the node's 4"), "{warning}");
+        assert!(bound.oversubscribed(4));
     }
 
     #[test]
-    fn a_lone_rank_bound_to_one_core_is_told() {
-        let alone = plan(&node(0, 1, &[0], true, 4), None);
-        assert_eq!((alone.threads, alone.pus), (1, vec![0]));
-        assert!(alone.warnings[0].contains("--bind-to none"), "{:?}", alone.warnings);
+    fn idle_and_crowded_cores_are_told() {
+        let alone = node(0, 1, &[0], 4);
+        assert!(alone.warning(1, false, 1).unwrap().contains("--bind-to none"));
+        assert_eq!(alone.warning(1, true, 1), None);
+        let crowded = node(0, 1, &[0, 1], 2);
+        assert!(crowded.warning(3, true, 3).unwrap().contains("take turns"));
     }
 }

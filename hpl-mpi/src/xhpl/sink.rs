@@ -2,10 +2,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use hpl_spec::advice::fraction_done;
 use hpl_spec::dat::Output;
 use hpl_spec::event::RunEvent;
+use hpl_spec::report::SweepReport;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::input::cannot_write;
@@ -13,33 +15,80 @@ use crate::input::cannot_write;
 /// All places that rank 0 writes to.
 pub struct Sinks {
     report: Box<dyn Write>,
-    /// The file for the JSON report, if one is wanted.
-    pub json: Option<File>,
+    json: Option<File>,
     events: Option<File>,
     bar: Option<ProgressBar>,
 }
 
+/// Files that are opened together or not at all.
+#[derive(Default)]
+struct Opening {
+    made: Vec<PathBuf>,
+}
+
+impl Opening {
+    /// Opens a file for writing at its end; what it holds stays for now.
+    fn open(&mut self, path: &Path) -> std::io::Result<File> {
+        let new = !path.exists();
+        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        if new {
+            self.made.push(path.to_owned());
+        }
+        Ok(file)
+    }
+
+    /// Takes back what was made.
+    fn undo(self) {
+        for path in self.made {
+            // It was empty, and made a moment ago.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Empties a file; a device or a pipe has nothing to empty.
+fn empty(file: &File) -> std::io::Result<()> {
+    if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
+}
+
 impl Sinks {
-    /// Opens everything before anything is computed.
+    /// Opens everything before anything is computed. If one cannot be written, none is touched.
     ///
     /// # Errors
     /// What to say about the first file that cannot be written.
     pub fn open(output: &Output, json: Option<&Path>, events: Option<&Path>) -> Result<Sinks, String> {
-        let named = |option: &str, path: &Path| {
-            let (option, path) = (option.to_owned(), path.display().to_string());
-            move |e: std::io::Error| {
-                format!("xhpl: {option} {path}: {e}. Name a file in a folder that can be written.\n")
-            }
+        let mut opening = Opening::default();
+        let opened = Sinks::open_all(&mut opening, output, json, events);
+        if opened.is_err() {
+            opening.undo();
+        }
+        opened
+    }
+
+    fn open_all(
+        opening: &mut Opening,
+        output: &Output,
+        json: Option<&Path>,
+        events: Option<&Path>,
+    ) -> Result<Sinks, String> {
+        let report = match output {
+            Output::Stdout | Output::Stderr => None,
+            Output::File(name) => Some(opening.open(Path::new(name)).map_err(|e| cannot_write(name, &e.to_string()))?),
         };
-        // The files of our own first: an error leaves the report of an earlier run as it is.
-        let json = json
-            .map(|p| OpenOptions::new().write(true).create(true).truncate(true).open(p).map_err(named("--json", p)));
-        let events = events.map(|p| OpenOptions::new().append(true).create(true).open(p).map_err(named("--events", p)));
-        let (json, events) = (json.transpose()?, events.transpose()?);
-        let report: Box<dyn Write> = match output {
-            Output::Stdout => Box::new(std::io::stdout()),
-            Output::Stderr => Box::new(std::io::stderr()),
-            Output::File(name) => Box::new(File::create(name).map_err(|e| cannot_write(name, &e.to_string()))?),
+        let mut named = |option: &str, path: Option<&Path>| {
+            let told = |path: &Path, e| {
+                format!("xhpl: {option} {}: {e}. Name a file in a folder that can be written.\n", path.display())
+            };
+            path.map(|path| opening.open(path).map_err(|e| told(path, e))).transpose()
+        };
+        let (json, events) = (named("--json", json)?, named("--events", events)?);
+        for file in [&report, &json].into_iter().flatten() {
+            empty(file).map_err(|e| format!("xhpl: an output file cannot be emptied: {e}\n"))?;
+        }
+        let report: Box<dyn Write> = match (report, output) {
+            (Some(file), _) => Box::new(file),
+            (None, Output::Stderr) => Box::new(std::io::stderr()),
+            (None, _) => Box::new(std::io::stdout()),
         };
         Ok(Sinks { report, json, events, bar: None })
     }
@@ -52,6 +101,21 @@ impl Sinks {
                 .progress_chars("=> ");
             self.bar = Some(ProgressBar::new(1000).with_style(style));
         }
+    }
+
+    /// Whether anybody wants the whole report at the end.
+    pub fn wants_json(&self) -> bool {
+        self.json.is_some()
+    }
+
+    /// Writes the whole report as JSON, if it is wanted.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write_json(&mut self, report: &SweepReport) -> Result<(), String> {
+        let Some(file) = &mut self.json else { return Ok(()) };
+        let text = serde_json::to_string_pretty(report).map_err(|e| e.to_string())?;
+        writeln!(file, "{text}").map_err(|e| format!("the JSON report cannot be written: {e}"))
     }
 
     /// Writes a piece of the report and flushes it.
@@ -74,7 +138,7 @@ impl Sinks {
         if let Some(file) = &mut self.events
             && let Err(e) = file.write_all(format!("{}\n", event.to_line()).as_bytes())
         {
-            eprintln!("xhpl: the events file cannot be written any more: {e}");
+            eprintln!("xhpl: warning: the events file cannot be written any more: {e}");
             self.events = None;
         }
         let Some(bar) = &self.bar else { return };
@@ -84,8 +148,7 @@ impl Sinks {
                 bar.set_message(format!("test {test} of {tests}: N={}", params.n));
             }
             RunEvent::Panel { panel, panels, seconds, gflops, gflops_step, .. } => {
-                // The work left shrinks with the cube of the columns left.
-                let done = 1.0 - (1.0 - *panel as f64 / *panels as f64).powi(3);
+                let done = fraction_done(*panel, *panels);
                 let left = seconds * (1.0 - done) / done.max(1e-9);
                 bar.set_position((1000.0 * done) as u64);
                 bar.set_message(format!("{gflops_step:.1} Gflop/s now, {gflops:.1} so far, {left:.0} s left"));

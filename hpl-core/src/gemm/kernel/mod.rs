@@ -17,12 +17,12 @@ mod avx512;
 /// # Safety
 /// The CPU must have the row's features; `a` must be valid for reading `k·mr` doubles, `b` for
 /// `k·nr`, and `c` for reading and writing `mr` doubles at each of the offsets `j·ldc`, `j < nr`.
-/// `a` must be aligned to 64 bytes.
-pub type TileFn = unsafe fn(k: usize, a: *const f64, b: *const f64, c: *mut f64, ldc: usize);
+/// `a` must be aligned to 64 bytes if `mr` is a multiple of eight.
+pub(crate) type TileFn = unsafe fn(k: usize, a: *const f64, b: *const f64, c: *mut f64, ldc: usize);
 
 /// How a kernel computes.
 #[derive(Clone, Copy)]
-pub enum Code {
+pub(crate) enum Code {
     /// A tile of ours.
     Tile {
         /// Rows of the tile.
@@ -36,14 +36,27 @@ pub enum Code {
     Faer,
 }
 
-/// A row of the table.
+/// A row of the table. There are no others: what a tile may assume is known for these.
 pub struct Kernel {
     /// The name that `--kernel` takes.
     pub name: &'static str,
+    available: fn() -> bool,
+    pub(crate) code: Code,
+}
+
+impl Kernel {
     /// Whether this CPU can run it.
-    pub available: fn() -> bool,
-    /// How it computes.
-    pub code: Code,
+    pub fn is_available(&self) -> bool {
+        (self.available)()
+    }
+
+    /// Rows and columns of the tile, if it has one of ours.
+    pub fn tile_shape(&self) -> Option<(usize, usize)> {
+        match self.code {
+            Code::Tile { mr, nr, .. } => Some((mr, nr)),
+            Code::Faer => None,
+        }
+    }
 }
 
 impl std::fmt::Debug for Kernel {
@@ -71,7 +84,7 @@ pub static KERNELS: &[Kernel] = &[
 
 /// The rows that this CPU can run, best first.
 pub fn available() -> impl Iterator<Item = &'static Kernel> {
-    KERNELS.iter().filter(|k| (k.available)())
+    KERNELS.iter().filter(|k| k.is_available())
 }
 
 /// The kernel of that name, or the best one for `None`. A name may be shortened to its part before

@@ -1,0 +1,70 @@
+//! The programs under test, and what starts them.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// The `xhpl` under test: `HPLAAS_XHPL` names it, else it is built, once.
+///
+/// # Panics
+/// If it is not where the variable says, or cannot be built.
+pub fn xhpl() -> PathBuf {
+    static XHPL: OnceLock<PathBuf> = OnceLock::new();
+    XHPL.get_or_init(|| match std::env::var_os("HPLAAS_XHPL") {
+        Some(named) => PathBuf::from(&named)
+            .canonicalize()
+            .unwrap_or_else(|e| panic!("HPLAAS_XHPL={}: {e}", named.to_string_lossy())),
+        None => build(),
+    })
+    .clone()
+}
+
+/// Builds `xhpl` in the profile that these tests have.
+fn build() -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--package", "hpl-mpi", "--bin", "xhpl", "--message-format", "json-render-diagnostics"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let said = command.output().expect("cargo runs");
+    assert!(said.status.success(), "xhpl cannot be built; cargo says why above");
+    let messages = String::from_utf8_lossy(&said.stdout).into_owned();
+    let artifact = |line: &str| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let ours = message["reason"] == "compiler-artifact" && message["target"]["name"] == "xhpl";
+        ours.then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
+    };
+    messages.lines().find_map(artifact).expect("cargo says where xhpl is")
+}
+
+/// Whether `mpirun` is Open MPI's. The launchers differ in their options.
+///
+/// # Panics
+/// If there is no `mpirun`.
+pub fn launched_by_open_mpi() -> bool {
+    static OPEN_MPI: OnceLock<bool> = OnceLock::new();
+    *OPEN_MPI.get_or_init(|| {
+        let said = Command::new("mpirun").arg("--version").envs(AS_ROOT).output();
+        let said = said.expect("mpirun is on the PATH: `cargo xtask setup` installs it");
+        let version = String::from_utf8_lossy(&said.stdout).into_owned();
+        version.contains("Open MPI") || version.contains("OpenRTE")
+    })
+}
+
+/// `mpirun` for so many ranks, unbound; more ranks than cores are allowed.
+pub(crate) fn mpirun(ranks: usize) -> Command {
+    let mut command = Command::new("mpirun");
+    if launched_by_open_mpi() {
+        command.arg("--oversubscribe");
+    }
+    command.args(["--bind-to", "none", "-np", &ranks.to_string()]);
+    command
+}
+
+/// Open MPI refuses to start as root without these.
+pub(crate) const AS_ROOT: [(&str, &str); 2] =
+    [("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")];
