@@ -149,7 +149,7 @@ impl<'a> Left<'a> {
         if members == 1 { self.blocking.nc } else { fair.clamp(nr, self.blocking.nc) }
     }
 
-    /// C ← C + alpha·A[rows]·B for one strip, by one member. `rows` is one of [`Left::row_blocks`]; C
+    /// C ← C + alpha·A(rows, :)·B for one strip, by one member. `rows` is one of [`Left::row_blocks`]; C
     /// has `rows.len()` rows.
     ///
     /// # Panics
