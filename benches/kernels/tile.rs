@@ -24,7 +24,7 @@ fn tile(c: &mut Criterion) {
         let cx = machine.context(kernel, 1);
         let mr = kernel.tile_shape().map_or(8, |(mr, _)| mr);
         for k in [128, 256, 384] {
-            let rows = (machine.caches().l2.max(256 << 10) / 2 / (8 * k) / mr * mr).max(mr);
+            let rows = (machine.cache_sizes().l2.max(256 << 10) / 2 / (8 * k) / mr * mr).max(mr);
             let (a, b) = (netlib_matrix(rows, k), netlib_matrix(k, COLUMNS));
             let mut out = netlib_matrix(rows, COLUMNS);
             let mut storage = Buffer::zeroed(Left::storage(&cx, rows, k)).expect("memory for packed A");

@@ -47,9 +47,8 @@ impl Machine {
     }
 
     /// The cache sizes that the blocks of gemm are derived from.
-    pub fn caches(&self) -> CacheSizes {
-        let bytes = |cache: Option<hpl_core::topology::Cache>| cache.map_or(0, |c| c.bytes as usize);
-        CacheSizes { l1: bytes(self.topology.l1d()), l2: bytes(self.topology.l2()), l3: bytes(self.topology.l3()) }
+    pub fn cache_sizes(&self) -> CacheSizes {
+        self.topology.cache_sizes()
     }
 
     /// A context whose team has `threads` members, each pinned to its core; the calling thread is the first.
@@ -58,7 +57,7 @@ impl Machine {
     /// If there are fewer cores, or threads cannot be started.
     pub fn context(&self, kernel: &'static Kernel, threads: usize) -> Context {
         let team = Team::new(threads, false, self.pin(threads)).unwrap_or_else(|e| panic!("{e}"));
-        Context::new(kernel, self.caches(), team)
+        Context::new(kernel, self.cache_sizes(), team)
     }
 
     /// A pool of `threads` pinned threads for a peer that brings no threads of its own.

@@ -3,6 +3,7 @@
 use crate::matrix::{MatMut, MatRef};
 use crate::simd::{Work, vectorized};
 
+/// Maxima kept side by side: two 512-bit vectors (not tuned; `cargo bench -- panel` shows it).
 const LANES: usize = 16;
 
 /// Where the element of largest magnitude lies: (index, value with its sign); the first of equals.

@@ -13,6 +13,8 @@
 //! PUs are known by the system's numbers for them, as in `taskset -c`.
 #![allow(unsafe_code)]
 
+use crate::gemm::blocking::CacheSizes;
+use hpl_spec::node::{Cache, CacheKind};
 use hwloc2::{CpuBindFlags, CpuSet, ObjectType, TopologyObject};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, io};
@@ -59,36 +61,6 @@ pub struct NumaNode {
     pub index: usize,
     /// The system's numbers of its PUs, rising; empty for memory without any.
     pub pus: Vec<usize>,
-}
-
-/// What a cache holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CacheKind {
-    /// Data only.
-    Data,
-    /// Instructions only.
-    Instruction,
-    /// Both.
-    Unified,
-}
-
-/// One kind of cache on one level.
-///
-/// Where the cores differ, the smallest speaks for all: what fits there fits everywhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cache {
-    /// 1 is next to the core.
-    pub level: u8,
-    /// What it holds.
-    pub kind: CacheKind,
-    /// Size in bytes.
-    pub bytes: u64,
-    /// Size of a line in bytes, 0 if unknown.
-    pub line: u32,
-    /// Lines that one address may lie in, 0 if unknown.
-    pub ways: u32,
-    /// How many cores (not PUs) share one such cache; 1 for a core's own.
-    pub shared_by: usize,
 }
 
 /// What this process can see of the machine.
@@ -182,9 +154,10 @@ impl Topology {
         self.cores.iter().enumerate().filter_map(place).collect()
     }
 
-    /// Whether the calling thread may run on a part of the online PUs only, by whomever it was bound.
-    pub fn is_bound(&self) -> bool {
-        self.allowed().len() < self.online.len()
+    /// What the block sizes are derived from; 0 where unknown.
+    pub fn cache_sizes(&self) -> CacheSizes {
+        let bytes = |cache: Option<Cache>| cache.map_or(0, |cache| cache.bytes as usize);
+        CacheSizes { l1: bytes(self.l1d()), l2: bytes(self.l2()), l3: bytes(self.l3()) }
     }
 
     /// Binds the calling thread to one PU; [`Topology::restrict_current_thread`] loosens it again.
@@ -372,7 +345,6 @@ mod tests {
             topology.bind_current_thread(pu).unwrap();
             assert_eq!(affinity().unwrap(), [pu]);
             assert_eq!((topology.allowed(), topology.allowed_cores().len()), (vec![pu], 1));
-            assert_eq!(topology.is_bound(), topology.online.len() > 1);
             topology.restrict_current_thread(&before).unwrap();
             assert_eq!(topology.allowed(), before);
         };

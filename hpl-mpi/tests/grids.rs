@@ -18,6 +18,7 @@ use hpl_mpi::panel::Recursion;
 use hpl_mpi::verify::verify;
 use hpl_spec::params::Order;
 use hpl_spec::report::Phases;
+use proptest::prelude::*;
 
 #[derive(Debug, Clone, Copy)]
 struct Case {
@@ -240,5 +241,24 @@ fn bits_do_not_depend_on_rows_and_threads() {
         for threads in [1, 2, 5] {
             assert_eq!(one, bits(Case { threads, ..Case::new(150, 16, p, 1) }), "{p}x1, {threads} threads");
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// Whatever the shape: the oracle's pivots, a small residual, its x.
+    #[test]
+    fn any_shape_agrees_with_the_oracle(
+        (n, nb) in (0_usize..130, 1_usize..50),
+        (p, q, idle) in (1_usize..5, 1_usize..5, 0_usize..3),
+        (nbmin, ndiv, threads) in (1_usize..20, 2_usize..5, 1_usize..4),
+        (column_major, look_ahead, rendezvous) in any::<(bool, bool, bool)>(),
+    ) {
+        let order = if column_major { Order::ColumnMajor } else { Order::RowMajor };
+        let mode = if rendezvous { SendMode::Rendezvous } else { SendMode::Eager };
+        let recursion = Recursion { nbmin, ndiv };
+        let ranks = p * q + idle;
+        Case { ranks, order, look_ahead, threads, recursion, mode, ..Case::new(n, nb, p, q) }.check();
     }
 }

@@ -56,7 +56,8 @@ pub enum CacheKind {
     Unified,
 }
 
-/// One cache.
+/// One kind of cache on one level. Where the cores differ, the smallest speaks for all: what fits there
+/// fits everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cache {
     /// 1 is the nearest to the core.
@@ -65,11 +66,11 @@ pub struct Cache {
     pub kind: CacheKind,
     /// Size in bytes.
     pub bytes: u64,
-    /// Length of a line in bytes.
+    /// Length of a line in bytes; 0 if unknown.
     pub line: u32,
     /// Associativity; 0 if unknown.
     pub ways: u32,
-    /// How many PUs share it.
+    /// How many cores (not PUs) share one such cache; 1 for a core's own.
     pub shared_by: usize,
 }
 

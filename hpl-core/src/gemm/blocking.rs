@@ -39,8 +39,8 @@ impl Blocking {
     /// - `nc`: a strip of B fills at most a third of the second level cache, the rest being for the
     ///   micro-panels of A that stream past; at least one micro-panel, at most 192 columns so that
     ///   there are strips enough for all members.
-    /// - `mc`: a block of A fills at most three eighths of the last level cache (measured: at half
-    ///   of it the rate falls by a fifth, because C passes through the same cache), and at least 16
+    /// - `mc`: a block of A fills at most three eighths of the last level cache (at half of
+    ///   it the rate falls, because C passes through the same cache; `cargo bench -- gemm`), and at least 16
     ///   micro-panels, so that a strip of B is worth its packing.
     pub fn from_caches(caches: CacheSizes, kernel: &Kernel, k: usize) -> Blocking {
         let (mr, nr) = match kernel.code {

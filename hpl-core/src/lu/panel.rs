@@ -7,7 +7,8 @@ use crate::level1::{axpy, iamax, laswp, scal};
 use crate::matrix::MatMut;
 use crate::trsm::trsm;
 
-/// Below this many multiply-adds a product is not worth waking the team.
+/// Below this many multiply-adds a product is not worth waking the team (not tuned; `cargo bench -- panel`
+/// shows it).
 const SHARED: usize = 1 << 20;
 
 /// Factors the m×n panel `a` (m ≥ n or not) in place: L below the diagonal, U on and above it.

@@ -72,14 +72,6 @@ impl Buf {
         Arc::strong_count(&self.0) > 1
     }
 
-    /// Gives the buffer itself back if this is its only handle, else the handle.
-    ///
-    /// # Errors
-    /// The handle, unchanged, if the buffer is shared.
-    pub fn into_buffer(self) -> Result<Buffer, Buf> {
-        Arc::try_unwrap(self.0).map_err(Buf)
-    }
-
     fn only_handle(&mut self, deed: &str) -> &mut Buffer {
         let handles = Arc::strong_count(&self.0);
         Arc::get_mut(&mut self.0).unwrap_or_else(|| panic!("a message buffer with {handles} handles cannot be {deed}"))
@@ -127,7 +119,6 @@ mod tests {
         a.set_len(2);
         assert_eq!(&a[..], &[7.0, 2.0]);
         assert_eq!(a.capacity(), 3);
-        let a = a.into_buffer().expect("the only handle");
         assert_eq!(a.len(), 2);
     }
 

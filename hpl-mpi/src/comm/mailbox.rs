@@ -10,8 +10,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::thread::SendMode;
 use super::{Buf, Message};
+
+/// When a send is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendMode {
+    /// At once: the message is copied. What MPI does with small messages.
+    Eager,
+    /// When its receive has been started: what MPI may do with any message. Programs that are only
+    /// right if sends are buffered stall here.
+    Rendezvous,
+}
 
 /// The longest rest.
 const REST: Duration = Duration::from_millis(1);

@@ -6,21 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use super::mailbox::SendMode;
 use super::mailbox::{Lane, Place, World};
 use super::{Buf, Comm, Message, WaitPolicy, wait_until};
 
 /// A wait of a rank under [`ThreadComm::run`] that takes longer is a deadlock.
 const STALL: Duration = Duration::from_secs(120);
-
-/// When a send is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SendMode {
-    /// At once: the message is copied. What MPI does with small messages.
-    Eager,
-    /// When its receive has been started: what MPI may do with any message. Programs that are only
-    /// right if sends are buffered stall here.
-    Rendezvous,
-}
 
 /// A communicator between threads of this process.
 pub struct ThreadComm {

@@ -11,7 +11,7 @@ use crate::workspace::Pool;
 
 const SPREAD: u32 = 1002;
 const ROLL: u32 = 1003;
-/// Columns a member moves at a time.
+/// Columns a member moves at a time (not tuned; the swap phase of a P×1 run shows it).
 const STRIP: usize = 32;
 /// Fewer elements than this are moved by the main thread alone: waking the team costs more.
 const ALONE: usize = 1 << 14;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use hpl_core::gemm::kernel;
 use hpl_core::memory;
-use hpl_core::topology::{CacheKind as Kind, Topology, hostname, kernel_release};
-use hpl_spec::node::{Cache, CacheKind, NodeInfo, Peak};
+use hpl_core::topology::{Topology, hostname, kernel_release};
+use hpl_spec::node::{NodeInfo, Peak};
 
 /// How long the FMA loop runs.
 const PEAK_TIME: Duration = Duration::from_secs(1);
@@ -20,18 +20,6 @@ const ROUNDS: usize = 20_000;
 pub fn describe(peak: bool) -> Result<NodeInfo, String> {
     let topology = Topology::discover().map_err(|e| e.to_string())?;
     let memory = memory::available();
-    let caches = topology.caches.iter().map(|cache| Cache {
-        level: cache.level,
-        kind: match cache.kind {
-            Kind::Data => CacheKind::Data,
-            Kind::Instruction => CacheKind::Instruction,
-            Kind::Unified => CacheKind::Unified,
-        },
-        bytes: cache.bytes,
-        line: cache.line,
-        ways: cache.ways,
-        shared_by: cache.shared_by,
-    });
     Ok(NodeInfo {
         hostname: hostname(),
         os: os_name(),
@@ -41,7 +29,7 @@ pub fn describe(peak: bool) -> Result<NodeInfo, String> {
         cores: topology.cores.len(),
         pus: topology.pus(),
         numa_nodes: topology.numa_nodes.len(),
-        caches: caches.collect(),
+        caches: topology.caches.clone(),
         memory_total: memory.total,
         memory_available: memory.available,
         huge_pages: memory::huge_page_mode().unwrap_or_else(|| "unknown".into()),

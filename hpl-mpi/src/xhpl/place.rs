@@ -1,7 +1,6 @@
 //! Which cores a rank computes on: how many threads it has, and where they are pinned.
 
 use hpl_core::context::Context;
-use hpl_core::gemm::blocking::CacheSizes;
 use hpl_core::gemm::kernel::Kernel;
 use hpl_core::team::Team;
 use hpl_core::topology::Topology;
@@ -105,10 +104,10 @@ pub fn decide<C: Comm>(ranks: &C, topology: &Topology, asked: Option<usize>) -> 
 /// A sentence, if threads cannot be started or bound.
 pub fn settle(place: &Place, topology: Topology, kernel: &'static Kernel) -> Result<Context, String> {
     let Place { threads, pus, .. } = place.clone();
-    let bytes = |cache: Option<hpl_core::topology::Cache>| cache.map_or(0, |c| c.bytes as usize);
     // Ranks that share the last level cache have a part of it each.
     let beside = topology.l3().map_or(1, |c| (c.shared_by / threads.max(1)).clamp(1, place.ranks));
-    let caches = CacheSizes { l1: bytes(topology.l1d()), l2: bytes(topology.l2()), l3: bytes(topology.l3()) / beside };
+    let mut caches = topology.cache_sizes();
+    caches.l3 /= beside;
     if !pus.is_empty() {
         // Says whether binding works at all; each member then binds itself to its own PU.
         topology.restrict_current_thread(&pus).map_err(|e| e.to_string())?;
