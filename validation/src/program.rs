@@ -16,29 +16,38 @@ pub fn xhpl() -> PathBuf {
         Some(named) => PathBuf::from(&named)
             .canonicalize()
             .unwrap_or_else(|e| panic!("HPLAAS_XHPL={}: {e}", named.to_string_lossy())),
-        None => build(),
+        None => build("--bin", "xhpl"),
     })
     .clone()
 }
 
-/// Builds `xhpl` in the profile that these tests have.
-fn build() -> PathBuf {
+/// The program that checks the communication layer over MPI; built once.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn comm_check() -> PathBuf {
+    static CHECK: OnceLock<PathBuf> = OnceLock::new();
+    CHECK.get_or_init(|| build("--example", "comm_check")).clone()
+}
+
+/// Builds a program of `hpl-mpi` in the profile that these tests have.
+fn build(kind: &str, name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--package", "hpl-mpi", "--bin", "xhpl", "--message-format", "json-render-diagnostics"]);
+    command.args(["build", "--package", "hpl-mpi", kind, name, "--message-format", "json-render-diagnostics"]);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
     command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).stderr(Stdio::inherit());
     let said = command.output().expect("cargo runs");
-    assert!(said.status.success(), "xhpl cannot be built; cargo says why above");
+    assert!(said.status.success(), "{name} cannot be built; cargo says why above");
     let messages = String::from_utf8_lossy(&said.stdout).into_owned();
     let artifact = |line: &str| {
         let message: Value = serde_json::from_str(line).ok()?;
-        let ours = message["reason"] == "compiler-artifact" && message["target"]["name"] == "xhpl";
+        let ours = message["reason"] == "compiler-artifact" && message["target"]["name"] == name;
         ours.then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
     };
-    messages.lines().find_map(artifact).expect("cargo says where xhpl is")
+    messages.lines().find_map(artifact).unwrap_or_else(|| panic!("cargo does not say where {name} is"))
 }
 
 /// Whether `mpirun` is Open MPI's. The launchers differ in their options.
