@@ -6,8 +6,8 @@
 //!   LOOP 5  over k in blocks of kc            all of A is packed once by all members
 //!   LOOP 4  over m in blocks of mc            a block of packed A fills part of the last level cache
 //!   LOOP 3  over n in strips of nc            a bag: each member packs a strip of B into its L2 …
-//!   LOOP 2    over micro-panels of A (mr)     … and streams the block of A past it
-//!   LOOP 1      over micro-panels of B (nr)
+//!   LOOP 2    over micro-panels of B (nr)     … and streams the block of A past it,
+//!   LOOP 1      over micro-panels of A (mr)   mg rows at a time, which its L2 holds as well
 //!                 tile: C[mr×nr] += A[mr×kc]·B[kc×nr]
 //! ```
 //! Each element of C is `C + (sum over one block of k, in order)`, whatever the blocks of m and n, the
@@ -171,7 +171,8 @@ impl<'a> Left<'a> {
             let packed_a = &self.packed[from..from + rows.len().div_ceil(mr) * mr * k];
             let packed_b = room(&mut scratch.b, b.cols().div_ceil(nr) * nr * k);
             pack::pack_b(alpha, b.sub(first, 0, k, b.cols()), nr, packed_b);
-            macro_kernel((mr, nr, tile), k, packed_a, packed_b, c.as_mut(), &mut scratch.edge);
+            let shape = Macro { mr, nr, tile, k, mg: self.blocking.mg };
+            macro_kernel(shape, packed_a, packed_b, c.as_mut(), &mut scratch.edge);
         }
     }
 }
@@ -189,7 +190,7 @@ pub fn gemm_alone(cx: &Context, scratch: &mut Scratch, alpha: f64, a: MatRef, b:
     let Code::Tile { mr, nr, tile } = cx.kernel().code else {
         return faer_product(alpha, a, b, c);
     };
-    let Blocking { kc, nc, .. } = cx.blocking(a.cols());
+    let Blocking { kc, nc, mg, .. } = cx.blocking(a.cols());
     // Half of L2 for the block of A that is packed and used at once.
     let mc = (cx.caches().l2.max(256 << 10) / 2 / (8 * kc) / mr * mr).max(mr);
     for p in (0..a.cols()).step_by(kc) {
@@ -203,46 +204,58 @@ pub fn gemm_alone(cx: &Context, scratch: &mut Scratch, alpha: f64, a: MatRef, b:
                 let packed_a = room(&mut scratch.a, height.div_ceil(mr) * mr * k);
                 pack::pack_a(a.sub(i, p, height, k), mr, packed_a);
                 let block = c.as_mut().sub(i, j, height, width);
-                macro_kernel((mr, nr, tile), k, packed_a, packed_b, block, &mut scratch.edge);
+                macro_kernel(Macro { mr, nr, tile, k, mg }, packed_a, packed_b, block, &mut scratch.edge);
             }
         }
     }
 }
 
-/// LOOP 2 and LOOP 1: packed A (micro-panels of C's rows) times packed B (those of its columns).
-fn macro_kernel(
-    (mr, nr, tile): (usize, usize, TileFn),
+/// What the two inner loops go by.
+#[derive(Clone, Copy)]
+struct Macro {
+    mr: usize,
+    nr: usize,
+    tile: TileFn,
     k: usize,
-    packed_a: &[f64],
-    packed_b: &[f64],
-    mut c: MatMut,
-    edge: &mut Buffer,
-) {
-    let (m, n, ldc) = (c.rows(), c.cols(), c.ld());
+    mg: usize,
+}
+
+/// LOOP 2 and LOOP 1: packed A (micro-panels of C's rows) times packed B (those of its columns), mg rows of A
+/// at a time.
+fn macro_kernel(shape: Macro, packed_a: &[f64], packed_b: &[f64], mut c: MatMut, edge: &mut Buffer) {
+    let Macro { mr, nr, k, mg, .. } = shape;
+    let (m, n) = (c.rows(), c.cols());
     assert!(packed_a.len() >= m.div_ceil(mr) * mr * k && packed_b.len() >= n.div_ceil(nr) * nr * k);
     assert!(packed_a.as_ptr().addr().is_multiple_of(64) || !(mr * 8).is_multiple_of(64));
     let edge = room(edge, mr * nr);
-    let corner = c.as_mut_ptr();
-    for (i, a) in (0..m).step_by(mr).zip(packed_a.chunks_exact(mr * k)) {
+    for (first, a_group) in (0..m).step_by(mg).zip(packed_a.chunks(mg * k)) {
         for (j, b) in (0..n).step_by(nr).zip(packed_b.chunks_exact(nr * k)) {
-            let whole = i + mr <= m && j + nr <= n;
-            let (target, ld) = if whole {
-                (corner.wrapping_add(i + j * ldc), ldc)
-            } else {
-                edge.fill(0.0);
-                (edge.as_mut_ptr(), mr)
-            };
-            // SAFETY: the tile is that of a context's kernel, and a context takes only what the CPU can run;
-            // a and b hold mr·k and nr·k doubles, a at a multiple of 64 bytes where mr·8 is one; the target is a whole tile inside C, which is
-            // ours alone, or the edge block of mr·nr doubles.
-            unsafe { tile(k, a.as_ptr(), b.as_ptr(), target, ld) };
-            if !whole {
-                for jj in 0..nr.min(n - j) {
-                    let height = mr.min(m - i);
-                    let column = &mut c.col(j + jj)[i..i + height];
-                    column.iter_mut().zip(&edge[jj * mr..]).for_each(|(c, ab)| *c += ab);
-                }
+            for (i, a) in (first..m).step_by(mr).zip(a_group.chunks_exact(mr * k)) {
+                one_tile(shape, a, b, c.as_mut().sub(i, j, mr.min(m - i), nr.min(n - j)), edge);
             }
+        }
+    }
+}
+
+/// One tile of C, or what exists of it: the tile then goes to `edge`, and the part that exists is added.
+#[inline(always)]
+fn one_tile(shape: Macro, a: &[f64], b: &[f64], mut c: MatMut, edge: &mut [f64]) {
+    let Macro { mr, nr, tile, k, .. } = shape;
+    let whole = (c.rows(), c.cols()) == (mr, nr);
+    let (target, ld) = if whole {
+        (c.as_mut_ptr(), c.ld())
+    } else {
+        edge.fill(0.0);
+        (edge.as_mut_ptr(), mr)
+    };
+    debug_assert!(a.len() == mr * k && b.len() == nr * k && edge.len() == mr * nr);
+    // SAFETY: the tile is that of a context's kernel, and a context takes only what the CPU can run; the
+    // caller cut a and b to mr·k and nr·k doubles, a at a multiple of 64 bytes where mr·8 is one; the target
+    // is a whole tile of C, which is ours alone, or the edge block of mr·nr doubles.
+    unsafe { tile(k, a.as_ptr(), b.as_ptr(), target, ld) };
+    if !whole {
+        for j in 0..c.cols() {
+            c.col(j).iter_mut().zip(&edge[j * mr..]).for_each(|(c, ab)| *c += ab);
         }
     }
 }
