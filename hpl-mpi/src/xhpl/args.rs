@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use hpl_spec::params::INT_MAX;
 
 /// High Performance Linpack: solves dense systems of linear equations on a P x Q grid of MPI ranks,
 /// checks the results and reports Gflop/s. Without options it reads HPL.dat in the current folder, as
@@ -19,19 +20,19 @@ pub struct Args {
     pub dat: Option<PathBuf>,
 
     /// Run without a file: the order N of the matrix. 8·N² bytes are needed in all.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = |t: &str| integer(t, 0), allow_negative_numbers = true)]
     pub n: Option<usize>,
 
     /// With --n: the block size NB, in columns [default: 128 below N = 4000, else 256].
-    #[arg(long, value_name = "NB", requires = "n", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NB", requires = "n", value_parser = |t: &str| integer(t, 1), allow_negative_numbers = true)]
     pub nb: Option<usize>,
 
     /// With --n: process rows P [default: what makes the squarest grid of all ranks].
-    #[arg(short, value_name = "P", requires = "n", allow_negative_numbers = true)]
+    #[arg(short, value_name = "P", requires = "n", value_parser = |t: &str| integer(t, 1), allow_negative_numbers = true)]
     pub p: Option<usize>,
 
     /// With --n: process columns Q [default: as P].
-    #[arg(short, value_name = "Q", requires = "n", allow_negative_numbers = true)]
+    #[arg(short, value_name = "Q", requires = "n", value_parser = |t: &str| integer(t, 1), allow_negative_numbers = true)]
     pub q: Option<usize>,
 
     /// Also write the report as JSON, with the same numbers.
@@ -74,10 +75,17 @@ pub enum Command {
     },
 }
 
+fn integer(text: &str, least: usize) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if (least..=INT_MAX).contains(&n) => Ok(n),
+        _ => Err(format!("expected an integer from {least} to {INT_MAX}")),
+    }
+}
+
 fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(t) if (1..=4096).contains(&t) => Ok(t),
-        _ => Err(format!("found '{text}', expected a number of threads from 1 to 4096")),
+        _ => Err("expected a number of threads from 1 to 4096".to_owned()),
     }
 }
 
