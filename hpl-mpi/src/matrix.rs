@@ -8,7 +8,7 @@ use hpl_core::buffer::AllocError;
 use hpl_core::context::Context;
 use hpl_core::matrix::{MatMut, MatRef, Matrix};
 use hpl_core::random::{Jump, Stream};
-use hpl_core::team::Strips;
+use hpl_core::share::Strips;
 
 use crate::axis::Axis;
 use crate::comm::Comm;

@@ -19,7 +19,8 @@ use hpl_core::context::{Context, Scratch};
 use hpl_core::gemm::gemm_alone;
 use hpl_core::level1::{axpy, iamax, scal};
 use hpl_core::matrix::{MatMut, MatRef, Matrix};
-use hpl_core::team::{Member, RowBands, Strips};
+use hpl_core::share::{RowBands, Strips};
+use hpl_core::team::Member;
 use hpl_core::trsm::trsm;
 use hpl_spec::report::Phases;
 

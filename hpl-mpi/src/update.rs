@@ -7,7 +7,7 @@ use hpl_core::context::Context;
 use hpl_core::gemm::Left;
 use hpl_core::level1::laswp;
 use hpl_core::matrix::{MatMut, MatRef};
-use hpl_core::team::{StripPairs, Strips};
+use hpl_core::share::{StripPairs, Strips};
 use hpl_core::trsm::trsm;
 use hpl_spec::params::SWAP_COLUMNS;
 use hpl_spec::report::Phases;

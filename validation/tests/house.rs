@@ -87,7 +87,7 @@ const UNSAFE: &[&str] = &[
     "hpl-core/src/gemm/kernel/mod.rs",
     "hpl-core/src/gemm/mod.rs",
     "hpl-core/src/matrix.rs",
-    "hpl-core/src/team.rs",
+    "hpl-core/src/share.rs",
     "hpl-core/src/topology.rs",
     "hpl-mpi/src/comm/mpi.rs",
 ];

@@ -24,7 +24,7 @@ use std::sync::Mutex;
 use crate::buffer::Buffer;
 use crate::context::{Context, Scratch, room};
 use crate::matrix::{MatMut, MatRef};
-use crate::team::Strips;
+use crate::share::Strips;
 use blocking::Blocking;
 use kernel::{Code, Kernel, TileFn};
 

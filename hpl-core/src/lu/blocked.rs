@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::gemm::gemm;
 use crate::level1::laswp;
 use crate::matrix::MatMut;
-use crate::team::Strips;
+use crate::share::Strips;
 use crate::trsm::trsm;
 
 /// What a factorization leaves besides L and U.

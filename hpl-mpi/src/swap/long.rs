@@ -3,7 +3,7 @@
 
 use hpl_core::context::Context;
 use hpl_core::matrix::{MatMut, MatRef};
-use hpl_core::team::Strips;
+use hpl_core::share::Strips;
 
 use super::SwapPlan;
 use crate::comm::{Comm, Message, wait_until};
