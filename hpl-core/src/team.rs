@@ -3,6 +3,7 @@
 //! Work is done in *phases*: every member runs a closure, the phase ends when all have. Only the main
 //! thread's closure may hold what is not `Sync` (the communicator). Inside a phase members meet at
 //! barriers. How they share a matrix is in [`crate::share`].
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
