@@ -15,8 +15,8 @@ pub(crate) enum Meeting {
     LeaveSerial = 2,
 }
 
-/// Looks at the barrier before a member yields: some 50 microseconds, more than a pivot exchange takes
-/// (not tuned; the panel's part of a run shows it).
+/// Looks at the barrier before a member yields: meant to outlast a pivot exchange (not tuned; the panel's
+/// part of a run shows it).
 const SPINS: u32 = 4000;
 
 /// A barrier that spins briefly, then yields, and that a panicking member poisons.

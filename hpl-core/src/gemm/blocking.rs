@@ -42,10 +42,10 @@ impl Blocking {
     ///   micro-panels of A that stream past; at least one micro-panel, at most 192 columns so that
     ///   there are strips enough for all members.
     /// - `mg`: a group of micro-panels of A fills at most three eighths of the second level cache, beside
-    ///   the strip of B: eight of them at kc = 256 here, 2 to 4 % faster than one by one.
-    /// - `mc`: a block of A fills at most three eighths of the last level cache (at half of
-    ///   it the rate falls, because C passes through the same cache; `cargo bench -- gemm`), and at least 16
-    ///   micro-panels, so that a strip of B is worth its packing.
+    ///   the strip of B (`cargo bench -- gemm`, one thread: 2 to 6 % faster than one by one).
+    /// - `mc`: a block of A fills at most three eighths of the last level cache (C passes
+    ///   through the same cache; the share is not tuned), and at least 16 micro-panels, so that a strip of B
+    ///   is worth its packing.
     pub fn from_caches(caches: CacheSizes, kernel: &Kernel, k: usize) -> Blocking {
         let (mr, nr) = match kernel.code {
             Code::Tile { mr, nr, .. } => (mr, nr),

@@ -10,7 +10,7 @@ use hpl_spec::node::{NodeInfo, Peak};
 
 /// How long the FMA loop runs.
 const PEAK_TIME: Duration = Duration::from_secs(1);
-/// Rounds between two looks at the clock: about 50 microseconds.
+/// Rounds between two looks at the clock: some tens of microseconds.
 const ROUNDS: usize = 20_000;
 
 /// What this node is; with `peak`, one second of multiply-adds tells what it can do.

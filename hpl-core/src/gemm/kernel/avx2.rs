@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 pub const MR: usize = 12;
 pub const NR: usize = 4;
-/// How many steps of k ahead packed A is prefetched (chosen by `cargo bench -- tile`).
+/// How many steps of k ahead packed A is prefetched (not tuned; `cargo bench -- tile` shows it).
 const AHEAD: usize = 16;
 
 /// See [`super::TileFn`].
