@@ -16,6 +16,10 @@
 //! - [`out`]: HPL.out, its writer and its reader.
 //! - [`event`]: what xhpl says while it runs.
 //! - [`node`]: what a node is.
+//! - [`id`], [`job`]: names of things; the states of a job and what leads from one to another.
+//! - [`benchmark`]: the registry: all that queue, protocol and leaderboard may know of a benchmark.
+//! - [`evidence`]: what speaks for a result, and how far it is trusted.
+//! - [`api`]: what crosses the wire.
 //! - [`netlib`]: error messages in netlib's shape.
 //! - [`advice`]: what to choose where nothing was asked for; how far a run is.
 //! - [`cformat`]: numbers as C prints them.
@@ -35,9 +39,14 @@
 #![forbid(unsafe_code)]
 
 pub mod advice;
+pub mod api;
+pub mod benchmark;
 pub mod cformat;
 pub mod dat;
 pub mod event;
+pub mod evidence;
+pub mod id;
+pub mod job;
 mod json_f64;
 pub mod netlib;
 pub mod node;
@@ -48,6 +57,8 @@ pub mod words;
 
 pub use dat::{DatError, Output, Sweep};
 pub use event::RunEvent;
+pub use id::{AttemptId, JobId, NodeId, SweepId};
+pub use job::{FailClass, JobEvent, JobState, Progress};
 pub use netlib::netlib_error;
 pub use node::{Cache, CacheKind, NodeInfo, Peak};
 pub use params::{Bcast, Fact, Order, ParamError, RunParams, Storage, Swap, numroc};

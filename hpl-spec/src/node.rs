@@ -6,6 +6,7 @@ use crate::json_f64;
 
 /// One node, as its own operating system and hwloc see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NodeInfo {
     /// Name of the host.
     pub hostname: String,
@@ -46,6 +47,7 @@ pub struct NodeInfo {
 
 /// What a cache holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CacheKind {
     /// Data only.
@@ -59,6 +61,7 @@ pub enum CacheKind {
 /// One kind of cache on one level. Where the cores differ, the smallest speaks for all: what fits there
 /// fits everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Cache {
     /// 1 is the nearest to the core.
     pub level: u8,
@@ -77,6 +80,7 @@ pub struct Cache {
 /// What a loop of independent fused multiply-adds reaches on all cores at once: the only "peak" that
 /// rates are divided by.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Peak {
     /// Gflop/s of all cores used together.
     #[serde(with = "json_f64")]

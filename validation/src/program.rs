@@ -16,7 +16,7 @@ pub fn xhpl() -> PathBuf {
         Some(named) => PathBuf::from(&named)
             .canonicalize()
             .unwrap_or_else(|e| panic!("HPLAAS_XHPL={}: {e}", named.to_string_lossy())),
-        None => build("--bin", "xhpl"),
+        None => build("hpl-mpi", "--bin", "xhpl"),
     })
     .clone()
 }
@@ -27,14 +27,30 @@ pub fn xhpl() -> PathBuf {
 /// If it cannot be built.
 pub fn comm_check() -> PathBuf {
     static CHECK: OnceLock<PathBuf> = OnceLock::new();
-    CHECK.get_or_init(|| build("--example", "comm_check")).clone()
+    CHECK.get_or_init(|| build("hpl-mpi", "--example", "comm_check")).clone()
 }
 
-/// Builds a program of `hpl-mpi` in the profile that these tests have.
-fn build(kind: &str, name: &str) -> PathBuf {
+/// The `hpl-service` under test: `HPLAAS_SERVICE` names it, else it is built, once.
+///
+/// # Panics
+/// If it is not where the variable says, or cannot be built.
+pub fn hpl_service() -> PathBuf {
+    static SERVICE: OnceLock<PathBuf> = OnceLock::new();
+    SERVICE
+        .get_or_init(|| match std::env::var_os("HPLAAS_SERVICE") {
+            Some(named) => PathBuf::from(&named)
+                .canonicalize()
+                .unwrap_or_else(|e| panic!("HPLAAS_SERVICE={}: {e}", named.to_string_lossy())),
+            None => build("service", "--bin", "hpl-service"),
+        })
+        .clone()
+}
+
+/// Builds a program of a package in the profile that these tests have.
+fn build(package: &str, kind: &str, name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--package", "hpl-mpi", kind, name, "--message-format", "json-render-diagnostics"]);
+    command.args(["build", "--package", package, kind, name, "--message-format", "json-render-diagnostics"]);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }

@@ -21,6 +21,14 @@ pub enum Item {
     Hpcc,
     /// The matrix library that hpcc runs on.
     OpenBlas,
+    /// The program with which the README's calls are made.
+    Curl,
+    /// A browser that walks through the pages.
+    Browser,
+    /// Node.js and npm, which drive the browser.
+    Node,
+    /// Python with the module that makes virtual environments, for the fuzzer of the API.
+    Python,
 }
 
 /// Why something is asked for.
@@ -52,7 +60,7 @@ pub struct Need {
 }
 
 /// Everything that may be missing. An empty list of packages: that system has none.
-pub static NEEDS: [Need; 8] = [
+pub static NEEDS: [Need; 12] = [
     Need {
         item: Item::Mpi,
         name: "an MPI",
@@ -141,6 +149,50 @@ pub static NEEDS: [Need; 8] = [
         pacman: &["openblas"],
         brew: &["openblas"],
     },
+    Need {
+        item: Item::Curl,
+        name: "curl",
+        what: "curl",
+        tests_only: true,
+        optional: false,
+        apt: &["curl"],
+        dnf: &["curl"],
+        pacman: &["curl"],
+        brew: &["curl"],
+    },
+    Need {
+        item: Item::Browser,
+        name: "Chromium",
+        what: "Chromium (a test walks through the pages with it)",
+        tests_only: true,
+        optional: true,
+        apt: &["chromium"],
+        dnf: &["chromium"],
+        pacman: &["chromium"],
+        brew: &[],
+    },
+    Need {
+        item: Item::Node,
+        name: "Node.js with npm",
+        what: "Node.js with npm (they drive the browser)",
+        tests_only: true,
+        optional: true,
+        apt: &["nodejs", "npm"],
+        dnf: &["nodejs", "npm"],
+        pacman: &["nodejs", "npm"],
+        brew: &["node"],
+    },
+    Need {
+        item: Item::Python,
+        name: "Python with venv",
+        what: "Python 3 with venv (a test fuzzes the API with a Python program)",
+        tests_only: true,
+        optional: true,
+        apt: &["python3", "python3-venv"],
+        dnf: &["python3"],
+        pacman: &["python"],
+        brew: &["python"],
+    },
 ];
 
 /// What was found on this machine.
@@ -166,6 +218,14 @@ pub struct Probe {
     pub hpcc: bool,
     /// An OpenBLAS library was found.
     pub openblas: bool,
+    /// curl is on the PATH.
+    pub curl: bool,
+    /// A browser was found.
+    pub browser: bool,
+    /// Node.js and npm are on the PATH.
+    pub node: bool,
+    /// Python runs and can make virtual environments.
+    pub python: bool,
 }
 
 impl Probe {
@@ -179,6 +239,10 @@ impl Probe {
             Item::Git => self.git,
             Item::Hpcc => self.hpcc,
             Item::OpenBlas => self.openblas,
+            Item::Curl => self.curl,
+            Item::Browser => self.browser,
+            Item::Node => self.node,
+            Item::Python => self.python,
         }
     }
 }
@@ -281,8 +345,15 @@ mod tests {
             git: true,
             hpcc: true,
             openblas: true,
+            curl: true,
+            browser: true,
+            node: true,
+            python: true,
         }
     }
+
+    const TESTS_ONLY: [Item; 7] =
+        [Item::Git, Item::Hpcc, Item::OpenBlas, Item::Curl, Item::Browser, Item::Node, Item::Python];
 
     fn items(needs: &[&Need]) -> Vec<Item> {
         needs.iter().map(|n| n.item).collect()
@@ -300,9 +371,18 @@ mod tests {
 
     #[test]
     fn running_does_not_ask_for_what_only_tests_use() {
-        let probe = Probe { hpcc: false, openblas: false, git: false, ..complete() };
-        assert!(missing(&probe, Purpose::Run).is_empty());
-        assert_eq!(items(&missing(&probe, Purpose::Test)), [Item::Git, Item::Hpcc, Item::OpenBlas]);
+        let runs = Probe {
+            hpcc: false,
+            openblas: false,
+            git: false,
+            curl: false,
+            browser: false,
+            node: false,
+            python: false,
+            ..complete()
+        };
+        assert!(missing(&runs, Purpose::Run).is_empty());
+        assert_eq!(items(&missing(&runs, Purpose::Test)), TESTS_ONLY);
     }
 
     #[test]

@@ -142,6 +142,18 @@ fn probe() -> Probe {
         git: succeeds("git", &["--version"]),
         hpcc: on_path("hpcc"),
         openblas: openblas(),
+        curl: on_path("curl"),
+        browser: browser().is_some(),
+        node: succeeds("node", &["--version"]) && on_path("npm"),
+        python: succeeds("python3", &["-c", "import ensurepip, venv"]),
+    }
+}
+
+/// The browser that tests drive: `HPL_BROWSER` names it, else the one on the PATH.
+pub fn browser() -> Option<PathBuf> {
+    match env::var_os("HPL_BROWSER").map(PathBuf::from) {
+        Some(named) => named.is_file().then_some(named),
+        None => ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(which),
     }
 }
 
@@ -214,7 +226,11 @@ fn paths_in(variable: &str) -> impl Iterator<Item = PathBuf> + use<> {
 
 /// Is there a program of this name on the PATH?
 pub fn on_path(program: &str) -> bool {
-    paths_in("PATH").any(|folder| folder.join(program).is_file())
+    which(program).is_some()
+}
+
+fn which(program: &str) -> Option<PathBuf> {
+    paths_in("PATH").map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 /// Does this compiler run and find this header? A wrapper can be installed without the library's headers.

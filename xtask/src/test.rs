@@ -1,6 +1,7 @@
 //! `cargo xtask test`, all that CI runs, and `cargo xtask soak`, what takes longer.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::build;
@@ -21,14 +22,36 @@ struct Desk {
     root: bool,
 }
 
+/// The programs that whole-program tests run.
+#[derive(Debug, Clone)]
+struct Programs {
+    /// `xhpl`, built before.
+    xhpl: PathBuf,
+    /// Where cargo puts `hpl-service` when it builds the tests; None where they build one for themselves.
+    service: Option<PathBuf>,
+    /// The browser, if there is one.
+    browser: Option<PathBuf>,
+}
+
+impl Programs {
+    fn env(&self) -> Vec<(&'static str, String)> {
+        let named = |path: &PathBuf| path.to_string_lossy().into_owned();
+        let mut env = vec![("HPLAAS_XHPL", named(&self.xhpl))];
+        env.extend(self.service.iter().map(|path| ("HPLAAS_SERVICE", named(path))));
+        env.extend(self.browser.iter().map(|path| ("HPL_BROWSER", named(path))));
+        env
+    }
+}
+
 impl Desk {
     fn here() -> Desk {
         Desk { nextest: setup::on_path("cargo-nextest"), ci: setup::in_ci(), root: setup::is_root() }
     }
 
-    fn tests(self, name: &'static str, nextest: &str, plain: &str, xhpl: &Path) -> Step {
+    fn tests(self, name: &'static str, nextest: &str, plain: &str, programs: &Programs) -> Step {
         let step = Step::cargo(name, if self.nextest { nextest } else { plain });
-        let step = step.with(&[("HPLAAS_XHPL", &xhpl.to_string_lossy())]);
+        let env = programs.env();
+        let step = step.with(&env.iter().map(|(k, v)| (*k, v.as_str())).collect::<Vec<_>>());
         let step = if self.ci { step.with(&[("HPLAAS_REQUIRE_HPCC", "1")]) } else { step };
         if self.root { step.with(&launch::AS_ROOT) } else { step }
     }
@@ -46,11 +69,49 @@ pub fn test() -> Result<(), Error> {
     }
     println!("\n==> build xhpl");
     let xhpl = steps.act("build xhpl", || build::xhpl(build::Profile::Dev))?;
-    for step in after(Desk::here(), &xhpl) {
+    if setup::on_path("npm") {
+        println!("\n==> browser tools");
+        steps.act("browser tools", || browser_tools(&build::root().join(BROWSER)))?;
+    }
+    let programs = Programs { xhpl, service: Some(built_beside_us("hpl-service")?), browser: setup::browser() };
+    for step in after(Desk::here(), &programs) {
         steps.run(&step)?;
     }
     conclude(&steps);
     Ok(())
+}
+
+/// Where the browser's walk lies, with the list of what it needs.
+const BROWSER: &str = "validation/browser";
+
+/// Fetches what drives the browser, as the lock file has it, unless that was done since the file changed. Where it
+/// cannot be fetched the walk is skipped, except in CI.
+fn browser_tools(folder: &Path) -> Result<(), Error> {
+    let changed = |file: &str| folder.join(file).metadata().and_then(|meta| meta.modified()).ok();
+    let (Some(wanted), there) = (changed("package-lock.json"), changed("node_modules/.package-lock.json")) else {
+        return Ok(());
+    };
+    if there.is_some_and(|there| there >= wanted) {
+        return Ok(());
+    }
+    let line = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"];
+    let status = Command::new("npm").args(line).current_dir(folder).status().map_err(Error::start("npm"))?;
+    if status.success() {
+        return Ok(());
+    }
+    let command = format!("npm {} (in {})", line.join(" "), folder.display());
+    let error = Error::Step { step: "browser tools".into(), status: status.to_string(), command };
+    if setup::in_ci() {
+        return Err(error);
+    }
+    eprintln!("{error}\nGoing on: the test that needs it will say that it is skipped.\n");
+    Ok(())
+}
+
+/// A program of the workspace, in the profile that we were built in.
+fn built_beside_us(name: &str) -> Result<PathBuf, Error> {
+    let us = std::env::current_exe().map_err(Error::start("xtask"))?;
+    Ok(us.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Runs the long tests: those marked `#[ignore]`, in a release build.
@@ -64,9 +125,10 @@ pub fn soak() -> Result<(), Error> {
     let xhpl: PathBuf = steps.act("build xhpl", || build::xhpl(build::Profile::Release))?;
     steps.run(&Desk::here().tests(
         "long tests",
-        "nextest run --release --package validation --run-ignored only --no-fail-fast --no-tests warn",
-        "test --release --package validation -- --ignored",
-        &xhpl,
+        "nextest run --release --package validation --package service --features service/failpoints \
+         --run-ignored only --no-fail-fast --no-tests warn",
+        "test --release --package validation --package service --features service/failpoints --tests -- --ignored",
+        &Programs { xhpl, service: None, browser: setup::browser() },
     ))?;
     println!("\n{}", steps.table());
     Ok(())
@@ -75,19 +137,22 @@ pub fn soak() -> Result<(), Error> {
 fn before() -> Vec<Step> {
     vec![
         Step::cargo("format", "fmt --all --check"),
-        Step::cargo("clippy", "clippy --workspace --all-targets -- -D warnings"),
+        Step::cargo("clippy", "clippy --workspace --all-targets --features service/failpoints -- -D warnings"),
+        // As it is released; all but the service is done already.
+        Step::cargo("clippy as released", "clippy --workspace --all-targets -- -D warnings"),
     ]
 }
 
-fn after(desk: Desk, xhpl: &Path) -> Vec<Step> {
+/// The service is built with the points at which its tests kill it; one build serves all of these steps.
+fn after(desk: Desk, programs: &Programs) -> Vec<Step> {
     vec![
         desk.tests(
             "tests",
-            "nextest run --workspace --no-fail-fast",
-            "test --workspace --lib --bins --tests --no-fail-fast",
-            xhpl,
+            "nextest run --workspace --features service/failpoints --no-fail-fast",
+            "test --workspace --features service/failpoints --lib --bins --tests --no-fail-fast",
+            programs,
         ),
-        Step::cargo("doc tests", "test --workspace --doc"),
+        Step::cargo("doc tests", "test --workspace --features service/failpoints --doc"),
         Step::cargo("doc", "doc --workspace --no-deps").with(&[("RUSTDOCFLAGS", "-D warnings")]),
     ]
 }
@@ -106,14 +171,43 @@ mod tests {
 
     const DESK: Desk = Desk { nextest: true, ci: false, root: false };
 
+    fn programs() -> Programs {
+        Programs { xhpl: "/x/xhpl".into(), service: Some("/x/hpl-service".into()), browser: Some("/x/browser".into()) }
+    }
+
     fn tests_of(desk: Desk) -> Step {
-        after(desk, Path::new("/x/xhpl")).remove(0)
+        after(desk, &programs()).remove(0)
     }
 
     #[test]
-    fn tests_know_where_xhpl_is() {
-        let env = vec![("HPLAAS_XHPL".to_owned(), "/x/xhpl".to_owned())];
-        assert_eq!(tests_of(DESK).env, env);
+    fn tests_know_where_the_programs_are() {
+        let named = |env: &[(String, String)]| env.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>();
+        let all = ["HPLAAS_XHPL=/x/xhpl", "HPLAAS_SERVICE=/x/hpl-service", "HPL_BROWSER=/x/browser"];
+        assert_eq!(named(&tests_of(DESK).env), all);
+        let least = Programs { service: None, browser: None, ..programs() };
+        assert_eq!(named(&after(DESK, &least)[0].env), all[..1]);
+    }
+
+    #[test]
+    fn the_service_is_tested_with_its_fail_points_and_checked_without() {
+        let lines = |steps: Vec<Step>| steps.into_iter().map(|s| s.cargo.join(" ")).collect::<Vec<_>>();
+        let points = |line: &&String| line.contains("--features service/failpoints");
+        let (before, after) = (lines(before()), lines(after(DESK, &programs())));
+        assert_eq!(before.iter().filter(points).count(), 1, "{before:?}");
+        assert_eq!(before.iter().filter(|line| line.starts_with("clippy")).count(), 2, "{before:?}");
+        let tests = after.iter().filter(|line| line.contains("test ") || line.starts_with("nextest"));
+        assert!(tests.clone().count() == 2 && tests.clone().all(|line| points(&line)), "{after:?}");
+    }
+
+    #[test]
+    fn tools_that_are_there_are_not_fetched_again() {
+        let folder = tempfile::tempdir().unwrap();
+        // nothing to fetch
+        browser_tools(folder.path()).unwrap();
+        std::fs::write(folder.path().join("package-lock.json"), "{}").unwrap();
+        std::fs::create_dir(folder.path().join("node_modules")).unwrap();
+        std::fs::write(folder.path().join("node_modules/.package-lock.json"), "{}").unwrap();
+        browser_tools(folder.path()).unwrap();
     }
 
     #[test]
@@ -126,8 +220,12 @@ mod tests {
 
     #[test]
     fn without_nextest_the_same_tests_run() {
-        assert_eq!(tests_of(DESK).cargo.join(" "), "nextest run --workspace --no-fail-fast");
+        assert_eq!(
+            tests_of(DESK).cargo.join(" "),
+            "nextest run --workspace --features service/failpoints --no-fail-fast"
+        );
         let plain = tests_of(Desk { nextest: false, ..DESK });
-        assert_eq!(plain.cargo.join(" "), "test --workspace --lib --bins --tests --no-fail-fast");
+        let line = "test --workspace --features service/failpoints --lib --bins --tests --no-fail-fast";
+        assert_eq!(plain.cargo.join(" "), line);
     }
 }

@@ -24,7 +24,7 @@ for name in mpicc mpirun hpcc; do printf '#!/bin/sh\n' > "$here/$name"; chmod +x
 fn machine() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    for name in ["cc", "git"] {
+    for name in ["cc", "git", "curl", "chromium", "node", "npm", "python3"] {
         program(at, name, "#!/bin/sh\n");
     }
     program(at, "pkg-config", "#!/bin/sh\necho 2.9.0\n");
@@ -44,6 +44,7 @@ fn setup(machine: &TempDir, ci: bool) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.arg("setup").env("PATH", at).env("LIBCLANG_PATH", at).env("LD_LIBRARY_PATH", at);
     command.env_remove("MPICC").env_remove("MPI_PKG_CONFIG").env_remove("CI");
+    command.env_remove("HPL_BROWSER");
     if ci {
         command.env("CI", "true");
     }
@@ -108,4 +109,17 @@ fn a_missing_reference_is_loud_on_a_desk_and_fatal_in_ci() {
     let ci = setup(&machine, true);
     assert_eq!(ci.status.code(), Some(1));
     assert!(texts(&ci).1.contains("hpcc"), "{:?}", texts(&ci));
+}
+
+#[test]
+fn what_only_tests_need_is_fetched_as_well() {
+    let machine = machine();
+    program(machine.path(), "apt-get", &APT.replace("mpicc mpirun hpcc", "mpicc mpirun hpcc chromium npm"));
+    for name in ["chromium", "npm"] {
+        fs::remove_file(machine.path().join(name)).unwrap();
+    }
+    let output = setup(&machine, false);
+    let (out, err) = texts(&output);
+    assert!(output.status.success(), "{out}\n{err}");
+    assert!(out.contains("installed libopenmpi-dev openmpi-bin hpcc chromium nodejs npm"), "{out}");
 }

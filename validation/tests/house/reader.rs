@@ -21,20 +21,31 @@ pub fn words<'a>(line: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 
 
 /// The text with comments, strings and character literals blanked out; lines stay where they are.
 pub fn code_only(text: &str) -> String {
-    let mut code = String::with_capacity(text.len());
+    blanked(text, |_| true)
+}
+
+/// The text with comments blanked out; lines stay where they are.
+pub fn without_comments(text: &str) -> String {
+    blanked(text, |foreign| foreign.starts_with("//") || foreign.starts_with("/*"))
+}
+
+/// The text with those comments, strings and character literals blanked out that `goes` names.
+fn blanked(text: &str, goes: impl Fn(&str) -> bool) -> String {
+    let mut kept = String::with_capacity(text.len());
     let mut rest = text;
+    let mut after_word = false;
     while let Some(c) = rest.chars().next() {
-        let after_word = code.ends_with(is_word);
         let length = foreign_length(rest, after_word);
-        if length == 0 {
-            code.push(c);
-            rest = &rest[c.len_utf8()..];
+        let (piece, after) = rest.split_at(length.max(c.len_utf8()));
+        if length > 0 && goes(piece) {
+            kept.extend(piece.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
         } else {
-            code.extend(rest[..length].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
-            rest = &rest[length..];
+            kept.push_str(piece);
         }
+        after_word = length == 0 && is_word(c);
+        rest = after;
     }
-    code
+    kept
 }
 
 /// The bytes of the comment, string or character literal that `text` begins with, or 0.
@@ -131,15 +142,26 @@ fn body(code: &str, at: usize) -> Option<(usize, usize)> {
     None
 }
 
+/// First and last line of every `#[cfg(test)] mod … { … }`.
+pub fn test_lines(code: &str) -> Vec<(usize, usize)> {
+    let line_of = |at: usize| 1 + code[..at].matches('\n').count();
+    test_modules(code).map(|(open, close)| (line_of(open), line_of(close))).collect()
+}
+
+/// The braces of every `#[cfg(test)] mod … { … }`.
+fn test_modules(code: &str) -> impl Iterator<Item = (usize, usize)> {
+    code.match_indices("#[cfg(test)]").filter_map(|(at, mark)| {
+        let from = at + mark.len();
+        code[from..].trim_start().starts_with("mod ").then(|| body(code, from)).flatten()
+    })
+}
+
 /// The code without what stands in `#[cfg(test)] mod … { … }`.
 pub fn without_test_modules(code: &str) -> String {
     let mut kept = code.to_owned();
-    for (at, mark) in code.match_indices("#[cfg(test)]") {
-        let item = code[at + mark.len()..].trim_start();
-        if let (true, Some((open, close))) = (item.starts_with("mod "), body(code, at + mark.len())) {
-            let blank: String = code[open..close].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
-            kept.replace_range(open..close, &blank);
-        }
+    for (open, close) in test_modules(code) {
+        let blank: String = code[open..close].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
+        kept.replace_range(open..close, &blank);
     }
     kept
 }
@@ -151,10 +173,12 @@ fn the_reader_blanks_what_is_not_code() {
     let kept: Vec<_> = code_only(text).split_whitespace().map(str::to_owned).collect();
     assert_eq!(kept, ["a", "b", "c", "<'a>", "d", "e"]);
     assert_eq!(code_only(text).lines().count(), 2);
+    assert_eq!(without_comments("a \"// b\" // c\nd /* \" */ e"), "a \"// b\"     \nd         e");
 }
 
 #[test]
 fn the_reader_measures_functions() {
     let code = "fn a(x: [u8; 4]) {\n if x {}\n}\ntype F = fn(u8);\nfn b();\n#[cfg(test)]\nmod tests {\nfn c() {\n}\n}\nfn d() {}\n";
     assert_eq!(functions(&without_test_modules(code)), [(1, 3), (11, 11)]);
+    assert_eq!(test_lines(code), [(7, 10)]);
 }

@@ -1,0 +1,235 @@
+//! Attempts: what a node may still write, and what becomes of a job when its node is silent.
+//!
+//! Every write names its fence. An attempt is `live`; `lost` while nobody knows whether it still runs; `ended` once
+//! its end was accepted; `stale` once it may write no longer. Only the first two may write, and a lost one becomes
+//! live by writing.
+
+use hpl_spec::job::JobEvent;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::jobs::step;
+use super::{Conn, Tx, explain};
+use crate::error::{Code, Error, Result};
+use crate::secret::TokenHash;
+
+mod end;
+mod finish;
+mod say;
+
+pub use end::Lost;
+pub(super) use end::{cancelled, cut_off, fail, lost};
+pub use finish::{Finish, finish};
+pub use say::{Beaten, beat, check_dropped, commands, events};
+
+/// After its walltime a run that still speaks gets so many milliseconds to end.
+pub const GRACE: i64 = 60_000;
+/// A run that is silent may deliver so many milliseconds after its walltime.
+pub const LOST_GRACE: i64 = 24 * 3600 * 1000;
+/// What ended, or came back, gets so many milliseconds to deliver.
+pub const DELIVERY: i64 = 15 * 60 * 1000;
+/// A node may take so many milliseconds from the claim to the start.
+pub const START: i64 = 15 * 60 * 1000;
+/// Events of one attempt.
+pub const EVENTS: u32 = 20_000;
+
+/// An attempt.
+#[derive(Debug, Clone)]
+pub struct AttemptRow {
+    /// Its key.
+    pub key: i64,
+    /// Its id.
+    pub id: String,
+    /// The job's key.
+    pub job: i64,
+    /// Its fence.
+    pub fence: i64,
+    /// The node's key.
+    pub node: i64,
+    /// The boot it began in.
+    pub boot_id: String,
+    /// `live`, `lost`, `ended` or `stale`.
+    pub state: String,
+    /// It is safe until then.
+    pub lease_until: i64,
+    /// Its run is over at the latest then.
+    pub deadline: Option<i64>,
+    /// The last beat.
+    pub beat_seq: i64,
+    /// The last event.
+    pub event_seq: i64,
+    /// When it was claimed.
+    pub claimed_at: i64,
+    /// When its program began.
+    pub started_at: Option<i64>,
+    /// When its program ended.
+    pub finishing_at: Option<i64>,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// The hash of the end that was accepted.
+    pub finish_hash: Option<Vec<u8>>,
+    /// The hash of its token.
+    token: Vec<u8>,
+}
+
+const COLUMNS: &str = "SELECT key, id, job, fence, node, boot_id, state, lease_until, deadline, beat_seq, event_seq,
+    claimed_at, started_at, finishing_at, ended_at, finish_hash, token FROM attempts ";
+
+fn read(row: &SqliteRow) -> AttemptRow {
+    AttemptRow {
+        key: row.get("key"),
+        id: row.get("id"),
+        job: row.get("job"),
+        fence: row.get("fence"),
+        node: row.get("node"),
+        boot_id: row.get("boot_id"),
+        state: row.get("state"),
+        lease_until: row.get("lease_until"),
+        deadline: row.get("deadline"),
+        beat_seq: row.get("beat_seq"),
+        event_seq: row.get("event_seq"),
+        claimed_at: row.get("claimed_at"),
+        started_at: row.get("started_at"),
+        finishing_at: row.get("finishing_at"),
+        ended_at: row.get("ended_at"),
+        finish_hash: row.get("finish_hash"),
+        token: row.get("token"),
+    }
+}
+
+/// The attempt of that id.
+///
+/// # Errors
+/// Of the database.
+pub async fn find(conn: &mut Conn, id: &str) -> Result<Option<AttemptRow>> {
+    let statement = format!("{COLUMNS} WHERE id = ?");
+    let row = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(id).fetch_optional(conn).await.map_err(explain)?;
+    Ok(row.as_ref().map(read))
+}
+
+/// The attempt of a node that may still write.
+pub(super) async fn of_node(conn: &mut Conn, node: i64) -> Result<Option<AttemptRow>> {
+    let statement = format!("{COLUMNS} WHERE node = ? AND state IN ('live', 'lost')");
+    let row = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(node).fetch_optional(conn).await.map_err(explain)?;
+    Ok(row.as_ref().map(read))
+}
+
+/// The attempt of a job that may still write.
+pub(super) async fn of_job(conn: &mut Conn, job: i64) -> Result<Option<AttemptRow>> {
+    let statement = format!("{COLUMNS} WHERE job = ? AND state IN ('live', 'lost')");
+    let row = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(job).fetch_optional(conn).await.map_err(explain)?;
+    Ok(row.as_ref().map(read))
+}
+
+/// Who writes: an attempt, its token and its fence.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    /// The attempt's id.
+    pub attempt: String,
+    /// The hash of its token.
+    pub token: TokenHash,
+    /// The fence that the write names.
+    pub fence: i64,
+}
+
+/// The attempt that `writer` names, whatever its state, if the token is its own.
+///
+/// # Errors
+/// It is not known; the token is another's, or no longer valid: it is so for a quarter of an hour after the end.
+pub async fn identify(conn: &mut Conn, writer: &Writer, now: i64) -> Result<AttemptRow> {
+    let Some(row) = find(conn, &writer.attempt).await? else {
+        let detail = "the service does not know this attempt, perhaps because it was restored from a backup: let the \
+                      run end, keep what it makes, and submit it as an orphan";
+        return Err(Error::new(Code::UnknownAttempt, detail));
+    };
+    if TokenHash::from_slice(&row.token) != Some(writer.token) {
+        return Err(Error::new(Code::Unauthenticated, "this token belongs to another attempt"));
+    }
+    if row.ended_at.is_some_and(|at| now > at + DELIVERY) {
+        return Err(Error::new(Code::TokenExpired, "the attempt has ended long ago"));
+    }
+    Ok(row)
+}
+
+/// The attempt that `writer` names, if it may still write.
+///
+/// # Errors
+/// As [`identify`]; its fence is dead, or it has ended.
+pub async fn admit(conn: &mut Conn, writer: &Writer, now: i64) -> Result<AttemptRow> {
+    let row = identify(conn, writer, now).await?;
+    match row.state.as_str() {
+        _ if row.fence != writer.fence => Err(stale(row.fence)),
+        "live" | "lost" => Ok(row),
+        "stale" => Err(stale(row.fence)),
+        _ => Err(ended(conn, row.job).await),
+    }
+}
+
+/// The attempt that `writer` names, if it may still send logs and artifacts: also for a while after its end.
+///
+/// # Errors
+/// As [`identify`]; its fence is dead.
+pub async fn admit_files(conn: &mut Conn, writer: &Writer, now: i64) -> Result<AttemptRow> {
+    let row = identify(conn, writer, now).await?;
+    if row.fence != writer.fence || row.state == "stale" { Err(stale(row.fence)) } else { Ok(row) }
+}
+
+/// After a node said hello from `boot`: an attempt of an earlier boot is gone.
+///
+/// # Errors
+/// Of the database.
+pub async fn after_hello(tx: &mut Tx, node: i64, boot: &str) -> Result<()> {
+    match of_node(&mut tx.conn, node).await? {
+        Some(row) if row.boot_id != boot => lost(tx, &row, &Lost::reboot()).await.map(|_| ()),
+        _ => Ok(()),
+    }
+}
+
+fn stale(fence: i64) -> Error {
+    let detail = "this attempt may write no longer: end the run, keep what it made, and submit it as an orphan";
+    Error::new(Code::StaleFence, detail).with("fence", fence)
+}
+
+/// The attempt has ended: with where the job stands.
+async fn ended(conn: &mut Conn, job: i64) -> Error {
+    let state = sqlx::query_scalar::<_, String>("SELECT state FROM jobs WHERE key = ?").bind(job).fetch_one(conn).await;
+    match state {
+        Ok(state) => Error::new(Code::Ended, "the end of this attempt was accepted already").with("state", state),
+        Err(cause) => explain(cause),
+    }
+}
+
+/// A lost attempt speaks again. It gets time to deliver, however late it is.
+async fn revive(tx: &mut Tx, row: &mut AttemptRow, lease_ms: i64) -> Result<()> {
+    if row.state != "lost" {
+        return Ok(());
+    }
+    let lease_until = tx.now + lease_ms;
+    sqlx::query(
+        "UPDATE attempts SET state = 'live', beat_at = ?1, lease_until = ?2, deadline = max(coalesce(deadline, 0), ?3)
+          WHERE key = ?4",
+    )
+    .bind(tx.now)
+    .bind(lease_until)
+    .bind(tx.now + DELIVERY)
+    .bind(row.key)
+    .execute(&mut tx.conn)
+    .await
+    .map_err(explain)?;
+    row.state = "live".into();
+    row.lease_until = lease_until;
+    // Not what the daemon says of its phase, but what its events have told: they are still to come in order.
+    step(tx, row.job, &JobEvent::Returned { finishing: row.finishing_at.is_some() }).await.map(|_| ())
+}
+
+/// The nodes that have an attempt which may still write.
+///
+/// # Errors
+/// Of the database.
+pub async fn busy_nodes(conn: &mut Conn) -> Result<std::collections::HashSet<i64>> {
+    let nodes: Vec<i64> = sqlx::query_scalar("SELECT node FROM attempts WHERE state IN ('live', 'lost')")
+        .fetch_all(conn)
+        .await
+        .map_err(explain)?;
+    Ok(nodes.into_iter().collect())
+}

@@ -1,0 +1,233 @@
+//! Leaderboards. Everything that shows a ranking asks here; there is no second way to rank.
+
+use hpl_spec::api::results::{BoardEntry, Category, Measure, ResultRow};
+
+use super::results::{Row, beside, row};
+use super::{Conn, explain};
+use crate::error::Result;
+
+/// The most leaderboards that are listed.
+const MOST_CATEGORIES: u32 = 2000;
+/// The most steps of a record that are told.
+const MOST_STEPS: u32 = 1000;
+
+pub(super) const CATEGORIES: &str = "SELECT benchmark, measure, kind, cores, entries FROM categories WHERE entries > 0
+          ORDER BY benchmark, measure, kind, cores LIMIT ?";
+pub(super) const CATEGORY: &str =
+    "SELECT entries FROM categories WHERE benchmark = ? AND measure = ? AND kind = ? AND cores = ?";
+pub(super) const ENTRIES: &str = concat!(
+    "SELECT b.value, ",
+    row!(),
+    " FROM (
+            SELECT value, result FROM board INDEXED BY board_rank
+             WHERE benchmark = ?1 AND measure = ?2 AND kind = ?3 AND cores = ?4
+               AND value <= ?5 AND (value < ?5 OR result > ?6)
+             ORDER BY value DESC, result LIMIT ?7) b
+           CROSS JOIN results r ON r.key = b.result ",
+    beside!(),
+    " ORDER BY b.value DESC, b.result"
+);
+pub(super) const BEFORE: &str =
+    "SELECT count(*) FILTER (WHERE value > ?5), count(*) FILTER (WHERE value > ?5 OR result < ?6)
+           FROM board INDEXED BY board_rank
+          WHERE benchmark = ?1 AND measure = ?2 AND kind = ?3 AND cores = ?4 AND value >= ?5";
+pub(super) const STANDING: &str = concat!(
+    "SELECT b.value, ",
+    row!(),
+    " FROM board b CROSS JOIN results r ON r.key = b.result ",
+    beside!(),
+    " WHERE b.benchmark = ? AND b.measure = ? AND b.kind = ? AND b.cores = ? AND b.owner = ?"
+);
+pub(super) const RECORD: &str = concat!(
+    "SELECT b.value, ",
+    row!(),
+    " FROM (
+            SELECT value, result FROM records
+             WHERE benchmark = ? AND measure = ? AND kind = ? AND cores = ? ORDER BY result DESC LIMIT ?) b
+           CROSS JOIN results r ON r.key = b.result ",
+    beside!(),
+    " ORDER BY b.result"
+);
+
+/// Which leaderboard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Board {
+    /// A row of the registry.
+    pub benchmark: String,
+    /// By what it is ordered.
+    pub measure: Measure,
+    /// The CPU model; None for all.
+    pub kind: Option<String>,
+    /// The node's physical cores; None for any number.
+    pub cores: Option<u32>,
+}
+
+impl Board {
+    /// The columns that name it. An empty kind, or no cores, means all.
+    fn columns(&self) -> (&str, &'static str, &str, u32) {
+        (&self.benchmark, self.measure.name(), self.kind.as_deref().unwrap_or_default(), self.cores.unwrap_or(0))
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Entry {
+    value: f64,
+    #[sqlx(flatten)]
+    row: Row,
+}
+
+/// The leaderboards that have entries, by name; at most 2000.
+///
+/// # Errors
+/// The database fails.
+pub async fn categories(conn: &mut Conn) -> Result<Vec<Category>> {
+    let found: Vec<(String, String, String, u32, u32)> =
+        sqlx::query_as(CATEGORIES).bind(MOST_CATEGORIES).fetch_all(conn).await.map_err(explain)?;
+    let category = |(benchmark, measure, kind, cores, entries): (String, String, String, u32, u32)| Category {
+        benchmark,
+        measure: if measure == Measure::Percent.name() { Measure::Percent } else { Measure::Score },
+        kind: (!kind.is_empty()).then_some(kind),
+        cores: (cores > 0).then_some(cores),
+        entries,
+    };
+    Ok(found.into_iter().map(category).collect())
+}
+
+/// A leaderboard by name, with the number of its entries.
+///
+/// # Errors
+/// The database fails.
+pub async fn category(conn: &mut Conn, board: &Board) -> Result<Category> {
+    let (benchmark, measure, kind, cores) = board.columns();
+    let entries: Option<u32> = sqlx::query_scalar(CATEGORY)
+        .bind(benchmark)
+        .bind(measure)
+        .bind(kind)
+        .bind(cores)
+        .fetch_optional(conn)
+        .await
+        .map_err(explain)?;
+    let Board { benchmark, measure, kind, cores } = board.clone();
+    Ok(Category { benchmark, measure, kind, cores, entries: entries.unwrap_or(0) })
+}
+
+/// A place in a leaderboard: what is better, or as good and earlier, comes before it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Place {
+    value: f64,
+    result: i64,
+}
+
+/// At most `limit` entries after the place that the result of row `after` has, or would have.
+///
+/// # Errors
+/// The database fails.
+pub async fn entries(conn: &mut Conn, board: &Board, after: Option<i64>, limit: u32) -> Result<Vec<BoardEntry>> {
+    let after = match after {
+        None => Place { value: f64::MAX, result: i64::MIN },
+        Some(result) => Place { value: value_of(conn, board, result).await?, result },
+    };
+    let (benchmark, measure, kind, cores) = board.columns();
+    let found: Vec<Entry> = sqlx::query_as(ENTRIES)
+        .bind(benchmark)
+        .bind(measure)
+        .bind(kind)
+        .bind(cores)
+        .bind(after.value)
+        .bind(after.result)
+        .bind(limit)
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(explain)?;
+    let Some(first) = found.first() else { return Ok(vec![]) };
+    let first = Place { value: first.value, result: first.row.key };
+    let (better, before) = before(conn, board, first).await?;
+    let (mut rank, mut value) = (better + 1, first.value);
+    let mut entries = Vec::with_capacity(found.len());
+    for (position, entry) in (before + 1..).zip(found) {
+        if entry.value < value {
+            (rank, value) = (position, entry.value);
+        }
+        entries.push(BoardEntry { rank, result: entry.row.into_wire()? });
+    }
+    Ok(entries)
+}
+
+/// What a result is worth on a board, whether it is on it or not.
+async fn value_of(conn: &mut Conn, board: &Board, result: i64) -> Result<f64> {
+    let value = sqlx::query_as("SELECT score, percent FROM results WHERE key = ?").bind(result);
+    let value: Option<(f64, f64)> = value.fetch_optional(conn).await.map_err(explain)?;
+    let (score, percent) = value.unwrap_or((f64::MAX, f64::MAX));
+    Ok(if board.measure == Measure::Score { score } else { percent })
+}
+
+/// How many entries are better than a place, and how many come before it.
+async fn before(conn: &mut Conn, board: &Board, place: Place) -> Result<(u32, u32)> {
+    let (benchmark, measure, kind, cores) = board.columns();
+    sqlx::query_as(BEFORE)
+        .bind(benchmark)
+        .bind(measure)
+        .bind(kind)
+        .bind(cores)
+        .bind(place.value)
+        .bind(place.result)
+        .fetch_one(conn)
+        .await
+        .map_err(explain)
+}
+
+/// The entry of a user.
+///
+/// # Errors
+/// The database fails.
+pub async fn standing(conn: &mut Conn, board: &Board, user: i64) -> Result<Option<BoardEntry>> {
+    let (benchmark, measure, kind, cores) = board.columns();
+    let found: Option<Entry> = sqlx::query_as(STANDING)
+        .bind(benchmark)
+        .bind(measure)
+        .bind(kind)
+        .bind(cores)
+        .bind(user)
+        .fetch_optional(&mut *conn)
+        .await
+        .map_err(explain)?;
+    let Some(entry) = found else { return Ok(None) };
+    let (better, _) = before(conn, board, Place { value: entry.value, result: entry.row.key }).await?;
+    Ok(Some(BoardEntry { rank: better + 1, result: entry.row.into_wire()? }))
+}
+
+/// The results that were better than all before them, the oldest first; at most the latest 1000, and the present best
+/// as the last. What a result that was later flagged or deleted stood before when it came is not found again, except
+/// if it is the present best.
+///
+/// # Errors
+/// The database fails.
+pub async fn record(conn: &mut Conn, board: &Board) -> Result<Vec<ResultRow>> {
+    let (benchmark, measure, kind, cores) = board.columns();
+    let mut found: Vec<Entry> = sqlx::query_as(RECORD)
+        .bind(benchmark)
+        .bind(measure)
+        .bind(kind)
+        .bind(cores)
+        .bind(MOST_STEPS)
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(explain)?;
+    let mut best = f64::NEG_INFINITY;
+    found.retain(|entry| {
+        let better = entry.value > best;
+        best = best.max(entry.value);
+        better
+    });
+    let mut steps: Vec<ResultRow> = found.into_iter().map(|entry| entry.row.into_wire()).collect::<Result<_>>()?;
+    if let Some(present) = entries(conn, board, None, 1).await?.pop() {
+        let value = |row: &ResultRow| match board.measure {
+            Measure::Score => row.score,
+            Measure::Percent => row.percent.unwrap_or(0.0),
+        };
+        if steps.last().is_none_or(|last| value(last) < value(&present.result)) {
+            steps.push(present.result);
+        }
+    }
+    Ok(steps)
+}

@@ -1,0 +1,195 @@
+//! The database: SQLite in WAL mode. The only folder that speaks SQL.
+//!
+//! One writer, many readers. All writes go through [`Db::write`]: a task that owns the one writing connection
+//! takes what is there, runs each unit in its own savepoint inside one `BEGIN IMMEDIATE` transaction, commits
+//! with `synchronous=FULL`, and only then answers and wakes. So a unit is all or nothing, what was answered is on
+//! the disk, and many units share one fsync. Nothing waits for a lock, so nothing can fail with "busy".
+
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Sqlite};
+
+use crate::clock::Clock;
+use crate::error::{Code, Error, Result};
+use crate::hub::Hub;
+use crate::metrics::WriterMetrics;
+
+pub mod attempts;
+pub mod audit;
+pub mod board;
+pub mod check;
+pub mod due;
+pub mod events;
+pub mod idempotency;
+pub mod invites;
+pub mod job_list;
+pub mod jobs;
+pub mod nodes;
+pub mod nodes_admin;
+pub mod orders;
+pub mod orphans;
+pub mod queue;
+pub mod quotas;
+pub mod results;
+pub mod sessions;
+pub mod sweeps;
+#[doc(hidden)]
+pub mod testing;
+pub mod tokens;
+pub mod users;
+mod writer;
+
+pub use writer::Tx;
+
+/// A connection; what functions of this folder take, to read or inside a unit of writing.
+pub type Conn = sqlx::SqliteConnection;
+
+/// The name of the database inside the data folder.
+pub const FILE: &str = "hpl.db";
+
+/// The schema, built into the program.
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// How many connections read.
+const READERS: u32 = 4;
+
+/// The database.
+#[derive(Clone)]
+pub struct Db {
+    readers: SqlitePool,
+    writer: writer::Writer,
+}
+
+/// A connection to read with, given back when dropped.
+pub struct Reader(PoolConnection<Sqlite>);
+
+impl Deref for Reader {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.0
+    }
+}
+
+impl DerefMut for Reader {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.0
+    }
+}
+
+/// How a connection to `file` behaves.
+fn options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(10))
+        .statement_cache_capacity(256)
+        .pragma("cache_size", "-16384")
+        .pragma("temp_store", "memory")
+        .disable_statement_logging()
+}
+
+impl Db {
+    /// Opens the database in the folder `data`, making it if need be, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or was written by a newer version.
+    pub async fn open(data: &Path, clock: Clock, hub: Arc<Hub>) -> Result<Db> {
+        let file = data.join(FILE);
+        let mut connection = options(&file).create_if_missing(true).connect().await.map_err(explain)?;
+        MIGRATIONS.run(&mut connection).await.map_err(|cause| {
+            Error::internal(format!("the database {} could not be brought up to date: {cause}", file.display()))
+        })?;
+        fail::fail_point!("migrated");
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options(&file).pragma("query_only", "on"))
+            .await
+            .map_err(explain)?;
+        Ok(Db { readers, writer: writer::Writer::start(connection, clock, hub) })
+    }
+
+    /// What its writer counts.
+    #[must_use]
+    pub fn counted(&self) -> WriterMetrics {
+        self.writer.counted.clone()
+    }
+
+    /// A connection to read with. It sees what was committed when its first statement began.
+    ///
+    /// # Errors
+    /// None was free for ten seconds.
+    pub async fn read(&self) -> Result<Reader> {
+        match self.readers.acquire().await {
+            Ok(connection) => Ok(Reader(connection)),
+            Err(sqlx::Error::PoolTimedOut) => {
+                Err(Error::new(Code::Unavailable, "too many people read at once; come again").retry_after(1))
+            }
+            Err(cause) => Err(explain(cause)),
+        }
+    }
+
+    /// Runs `work` as one unit: all of it is on the disk when this returns `Ok`, or none of it.
+    ///
+    /// ```ignore
+    /// let key = db.write(move |tx| Box::pin(async move { users::create(tx, &name).await })).await?;
+    /// ```
+    ///
+    /// # Errors
+    /// What `work` says, and then nothing was changed; or the disk is full or broken; or the service is so busy
+    /// that the unit could not be taken within seconds.
+    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Tx) -> writer::Running<'c, T> + Send + 'static,
+    {
+        self.writer.write(work).await
+    }
+
+    /// Ends the writer after what it has, and closes all connections; the write-ahead log is folded into the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Writes a consistent copy of the database in the folder `data` to `file`, while others go on.
+///
+/// # Errors
+/// `file` exists or cannot be written.
+pub async fn copy(data: &Path, file: &Path) -> Result<()> {
+    if file.exists() {
+        return Err(Error::new(Code::Conflict, format!("{} exists; name another file", file.display())));
+    }
+    let mut connection = options(&data.join(FILE)).connect().await.map_err(explain)?;
+    let name = file.to_string_lossy().into_owned();
+    let copied = sqlx::query("VACUUM INTO ?").bind(name).execute(&mut connection).await.map_err(explain);
+    connection.close().await.map_err(explain)?;
+    copied.map(|_| ())
+}
+
+/// What the outside is told of a failure of the database.
+pub fn explain(cause: sqlx::Error) -> Error {
+    if let sqlx::Error::Database(inner) = &cause {
+        // SQLITE_FULL; SQLITE_IOERR_WRITE where the disk says so first; SQLITE_IOERR_SHMSIZE for the write-ahead log's index.
+        if matches!(inner.code().as_deref(), Some("13" | "778" | "4874")) {
+            tracing::error!(%cause, "the disk is full");
+            let detail = "the service has no room left to write this down; it was not accepted, come again later";
+            return Error::new(Code::DiskFull, detail).retry_after(60);
+        }
+    }
+    Error::internal(cause)
+}
+
+/// Whether `cause` is a violated uniqueness, which callers turn into their own words.
+pub(crate) fn is_unique_violation(cause: &sqlx::Error) -> bool {
+    cause.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}

@@ -1,0 +1,106 @@
+//! Results that came too late, or from an attempt that is not known here.
+
+use sqlx::Row;
+
+use super::{Tx, explain};
+use crate::error::{Code, Error, Result};
+
+/// A result that belongs to no attempt that may write.
+#[derive(Debug, Clone)]
+pub struct Orphan {
+    /// The node that held it.
+    pub node: i64,
+    /// The id of the job it was for.
+    pub job: String,
+    /// The id of its attempt.
+    pub attempt: String,
+    /// The username of the job's owner.
+    pub owner: String,
+    /// A row of the registry.
+    pub benchmark: &'static str,
+    /// Every parameter, as JSON.
+    pub parameters: String,
+    /// A few words that tell the run from others.
+    pub label: String,
+    /// How large the problem was.
+    pub size: f64,
+    /// The score by our own account; 0 if the report cannot be read.
+    pub score: f64,
+    /// Wall time in seconds; 0 if the report cannot be read.
+    pub seconds: f64,
+    /// Whether it passed its check.
+    pub passed: bool,
+    /// That check in words.
+    pub check: String,
+    /// What the program said.
+    pub report: String,
+    /// What the daemon said.
+    pub evidence: String,
+    /// The files it announced.
+    pub files: String,
+}
+
+/// Keeps an orphan, unranked. Returns whether its job is known here, and whether the orphan was kept before.
+///
+/// An orphan of a job that is known belongs to that job's owner, whatever the node says; that of an unknown one to the
+/// user of the name it says, privately.
+///
+/// # Errors
+/// The attempt may still write, so it should finish the proper way; it was another node's.
+pub async fn keep(tx: &mut Tx, orphan: &Orphan) -> Result<(bool, bool)> {
+    let attempt: Option<(String, i64)> = sqlx::query_as("SELECT state, node FROM attempts WHERE id = ?")
+        .bind(&orphan.attempt)
+        .fetch_optional(&mut tx.conn)
+        .await
+        .map_err(explain)?;
+    match attempt {
+        Some((state, _)) if state == "live" || state == "lost" => {
+            return Err(Error::new(Code::Conflict, "this attempt may still write: finish it instead"));
+        }
+        Some((_, node)) if node != orphan.node => {
+            return Err(Error::new(Code::Forbidden, "this attempt was another node's"));
+        }
+        _ => (),
+    }
+    let job = sqlx::query("SELECT key, owner FROM jobs WHERE id = ?")
+        .bind(&orphan.job)
+        .fetch_optional(&mut tx.conn)
+        .await
+        .map_err(explain)?;
+    let (job, owner) = match &job {
+        Some(row) => (Some(row.get::<i64, _>(0)), Some(row.get::<i64, _>(1))),
+        None => {
+            let owner = sqlx::query_scalar("SELECT key FROM users WHERE name = ?").bind(&orphan.owner);
+            (None, owner.fetch_optional(&mut tx.conn).await.map_err(explain)?)
+        }
+    };
+    let kept = sqlx::query(
+        "INSERT INTO results (id, job, job_id, owner, benchmark, tier, size, node, kind, cores, label, parameters, report,
+            evidence, files, created_at, score, seconds, passed, check_text, public)
+         SELECT ?1, ?2, ?3, ?4, ?5, 'orphan', ?6, n.key, n.kind, n.cores, ?7, ?8, ?9, ?10, ?11, ?12, ?14, ?15, ?16, ?17,
+                coalesce((SELECT visibility = 'public' FROM jobs WHERE key = ?2), 0)
+           FROM nodes n WHERE n.key = ?13
+         ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(&orphan.attempt)
+    .bind(job)
+    .bind(&orphan.job)
+    .bind(owner)
+    .bind(orphan.benchmark)
+    .bind(orphan.size)
+    .bind(&orphan.label)
+    .bind(&orphan.parameters)
+    .bind(&orphan.report)
+    .bind(&orphan.evidence)
+    .bind(&orphan.files)
+    .bind(tx.now)
+    .bind(orphan.node)
+    .bind(orphan.score)
+    .bind(orphan.seconds)
+    .bind(orphan.passed)
+    .bind(&orphan.check)
+    .execute(&mut tx.conn)
+    .await
+    .map_err(explain)?;
+    Ok((job.is_some(), kept.rows_affected() == 0))
+}

@@ -1,0 +1,134 @@
+//! A node joins, and says what it is.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use hpl_spec::api::PROTOCOL;
+use hpl_spec::api::Problem;
+use hpl_spec::api::agent::{AttemptStanding, HelloReply, HelloRequest, Intervals, JoinReply, JoinRequest, Limits};
+use hpl_spec::id::{AttemptId, NodeId};
+
+use super::{Bearer, CHUNK, EVENTS_PER_CALL, SAMPLE_S, SAMPLES_PER_CALL, WAIT_S, check_protocol, check_text};
+use crate::app::Shared;
+use crate::db::attempts::{self, EVENTS};
+use crate::db::nodes;
+use crate::error::{Code, Error, Result};
+use crate::http::caller::Caller;
+use crate::http::extract::{Json, Path};
+use crate::limits::{Key, Limit};
+use crate::secret::{Secret, TokenKind, random_id};
+
+/// A node joins with a join token; the answer holds its own token, told this once.
+#[utoipa::path(post, operation_id = "agent_join", path = "/agent/v1/join", tag = "agent", request_body = JoinRequest, security(("token" = [])),
+    responses((status = 201, body = JoinReply), (status = "4XX", body = Problem)))]
+pub async fn join(
+    State(app): State<Shared>,
+    caller: Caller,
+    bearer: Bearer,
+    Json(request): Json<JoinRequest>,
+) -> Result<(StatusCode, axum::Json<JoinReply>)> {
+    check_protocol(request.protocol)?;
+    app.check_rate(Limit::LogIn, &Key::address(caller.address))?;
+    check_text("name", &request.name, 64)?;
+    check_text("machine_id", &request.machine_id, 128)?;
+    let join = bearer.hash(TokenKind::Join)?;
+    let token = Secret::new(TokenKind::Node);
+    let hash = token.hash();
+    let node: NodeId = random_id(app.clock.now());
+    let (id, address) = (node.as_str().to_owned(), caller.address.to_string());
+    app.db
+        .write(move |tx| Box::pin(async move { nodes::join(tx, &join, &id, &hash, &request, &address).await }))
+        .await?;
+    Ok((StatusCode::CREATED, axum::Json(JoinReply { node, token: token.reveal().to_owned() })))
+}
+
+/// A node says what it is, when its daemon starts and when something changes.
+#[utoipa::path(post, operation_id = "agent_hello", path = "/agent/v1/nodes/{node}/hello", tag = "agent", request_body = HelloRequest,
+    params(("node" = String, Path, description = "the node's id")), security(("token" = [])),
+    responses((status = 200, body = HelloReply), (status = "4XX", body = Problem)))]
+pub async fn hello(
+    State(app): State<Shared>,
+    bearer: Bearer,
+    Path(node): Path<NodeId>,
+    Json(request): Json<HelloRequest>,
+) -> Result<axum::Json<HelloReply>> {
+    check_protocol(request.protocol)?;
+    let row = bearer.node(&app).await?;
+    if row.id != node.as_str() {
+        return Err(Error::new(Code::Forbidden, "this token belongs to another node"));
+    }
+    check(&request)?;
+    let holding = request.holding.clone();
+    let attempts = app
+        .db
+        .write(move |tx| {
+            Box::pin(async move {
+                nodes::hello(tx, row.key, &request).await?;
+                attempts::after_hello(tx, row.key, &request.boot_id).await?;
+                standings(tx, row.key, &holding).await
+            })
+        })
+        .await?;
+    let config = &app.config;
+    let quota = app.quota;
+    Ok(axum::Json(HelloReply {
+        protocol: PROTOCOL,
+        intervals: Intervals {
+            beat_s: config.beat_s,
+            sample_s: SAMPLE_S,
+            claim_wait_s: WAIT_S,
+            lease_s: config.lease_s,
+        },
+        limits: Limits {
+            log_bytes: quota.logs,
+            artifact_bytes: quota.artifacts,
+            chunk_bytes: CHUNK as u64,
+            events_per_call: EVENTS_PER_CALL as u32,
+            events: EVENTS,
+            samples_per_call: SAMPLES_PER_CALL as u32,
+        },
+        attempts,
+        now: app.clock.now(),
+    }))
+}
+
+fn check(request: &HelloRequest) -> Result<()> {
+    check_text("version", &request.version, 64)?;
+    check_text("machine_id", &request.machine_id, 128)?;
+    check_text("boot_id", &request.boot_id, 128)?;
+    check_text("info.hostname", &request.info.hostname, 255)?;
+    check_text("info.cpu_model", &request.info.cpu_model, 128)?;
+    if !(1..=100_000).contains(&request.info.cores) {
+        return Err(Error::field("info.cores", format!("found {}; expected 1 to 100000", request.info.cores)));
+    }
+    if request.abilities.len() > 64 || request.abilities.iter().any(|(k, v)| k.len() > 64 || v.len() > 256) {
+        return Err(Error::field("abilities", "expected at most 64 entries, names to 64 and values to 256 bytes"));
+    }
+    if request.holding.len() > 64 {
+        return Err(Error::field("holding", "expected at most 64 attempts"));
+    }
+    Ok(())
+}
+
+/// What the service knows of the attempts that a node holds.
+async fn standings(
+    tx: &mut crate::db::Tx,
+    node: i64,
+    holding: &[AttemptId],
+) -> Result<BTreeMap<AttemptId, AttemptStanding>> {
+    let mut all = BTreeMap::new();
+    for attempt in holding {
+        let row = attempts::find(&mut tx.conn, attempt.as_str()).await?;
+        let standing = match row {
+            Some(row) if row.node == node => match row.state.as_str() {
+                "live" | "lost" => AttemptStanding::Live,
+                "stale" => AttemptStanding::Stale,
+                _ => AttemptStanding::Ended,
+            },
+            _ => AttemptStanding::Unknown,
+        };
+        all.insert(attempt.clone(), standing);
+    }
+    Ok(all)
+}

@@ -1,0 +1,56 @@
+//! Results of attempts that may write no longer, or that are not known here: kept, unranked.
+
+use axum::extract::State;
+use hpl_spec::api::Problem;
+use hpl_spec::api::agent::{AttemptOutcome, OrphanReply, OrphanRequest};
+use hpl_spec::benchmark;
+
+use super::attempt::check_finish;
+use super::{Bearer, check_text};
+use crate::app::Shared;
+use crate::db::orphans::{self, Orphan};
+use crate::error::{Error, Result};
+use crate::http::extract::Json;
+
+/// A node submits an orphan. May be sent again; nothing is kept twice.
+#[utoipa::path(post, operation_id = "agent_orphan", path = "/agent/v1/orphans", tag = "agent", request_body = OrphanRequest, security(("token" = [])),
+    responses((status = 200, body = OrphanReply), (status = "4XX", body = Problem)))]
+pub async fn orphan(
+    State(app): State<Shared>,
+    bearer: Bearer,
+    Json(request): Json<OrphanRequest>,
+) -> Result<axum::Json<OrphanReply>> {
+    let node = bearer.node(&app).await?;
+    check_finish(&request.finish)?;
+    let of = &request.assignment;
+    check_text("assignment.owner", &of.owner, 32)?;
+    let AttemptOutcome::Completed { result } = &request.finish.outcome else {
+        return Err(Error::field("finish.outcome", "only a completed run can be kept as an orphan"));
+    };
+    let Some(row) = benchmark::find(&of.benchmark) else {
+        return Err(Error::field("assignment.benchmark", format!("there is no benchmark `{}`", of.benchmark)));
+    };
+    let plan = (row.plan)(&of.parameters).map_err(Error::invalid)?;
+    let submitted = benchmark::Submitted { parameters: &plan.parameters, result, output: None };
+    // One that cannot be read is kept all the same: nobody's run is thrown away.
+    let judged = (row.judge)(&submitted);
+    let orphan = Orphan {
+        score: judged.as_ref().map_or(0.0, |o| o.score),
+        seconds: judged.as_ref().map_or(0.0, |o| o.seconds),
+        passed: judged.as_ref().is_ok_and(|o| o.passed),
+        check: judged.map_or_else(|why| why.to_string(), |o| o.check),
+        node: node.key,
+        job: of.job.as_str().to_owned(),
+        attempt: of.attempt.as_str().to_owned(),
+        owner: of.owner.clone(),
+        benchmark: row.name,
+        parameters: plan.parameters.to_string(),
+        label: plan.label,
+        size: plan.size,
+        report: result.to_string(),
+        evidence: serde_json::to_string(&request.finish.evidence).map_err(Error::internal)?,
+        files: serde_json::to_string(&request.finish.files).map_err(Error::internal)?,
+    };
+    let (job_known, dup) = app.db.write(move |tx| Box::pin(async move { orphans::keep(tx, &orphan).await })).await?;
+    Ok(axum::Json(OrphanReply { job_known, dup }))
+}

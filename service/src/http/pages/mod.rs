@@ -1,0 +1,71 @@
+//! The pages: rendered here, readable and usable without a script. They call [`crate::ops`] and show what it says.
+//!
+//! ```text
+//!   request ──► Visitor (who, form token, note of the last action) ──► ops ──► template ──► page
+//!                       a form that was sent ──► ops ──► 303 to a page, or the form again with all that was typed
+//! ```
+//! What is shown only once, recovery codes and tokens, is the answer to the form itself and is kept nowhere.
+
+mod about;
+mod account;
+mod assets;
+mod boards;
+mod entry;
+mod errors;
+mod forms;
+mod home;
+mod job;
+mod jobs;
+mod nodes;
+mod plain;
+mod results;
+mod submit;
+mod sweep;
+mod visitor;
+mod words;
+
+use askama::Template;
+use axum::Router;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
+
+pub use self::errors::for_browsers;
+use crate::app::Shared;
+use crate::error::{Error, Result};
+
+/// All pages. They need [`crate::http::auth::protect`] around them; and [`for_browsers`] further out, so that errors
+/// from outside of them, unknown addresses for one, are pages too.
+pub fn routes() -> Router<Shared> {
+    Router::new()
+        .merge(home::routes())
+        .merge(entry::routes())
+        .merge(account::routes())
+        .merge(submit::routes())
+        .merge(jobs::routes())
+        .merge(job::routes())
+        .merge(sweep::routes())
+        .merge(boards::routes())
+        .merge(results::routes())
+        .merge(nodes::routes())
+        .merge(about::routes())
+        .layer(from_fn(errors::as_pages))
+        .merge(assets::routes())
+}
+
+/// A template as an answer.
+fn show(status: StatusCode, page: &impl Template) -> Result<Response> {
+    let text = page.render().map_err(Error::internal)?;
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    Ok((status, [(header::CONTENT_TYPE, html)], text).into_response())
+}
+
+/// A template as the answer to a look.
+fn page(page: &impl Template) -> Result<Response> {
+    show(StatusCode::OK, page)
+}
+
+/// The status of an error.
+fn status(error: &Error) -> StatusCode {
+    StatusCode::from_u16(error.code.row().1).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}

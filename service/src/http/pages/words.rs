@@ -1,0 +1,250 @@
+//! Numbers, times and states in words for people.
+
+use hpl_spec::api::jobs::Job;
+use hpl_spec::api::results::ResultTier;
+use hpl_spec::benchmark::{self, Colour, figure};
+use hpl_spec::job::{FailClass, JobState};
+use jiff::Timestamp;
+
+/// A moment: for machines, for people, and how long ago it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct When {
+    pub(super) iso: String,
+    pub(super) text: String,
+    pub(super) ago: String,
+}
+
+impl When {
+    /// The moment `at`, seen from `now`.
+    pub(super) fn new(at: i64, now: i64) -> When {
+        let stamp = Timestamp::from_millisecond(at).unwrap_or_default();
+        let ago = match now - at {
+            ..=-1000 => format!("in {}", duration(((at - now) / 1000) as f64)),
+            -999..=4999 => "just now".to_owned(),
+            past => format!("{} ago", duration((past / 1000) as f64)),
+        };
+        When {
+            iso: stamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            text: stamp.strftime("%-d %b %Y, %H:%M:%S UTC").to_string(),
+            ago,
+        }
+    }
+}
+
+/// A span of time: two units at most.
+pub(super) fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "unknown".to_owned();
+    }
+    if seconds < 10.0 {
+        return format!("{} s", figure((seconds * 100.0).round() / 100.0));
+    }
+    let whole = seconds.round() as u64;
+    let (days, hours, minutes, rest) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60, whole % 60);
+    let two = |a: u64, unit: &str, b: u64, small: &str| match b {
+        0 => format!("{a} {unit}"),
+        _ => format!("{a} {unit} {b} {small}"),
+    };
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{rest} s"),
+        (0, 0, _) => two(minutes, "min", rest, "s"),
+        (0, _, _) => two(hours, "h", minutes, "min"),
+        _ => two(days, "d", hours, "h"),
+    }
+}
+
+/// A size of memory or of a file.
+pub(super) fn bytes(bytes: u64) -> String {
+    let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut size = bytes as f64;
+    let mut unit = 0;
+    while size >= 1024.0 && unit + 1 < units.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} bytes") } else { format!("{size:.1} {}", units[unit]) }
+}
+
+/// `1 job`, `2 jobs`.
+pub(super) fn count(number: impl Into<u64>, one: &str, many: &str) -> String {
+    let number = number.into();
+    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+}
+
+/// A score with its unit.
+pub(super) fn score(benchmark: &str, score: f64) -> String {
+    let unit = benchmark::find(benchmark).map_or("", |row| row.unit);
+    format!("{} {unit}", figure(score))
+}
+
+/// A part of a hundred; nothing where it is not known.
+pub(super) fn percent(percent: Option<f64>) -> String {
+    percent.map_or_else(|| "not known".to_owned(), |value| format!("{value:.1} %"))
+}
+
+/// A state in a word or two.
+pub(super) fn state(state: JobState) -> &'static str {
+    match state {
+        JobState::Draft => "Draft",
+        JobState::Held => "On hold",
+        JobState::Queued => "Waiting for a node",
+        JobState::Claimed => "Taken by a node",
+        JobState::Preparing => "Getting ready",
+        JobState::Running => "Running",
+        JobState::Finishing => "Sending its results",
+        JobState::Verifying => "Being checked",
+        JobState::Lost => "Contact lost",
+        JobState::Done => "Done",
+        JobState::Failed => "Failed",
+        JobState::Cancelled => "Cancelled",
+        JobState::Expired => "Out of time",
+    }
+}
+
+/// A state in a sentence.
+pub(super) fn about_state(state: JobState) -> &'static str {
+    match state {
+        JobState::Draft => "It is written down and costs nothing until you start it.",
+        JobState::Held => "It waits for something other than a free computer.",
+        JobState::Queued => "It starts as soon as a computer that is large enough is free and it is its turn.",
+        JobState::Claimed => "A computer has taken it and begins in a moment.",
+        JobState::Preparing => "The computer makes ready: it writes the input and starts the program.",
+        JobState::Running => "The program is computing.",
+        JobState::Finishing => "The program has ended; its output is on the way here.",
+        JobState::Verifying => "The service looks at the result before it counts.",
+        JobState::Lost => {
+            "The computer has not been heard of for a while. The run may still go on, so no second one is \
+                           started yet."
+        }
+        JobState::Done => "It ended, and its answer passed the check.",
+        JobState::Failed => "It ended without a result that counts.",
+        JobState::Cancelled => "Somebody ended it.",
+        JobState::Expired => "Its time was over before it came to an end.",
+    }
+}
+
+/// The look of a state; its words stand beside it.
+pub(super) fn state_class(state: JobState) -> &'static str {
+    match state {
+        JobState::Draft | JobState::Held | JobState::Queued => "waits",
+        JobState::Done => "good",
+        JobState::Failed | JobState::Expired => "bad",
+        JobState::Lost => "doubt",
+        JobState::Cancelled => "over",
+        _ => "live",
+    }
+}
+
+/// Whose fault a failure was.
+pub(super) fn fail_class(class: FailClass) -> &'static str {
+    match class {
+        FailClass::Benchmark => "The run itself went wrong",
+        FailClass::Infra => "The computer or the network went wrong, not your run",
+        FailClass::Policy => "A limit was reached",
+    }
+}
+
+/// A tier in a word.
+pub(super) fn tier(tier: ResultTier) -> &'static str {
+    match tier {
+        ResultTier::Pending => "Not checked yet",
+        ResultTier::Verified => "Verified",
+        ResultTier::Reported => "Reported",
+        ResultTier::Flagged => "Flagged",
+        ResultTier::Failed => "Failed its check",
+        ResultTier::Orphan => "Came too late",
+    }
+}
+
+/// A tier in a sentence.
+pub(super) fn about_tier(tier: ResultTier) -> &'static str {
+    match tier {
+        ResultTier::Pending => "It has come and was not looked at yet.",
+        ResultTier::Verified => "Our own program on a computer we trust, and every check is as it should be.",
+        ResultTier::Reported => "Nothing speaks against it, but something rests on the word of others.",
+        ResultTier::Flagged => "Something about it cannot be true. It is kept, with the reason, and is not ranked.",
+        ResultTier::Failed => "The answer did not pass the check or could not be read, so it counts for nothing.",
+        ResultTier::Orphan => "It came from a try that had been given up. It is kept and is not ranked.",
+    }
+}
+
+/// The look of a tier.
+pub(super) fn tier_class(tier: ResultTier) -> &'static str {
+    match tier {
+        ResultTier::Verified => "good",
+        ResultTier::Reported => "live",
+        ResultTier::Pending => "waits",
+        ResultTier::Flagged => "doubt",
+        ResultTier::Failed => "bad",
+        ResultTier::Orphan => "over",
+    }
+}
+
+/// A finding's colour: its word and its look.
+pub(super) fn colour(colour: Colour) -> (&'static str, &'static str) {
+    match colour {
+        Colour::Green => ("As it should be", "good"),
+        Colour::Amber => ("Cannot be told", "doubt"),
+        Colour::Red => ("Cannot be true", "bad"),
+    }
+}
+
+/// A job in lists.
+pub(super) struct JobLine {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) label: String,
+    pub(super) owner: String,
+    pub(super) state: &'static str,
+    pub(super) class: &'static str,
+    pub(super) score: String,
+    pub(super) percent: Option<u32>,
+    pub(super) private: bool,
+    pub(super) when: When,
+}
+
+impl JobLine {
+    pub(super) fn new(job: &Job, now: i64) -> JobLine {
+        let running = job.progress.filter(|_| job.state == JobState::Running);
+        JobLine {
+            id: job.id.to_string(),
+            name: if job.title.is_empty() { job.label.clone() } else { job.title.clone() },
+            label: job.label.clone(),
+            owner: job.owner.clone(),
+            state: state(job.state),
+            class: state_class(job.state),
+            score: job.score.map(|value| score(&job.benchmark, value)).unwrap_or_default(),
+            percent: running.map(|p| hundredths(p.fraction)),
+            private: job.visibility == hpl_spec::api::jobs::Visibility::Private,
+            when: When::new(job.created_at, now),
+        }
+    }
+}
+
+/// A part from 0 to 1 in whole per cent.
+pub(super) fn hundredths(fraction: f64) -> u32 {
+    (fraction.clamp(0.0, 1.0) * 100.0).floor() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_sizes_can_be_read() {
+        let spans = [0.0, 1.234, 59.6, 60.0, 61.0, 3600.0, 5400.0, 90_000.0, f64::NAN].map(duration);
+        assert_eq!(spans, ["0 s", "1.23 s", "1 min", "1 min", "1 min 1 s", "1 h", "1 h 30 min", "1 d 1 h", "unknown"]);
+        assert_eq!([0, 1023, 1536, 8 << 30].map(bytes), ["0 bytes", "1023 bytes", "1.5 KiB", "8.0 GiB"]);
+        assert_eq!([hundredths(0.999), hundredths(1.0), hundredths(f64::NAN), hundredths(-1.0)], [99, 100, 0, 0]);
+    }
+
+    #[test]
+    fn moments_are_said_in_both_ways() {
+        let at = 1_795_405_800_000;
+        let when = When::new(at, at + 61_000);
+        assert_eq!((when.iso.as_str(), when.ago.as_str()), ("2026-11-23T03:50:00Z", "1 min 1 s ago"));
+        assert_eq!(when.text, "23 Nov 2026, 03:50:00 UTC");
+        assert_eq!(When::new(at, at - 3_600_000).ago, "in 1 h");
+        assert_eq!(When::new(at, at + 5190).ago, "5 s ago");
+    }
+}

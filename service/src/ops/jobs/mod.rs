@@ -1,0 +1,105 @@
+//! Jobs: estimate, submit, list, look at, end, and try again.
+
+use hpl_spec::api::jobs::{Failure, Job, NodeRef, Visibility};
+use hpl_spec::job::FailClass;
+
+use crate::db::Conn;
+use crate::db::jobs::{self, JobRow};
+use crate::error::{Code, Error, Result};
+use crate::http::caller::{Caller, Known, Scope};
+use crate::schedule;
+
+mod change;
+mod look;
+mod prepare;
+mod submit;
+mod wait;
+
+pub use change::{cancel, delete, extend, hold, release, requeue, set_visibility};
+pub use look::{ListQuery, get, list};
+pub use prepare::{MOST_INPUT, MOST_RUNS, estimate};
+pub use submit::{submit, submit_draft, submit_sweep};
+
+/// Whether `caller` may know of a job.
+#[must_use]
+pub fn visible(caller: &Caller, job: &JobRow) -> bool {
+    job.public || caller.is_admin() || caller.user.as_ref().is_some_and(|u| u.key == job.owner && u.may(Scope::Read))
+}
+
+/// The job of that id, if `caller` may know of it.
+///
+/// # Errors
+/// There is none, or it is not theirs to see: the same answer for both.
+pub async fn find(conn: &mut Conn, caller: &Caller, id: &str) -> Result<JobRow> {
+    match jobs::find(conn, id).await? {
+        Some(job) if visible(caller, &job) => Ok(job),
+        _ => Err(Error::not_found("job")),
+    }
+}
+
+/// The job of that id, if `caller` may change it: its owner, or an administrator.
+async fn find_own<'c>(conn: &mut Conn, caller: &'c Caller, id: &str) -> Result<(JobRow, &'c Known)> {
+    let user = caller.user(Scope::Submit)?;
+    let job = find(conn, caller, id).await?;
+    if job.owner == user.key || caller.is_admin() {
+        Ok((job, user))
+    } else {
+        Err(Error::new(Code::Forbidden, format!("this job is {}'s; only they may do this", job.owner_name)))
+    }
+}
+
+/// A job as its readers see it; why it waits is left open.
+///
+/// # Errors
+/// The database holds what is not of this version.
+pub fn present(row: JobRow) -> Result<Job> {
+    let latest = row.latest;
+    let node = latest.as_ref().map(|l| -> Result<NodeRef> {
+        Ok(NodeRef { id: l.node.parse().map_err(Error::internal)?, name: l.node_name.clone() })
+    });
+    let failure = row.failure.map(|(class, code, detail)| Failure {
+        class: match class.as_str() {
+            "benchmark" => FailClass::Benchmark,
+            "policy" => FailClass::Policy,
+            _ => FailClass::Infra,
+        },
+        code,
+        detail,
+    });
+    Ok(Job {
+        id: row.id.parse().map_err(Error::internal)?,
+        owner: row.owner_name,
+        benchmark: row.benchmark,
+        parameters: serde_json::from_str(&row.parameters).map_err(Error::internal)?,
+        label: row.label,
+        title: row.title,
+        state: row.state,
+        cancel_requested: row.cancel_requested && !row.state.is_final(),
+        visibility: if row.public { Visibility::Public } else { Visibility::Private },
+        sweep: row.sweep.map(|s| s.parse()).transpose().map_err(Error::internal)?,
+        needs: hpl_spec::api::jobs::Needs {
+            node: row.needs.node.map(|n| n.parse()).transpose().map_err(Error::internal)?,
+            cores: (row.needs.cores > 0).then_some(row.needs.cores),
+            labels: row.needs.labels,
+        },
+        express: row.express,
+        walltime_s: row.walltime_s,
+        estimate_s: row.estimate_s,
+        attempts: row.attempts,
+        node: node.transpose()?,
+        progress: latest.as_ref().and_then(|l| l.progress.as_deref()).and_then(|p| serde_json::from_str(p).ok()),
+        waits: None,
+        failure,
+        score: row.score,
+        created_at: row.created_at,
+        state_at: row.state_at,
+        started_at: latest.as_ref().and_then(|l| l.started_at),
+        ended_at: latest.as_ref().and_then(|l| l.ended_at),
+        last_event: row.last_event,
+    })
+}
+
+/// Whether a walltime makes a job an express one.
+fn is_express(walltime_s: u32) -> bool {
+    walltime_s <= schedule::EXPRESS_S
+}

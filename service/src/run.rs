@@ -1,0 +1,228 @@
+//! The service as a process: from its settings to its clean end.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::admin::Reach;
+use crate::app::{App, Shared};
+use crate::backup::{self, Source};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::serve::{ServeSettings, serve as accept};
+use crate::tls::Tls;
+use crate::{db, http, reaper};
+
+/// In the data folder: where the service was last reached, for join strings made on the console.
+const REACH: &str = "reach";
+/// What a backup holds beside the database.
+const IN_BACKUP: &[&str] = &["keys", "tls", "logs", "artifacts", "metrics"];
+
+/// Serves until SIGTERM or Ctrl-C; requests in flight come to their end, nothing is lost.
+///
+/// # Errors
+/// What cannot be opened, bound or read, for the one who starts the service.
+pub async fn serve(config: Config, clock: Clock) -> Result<(), String> {
+    crate::failpoints::arm();
+    let app = App::open(config, clock).await?;
+    // Before anybody is told that the service is there: who reads that may stop it at once.
+    stop_on_signals(&app)?;
+    reaper::reconcile(&app).await.map_err(|why| format!("the leases could not be looked at: {why}"))?;
+    let config = &app.config;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|why| format!("cannot listen on {}: {why}; choose another address with --listen", config.listen))?;
+    let address = listener.local_addr().map_err(|why| format!("the listener has no address: {why}"))?;
+    let tls = open_tls(&app)?;
+    let reach = reach(config, address, tls.as_deref())?;
+    announce(&app, address, &reach)?;
+
+    let background = tokio::spawn(reaper::run(app.clone()));
+    if let Some(tls) = &tls {
+        tokio::spawn(tls.clone().watch(app.stop.clone()));
+    }
+    let settings = ServeSettings { trusted_proxies: config.trusted_proxies.clone(), ..ServeSettings::default() };
+    let router = http::router(&app);
+    let served = accept(listener, tls.map(|t| t.config()), router, settings, app.stop.clone()).await;
+    app.stop.cancel();
+    if let Err(why) = background.await {
+        tracing::error!(%why, "the reaper ended badly");
+    }
+    app.db.close().await;
+    tracing::info!("stopped; nothing is lost");
+    served.map_err(|why| format!("serving ended: {why}"))
+}
+
+fn open_tls(app: &App) -> Result<Option<Arc<Tls>>, String> {
+    let config = &app.config;
+    if config.plain_http {
+        return Ok(None);
+    }
+    let tls = match (&config.cert, &config.key) {
+        (Some(cert), Some(key)) => Tls::from_files(cert, key),
+        _ => {
+            let names: Vec<String> = config.public_name.iter().map(|n| host_and_port(n, 443).0).collect();
+            Tls::self_signed(&config.data.folder, &names)
+        }
+    };
+    tls.map(|tls| Some(Arc::new(tls))).map_err(|why| why.to_string())
+}
+
+/// `HOST`, `HOST:PORT`, `[V6]:PORT`.
+fn host_and_port(text: &str, otherwise: u16) -> (String, u16) {
+    let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => match port.parse() {
+            Ok(port) => (bare(host), port),
+            Err(_) => (bare(text), otherwise),
+        },
+        _ => (bare(text), otherwise),
+    }
+}
+
+fn reach(config: &Config, address: SocketAddr, tls: Option<&Tls>) -> Result<Reach, String> {
+    let (host, port) = match &config.public_name {
+        Some(name) => host_and_port(name, address.port()),
+        None if address.ip().is_unspecified() => ("localhost".to_owned(), address.port()),
+        None => (address.ip().to_string(), address.port()),
+    };
+    if host.is_empty() {
+        return Err("--public-name: expected HOST or HOST:PORT".into());
+    }
+    Ok(Reach { host, port, pin: tls.map(Tls::pin) })
+}
+
+/// Reads `HOST:PORT`.
+///
+/// # Errors
+/// It is something else.
+pub fn read_reach(text: &str) -> Result<Reach, String> {
+    let (host, port) = host_and_port(text, 0);
+    if host.is_empty() || port == 0 {
+        return Err(format!("--reach {text}: expected HOST:PORT"));
+    }
+    Ok(Reach { host, port, pin: None })
+}
+
+/// Where the service was last reached.
+///
+/// # Errors
+/// It was never served from this folder, or the note cannot be read.
+pub fn last_reach(data: &Path) -> Result<Reach, String> {
+    let file = data.join(REACH);
+    let text = std::fs::read_to_string(&file).map_err(|why| format!("{}: {why}", file.display()))?;
+    let mut words = text.split_whitespace();
+    let mut reach = read_reach(words.next().unwrap_or_default())?;
+    reach.pin = words.next().map(str::to_owned);
+    Ok(reach)
+}
+
+/// Tells people and scripts where the service is.
+fn announce(app: &App, address: SocketAddr, reach: &Reach) -> Result<(), String> {
+    let data = &app.config.data.folder;
+    let host = if reach.host.contains(':') { format!("[{}]", reach.host) } else { reach.host.clone() };
+    let note = format!("{host}:{} {}\n", reach.port, reach.pin.as_deref().unwrap_or_default());
+    let write = |file: &Path, text: &str| {
+        // Renamed into place, so that whoever waits for it never reads half of it.
+        let part = file.with_extension("part");
+        std::fs::write(&part, text)
+            .and_then(|()| std::fs::rename(&part, file))
+            .map_err(|why| format!("cannot write {}: {why}", file.display()))
+    };
+    write(&data.join(REACH), &note)?;
+    let scheme = if reach.pin.is_some() { "https" } else { "http" };
+    tracing::info!(data = %data.display(), "serving on {scheme}://{address}, known as {host}:{}", reach.port);
+    if reach.pin.is_none() {
+        tracing::warn!("plain HTTP: passwords cross the network unprotected");
+    }
+    match &app.config.ready_file {
+        Some(file) => write(file, &format!("{scheme}://{address}\n{}\n", reach.pin.as_deref().unwrap_or_default())),
+        None => Ok(()),
+    }
+}
+
+/// SIGTERM and Ctrl-C stop the service; a second one at once.
+fn stop_on_signals(app: &Shared) -> Result<(), String> {
+    let listen = |kind| signal(kind).map_err(|why| format!("cannot listen for signals: {why}"));
+    let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let stop = app.stop.clone();
+    tokio::spawn(async move {
+        let mut next = async || {
+            tokio::select! {
+                _ = term.recv() => (),
+                _ = int.recv() => (),
+            }
+        };
+        next().await;
+        tracing::info!("stopping: requests in flight come to their end; a second signal ends at once");
+        stop.cancel();
+        next().await;
+        std::process::exit(130);
+    });
+    Ok(())
+}
+
+/// Writes a consistent copy of the data folder to a new tar file; says what was written.
+///
+/// # Errors
+/// The file exists or cannot be written; the folder holds no database.
+pub async fn backup(data: &Path, file: &Path) -> Result<String, String> {
+    if !data.join(db::FILE).is_file() {
+        return Err(format!("{} holds no database; name the data folder with --data", data.display()));
+    }
+    if file.exists() {
+        return Err(format!("{} exists; name another file", file.display()));
+    }
+    let copy = data.join(format!("backup-{}.db", std::process::id()));
+    let copied = db::copy(data, &copy).await.map_err(|why| format!("the database could not be copied: {why}"));
+    let (data, out, database) = (data.to_owned(), file.to_owned(), copy.clone());
+    let packed = match copied {
+        Ok(()) => tokio::task::spawn_blocking(move || {
+            let source = Source { database_copy: &database, database_name: db::FILE, data: &data, include: IN_BACKUP };
+            backup::write_tar(&out, source, &mut |_| ()).map_err(|why| why.to_string())
+        })
+        .await
+        .map_err(|why| why.to_string())
+        .flatten(),
+        Err(why) => Err(why),
+    };
+    // Whatever came of it, the copy has served.
+    let _ = std::fs::remove_file(&copy);
+    let bytes = packed?;
+    Ok(format!(
+        "{} ({:.1} MB) holds database, keys, logs and artifacts.\nTo restore: stop the service, unpack it into an empty \
+         folder, and serve with --data FOLDER.",
+        file.display(),
+        bytes as f64 / 1e6
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_may_have_a_port_or_none() {
+        for (text, host, port) in [
+            ("hpl.example", "hpl.example", 443),
+            ("hpl.example:8443", "hpl.example", 8443),
+            ("[::1]:8443", "::1", 8443),
+            ("::1", "::1", 443),
+            ("127.0.0.1:1", "127.0.0.1", 1),
+        ] {
+            assert_eq!(host_and_port(text, 443), (host.to_owned(), port), "{text}");
+        }
+        assert!(read_reach("hpl.example").is_err() && read_reach(":1").is_err());
+    }
+
+    #[test]
+    fn the_last_reach_is_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(REACH), "[::1]:8443 pin\n").unwrap();
+        let reach = last_reach(folder.path()).unwrap();
+        assert_eq!((reach.host.as_str(), reach.port, reach.pin.as_deref()), ("::1", 8443, Some("pin")));
+    }
+}

@@ -1,0 +1,246 @@
+//! What a connection is doing, and when it is overdue.
+//!
+//! hyper's own header timeout would also end connections that are merely idle, and its reading of the first bytes
+//! of a connection has none. So the bytes that move are seen here ([`Watched`]), the requests in flight are counted
+//! ([`InFlight`], which an answer's body carries to its end), and one pure function, [`Activity::overdue_at`],
+//! says by when the next thing must have happened.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+/// How long each state of a connection may last.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// The head of a request, and the wait for the first one.
+    pub header: Duration,
+    /// No request at all.
+    pub idle: Duration,
+    /// A request in flight and no byte moving.
+    pub stall: Duration,
+}
+
+#[derive(Debug)]
+struct State {
+    in_flight: usize,
+    /// When a byte last moved in either direction.
+    moved: Instant,
+    /// Since when no request is in flight.
+    idle_since: Instant,
+    /// When the head of the next request began to come.
+    head_since: Option<Instant>,
+    /// On HTTP/2 bytes move without requests: pings and windows. A head is then no state of the connection.
+    multiplexed: bool,
+}
+
+/// What one connection is doing.
+#[derive(Debug, Clone)]
+pub struct Activity {
+    state: Arc<Mutex<State>>,
+}
+
+impl Activity {
+    /// A connection that was just opened: its first request is awaited.
+    #[must_use]
+    pub fn new(now: Instant) -> Activity {
+        let state = State { in_flight: 0, moved: now, idle_since: now, head_since: Some(now), multiplexed: false };
+        Activity { state: Arc::new(Mutex::new(state)) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes came (`read`) or went.
+    fn moved(&self, read: bool, now: Instant) {
+        let mut state = self.lock();
+        state.moved = now;
+        if read && state.in_flight == 0 && !state.multiplexed && state.head_since.is_none() {
+            state.head_since = Some(now);
+        }
+    }
+
+    /// A request has come; it is in flight until the guard is dropped.
+    #[must_use]
+    pub fn begin(&self, multiplexed: bool) -> InFlight {
+        let mut state = self.lock();
+        state.in_flight += 1;
+        state.head_since = None;
+        state.multiplexed = multiplexed;
+        InFlight(self.clone())
+    }
+
+    /// Neither a request nor the head of one is there.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.in_flight == 0 && state.head_since.is_none()
+    }
+
+    /// When the connection is to be closed if nothing happens until then.
+    #[must_use]
+    pub fn overdue_at(&self, patience: &Patience) -> Instant {
+        let state = self.lock();
+        match (state.in_flight, state.head_since) {
+            (0, None) => state.idle_since + patience.idle,
+            (0, Some(since)) => since + patience.header,
+            (_, _) => state.moved + patience.stall,
+        }
+    }
+}
+
+/// A request in flight.
+#[derive(Debug)]
+pub struct InFlight(Activity);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.in_flight -= 1;
+        state.idle_since = Instant::now();
+    }
+}
+
+/// The body of an answer, whose request is in flight until the body was sent or given up.
+#[derive(Debug)]
+pub struct Answer {
+    body: Body,
+    _in_flight: InFlight,
+}
+
+impl Answer {
+    /// Ties the request to the body.
+    #[must_use]
+    pub fn new(body: Body, in_flight: InFlight) -> Answer {
+        Answer { body, _in_flight: in_flight }
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A stream whose moving bytes are seen.
+#[derive(Debug)]
+pub struct Watched<S> {
+    stream: S,
+    activity: Activity,
+}
+
+impl<S> Watched<S> {
+    /// Sees the bytes of `stream`.
+    pub fn new(stream: S, activity: Activity) -> Watched<S> {
+        Watched { stream, activity }
+    }
+
+    fn wrote(&self, result: io::Result<usize>) -> Poll<io::Result<usize>> {
+        if matches!(result, Ok(1..)) {
+            self.activity.moved(false, Instant::now());
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            self.activity.moved(true, Instant::now());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        self.wrote(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
+        self.wrote(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience =
+        Patience { header: Duration::from_secs(10), idle: Duration::from_secs(120), stall: Duration::from_secs(300) };
+
+    #[test]
+    fn each_state_has_its_own_deadline() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let activity = Activity::new(start);
+        assert_eq!(activity.overdue_at(&PATIENCE), after(10), "the first request is awaited");
+        activity.moved(true, after(9));
+        assert_eq!(activity.overdue_at(&PATIENCE), after(10), "a byte now and then buys no time");
+
+        let request = activity.begin(false);
+        activity.moved(false, after(20));
+        assert_eq!(activity.overdue_at(&PATIENCE), after(320), "stalled since the last byte");
+        activity.moved(true, after(30));
+        let second = activity.begin(false);
+        drop(request);
+        assert_eq!(activity.overdue_at(&PATIENCE), after(330), "one is still in flight");
+        drop(second);
+        let idle_since = activity.lock().idle_since;
+        assert_eq!(activity.overdue_at(&PATIENCE), idle_since + PATIENCE.idle);
+
+        activity.moved(false, after(50));
+        assert_eq!(activity.overdue_at(&PATIENCE), idle_since + PATIENCE.idle, "what we send is no head");
+        activity.moved(true, after(60));
+        activity.moved(true, after(65));
+        assert_eq!(activity.overdue_at(&PATIENCE), after(70), "a head has begun to come");
+    }
+
+    #[test]
+    fn pings_are_neither_heads_nor_requests() {
+        let start = Instant::now();
+        let activity = Activity::new(start);
+        drop(activity.begin(true));
+        let idle_since = activity.lock().idle_since;
+        activity.moved(true, start + Duration::from_secs(60));
+        assert_eq!(activity.overdue_at(&PATIENCE), idle_since + PATIENCE.idle);
+    }
+}

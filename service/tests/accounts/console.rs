@@ -1,0 +1,90 @@
+//! The console on a data folder.
+
+use std::path::Path;
+
+use clap::Parser;
+use service::admin::{Admin, Reach, run};
+use service::clock::Clock;
+use service::error::{Code, Error};
+
+use crate::support::{PASSWORD, World, get, log_in};
+
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Admin,
+}
+
+fn reach() -> Reach {
+    Reach { host: "2001:db8::1".into(), port: 8443, pin: Some("PIN".into()) }
+}
+
+async fn admin(data: &Path, line: &str) -> Result<String, Error> {
+    let command = Cli::try_parse_from(std::iter::once("x").chain(line.split(' '))).unwrap().command;
+    run(data, Clock::manual(1_800_000_000_000).0, command, &reach(), |_| Ok(PASSWORD.to_owned())).await
+}
+
+#[tokio::test]
+async fn the_first_administrator_is_made_before_and_beside_the_service() {
+    let world = World::open().await;
+    let folder = world.folder.path();
+    let said = admin(folder, "create-admin grace").await.unwrap();
+    assert_eq!(said.lines().filter(|line| line.starts_with("  ")).count(), 8, "{said}");
+    assert!(!said.contains(PASSWORD));
+    let cookie = log_in("grace", PASSWORD).send(&world).await.cookie();
+    assert_eq!(get("/admin/users").cookie(&cookie).send(&world).await.status, 200);
+    assert_eq!(admin(folder, "create-admin grace").await.unwrap_err().code, Code::UsernameTaken);
+    assert_eq!(admin(folder, "create-admin root").await.unwrap_err().code, Code::Invalid);
+    admin(folder, "create-user ada --cohort team").await.unwrap();
+    admin(folder, "set-quota --cohort team --running 3").await.unwrap();
+    let cookie = log_in("ada", PASSWORD).send(&world).await.cookie();
+    let me = get("/me").cookie(&cookie).send(&world).await;
+    assert_eq!((&me.body["quota"]["running_max"], &me.body["user"]["admin"]), (&3.into(), &false.into()));
+    admin(folder, "disable-user ada").await.unwrap();
+    assert_eq!(get("/me").cookie(&cookie).send(&world).await.status, 401);
+    assert!(world.audit().await.contains(&"console user.disable ada".to_owned()));
+
+    assert!(admin(folder, "check").await.unwrap().contains("as it must be"));
+
+    let new = tempfile::tempdir().unwrap();
+    let mistyped = admin(&new.path().join("mistyped"), "nodes").await.unwrap_err();
+    assert!(mistyped.detail.contains("no database") && !new.path().join("mistyped").exists());
+    admin(&new.path().join("not/yet"), "create-admin grace").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_join_string_names_the_token_the_place_and_the_pin() {
+    let folder = tempfile::tempdir().unwrap();
+    admin(folder.path(), "create-admin grace").await.unwrap();
+    let line = "join-token --label gpu --label room-3 --trusted --nodes 2 --minutes 5";
+    let said = admin(folder.path(), line).await.unwrap();
+    let string = said.lines().next().unwrap();
+    assert!(string.starts_with("hpl-join://hpl_j_") && string.ends_with("@[2001:db8::1]:8443#sha256=PIN"), "{string}");
+    let listed = admin(folder.path(), "list-join-tokens").await.unwrap();
+    assert!(listed.contains("gpu room-3") && listed.contains("2027-01-15 08:05:00"), "{listed}");
+    assert!(!listed.contains("hpl_j_"));
+    assert!(admin(folder.path(), "revoke-join-token 1").await.unwrap().contains("revoked"));
+    assert_eq!(admin(folder.path(), "revoke-join-token 1").await.unwrap_err().code, Code::NotFound);
+    assert_eq!(admin(folder.path(), "list-join-tokens").await.unwrap().lines().count(), 1);
+    for wrong in ["join-token --label GPU", "join-token --nodes 0", "join-token --minutes 0"] {
+        assert_eq!(admin(folder.path(), wrong).await.unwrap_err().code, Code::Invalid, "{wrong}");
+    }
+    assert_eq!(admin(folder.path(), "revoke-node a").await.unwrap_err().code, Code::NotFound);
+    assert_eq!(admin(folder.path(), "drain-node a").await.unwrap_err().code, Code::NotFound);
+    assert!(admin(folder.path(), "nodes").await.unwrap().starts_with("NAME"));
+}
+
+#[tokio::test]
+async fn the_audit_log_fits_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    admin(folder.path(), "create-admin grace").await.unwrap();
+    admin(folder.path(), "invite --uses 3 --days 2 --cohort a-cohort-with-quite-a-long-name").await.unwrap();
+    admin(folder.path(), "join-token --label a-label-that-is-very-long-indeed --label and-another-one").await.unwrap();
+    let said = admin(folder.path(), "audit --limit 5").await.unwrap();
+    assert_eq!(said.lines().count(), 4);
+    assert!(said.lines().all(|line| line.chars().count() <= 100), "{said}");
+    assert!(said.contains("join_token.create") && said.contains("console"), "{said}");
+    let one = admin(folder.path(), "audit --action invite.create").await.unwrap();
+    assert_eq!(one.lines().count(), 2);
+    assert_eq!(admin(folder.path(), "audit --action nothing").await.unwrap().lines().count(), 1);
+}

@@ -1,0 +1,10 @@
+//! Accounts through the router, with a real database: each line of section 5.3 as a test that it cannot be got round.
+
+mod console;
+mod csrf;
+mod login;
+mod manage;
+mod sessions;
+mod signup;
+mod support;
+mod tokens;

@@ -1,0 +1,6 @@
+//! Files beside the database, as the rest of the service and its users see them.
+
+mod backup;
+mod certificate;
+mod store;
+mod transfer;

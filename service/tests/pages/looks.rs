@@ -1,0 +1,137 @@
+//! What pages show, to whom, and how.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use serde_json::json;
+use tower::ServiceExt;
+
+use crate::site::site;
+
+#[tokio::test]
+async fn every_page_answers_under_its_heading() {
+    let site = site(&[]).await;
+    let mut ada = site.browser();
+    ada.sign_up("ada").await;
+    let job = ada.submit("a first try").await;
+    site.run_next_job(b"it works\n").await;
+    let mut stranger = site.browser();
+    for (path, heading) in [
+        ("/", "How fast can a computer solve equations?"),
+        ("/signup", "Sign up"),
+        ("/login", "Log in"),
+        ("/recover", "Forgotten password"),
+        ("/submit", "Submit a run"),
+        ("/jobs", "Jobs"),
+        ("/jobs?owner=ada&state=done&benchmark=hpl", "Jobs"),
+        (&job, "a first try"),
+        ("/leaderboard", "Leaderboards"),
+        ("/leaderboard/hpl", "Leaderboard: High Performance Linpack"),
+        ("/leaderboard/hpl?measure=percent&kind=&cores=4", "Leaderboard: High Performance Linpack"),
+        ("/results", "Results"),
+        ("/results?benchmark=hpl&user=ada&tier=&min_score=1", "Results"),
+        ("/nodes", "Nodes"),
+        ("/limits", "Limits"),
+        ("/about-score", "How scores are made"),
+    ] {
+        for browser in [&mut stranger, &mut ada] {
+            let page = browser.get(path).await;
+            assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text);
+            assert!(page.has(&format!("<h1>{heading}</h1>")), "{path}: {}", page.text);
+            assert_eq!(page.text.matches("<h1").count(), 1, "{path}");
+            assert!(page.has("<html lang=\"en\">") && page.has("<main"), "{path}");
+            assert!(!page.has("style=") && !page.has("<script") && !page.has("onclick"), "{path}");
+        }
+    }
+    assert!(ada.get("/account").await.has("<h1>Your account</h1>"));
+    assert!(ada.get("/jobs?owner=me").await.has("<h1>Your jobs</h1>"));
+    let page = stranger.get(&job).await;
+    assert!(
+        page.has("88.8989 Gflop/s")
+            && page.has("Download the certificate")
+            && page.has("it works")
+            && page.has("/artifacts/HPL.out\">HPL.out</a>"),
+        "{}",
+        page.text
+    );
+    assert!(!page.has("Delete it") && ada.get(&job).await.has("Delete it"));
+    assert!(ada.get("/leaderboard/hpl").await.has("You are number 1 of 1"));
+}
+
+#[tokio::test]
+async fn the_stylesheet_is_kept_for_ever_under_the_name_of_its_content() {
+    let site = site(&[]).await;
+    let mut browser = site.browser();
+    let home = browser.get("/").await;
+    let path = home.text.split("rel=\"stylesheet\" href=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let request = Request::get(&path).body(Body::empty()).unwrap();
+    let style = site.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(style.status(), StatusCode::OK);
+    assert_eq!(style.headers()[header::CACHE_CONTROL], "public, max-age=31536000, immutable");
+    assert_eq!(browser.get("/static/style-000000000000.css").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn errors_are_pages_for_browsers_and_problems_for_programs() {
+    let site = site(&[]).await;
+    let mut browser = site.browser();
+    for (path, status, words) in [
+        ("/nothing/here", StatusCode::NOT_FOUND, "there is nothing at this address"),
+        ("/jobs/x", StatusCode::NOT_FOUND, "There is no such thing, or it is not yours to see"),
+        ("/jobs/0190f5fe-7c00-7a3b-8b1e-0123456789ab", StatusCode::NOT_FOUND, "no job of that name"),
+        ("/sweeps/0190f5fe-7c00-7a3b-8b1e-0123456789ab", StatusCode::NOT_FOUND, "no sweep of that name"),
+        ("/leaderboard/chess", StatusCode::NOT_FOUND, "no benchmark of that name"),
+        ("/jobs?state=happy", StatusCode::UNPROCESSABLE_ENTITY, "expected one of those that the page offers"),
+        ("/account", StatusCode::UNAUTHORIZED, "href=\"/login?next=%2Faccount\""),
+        ("/jobs?owner=me", StatusCode::UNAUTHORIZED, "Log in"),
+        ("/logout", StatusCode::METHOD_NOT_ALLOWED, "This address does not take that method"),
+    ] {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, status, "{path}");
+        assert!(page.has(words) && page.has("<nav aria-label=\"Main\">"), "{path}: {}", page.text);
+    }
+    for path in ["/nothing/here", "/api/v1/jobs/x"] {
+        let (status, problem) = site.call(Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("not_found")), "{path}");
+    }
+    assert!(browser.get("/api/v1/jobs/x").await.text.starts_with('{'), "an address for programs stays one");
+}
+
+#[tokio::test]
+async fn what_strangers_wrote_is_shown_as_text() {
+    let site = site(&[]).await;
+    let mut mallory = site.browser();
+    mallory.sign_up("mallory").await;
+    let job = mallory.submit("</title><script>alert('1')</script>\"onmouseover=\"x\" & <b>").await;
+    site.run_next_job(b"\x1b[31m<script>alert(2)</script>\x1b[0m & \"quotes\" \x1b]0;pwned\x07end\r\n").await;
+    let mut reader = site.browser();
+    for path in [job.as_str(), "/jobs", "/", "/leaderboard/hpl", "/results", "/nodes"] {
+        let page = reader.get(path).await;
+        assert_eq!(page.status, StatusCode::OK);
+        for bad in ["<script", "\"onmouseover", "<b>", "\u{1b}", "pwned", "<CPU>"] {
+            assert!(!page.has(bad), "{path} holds {bad}: {}", page.text);
+        }
+    }
+    let page = reader.get(&job).await;
+    assert!(page.has("&#60;script&#62;alert(2)&#60;/script&#62; &#38; &#34;quotes&#34; end"), "{}", page.text);
+    // What is typed into a form, or stands in an address, comes back as text, too.
+    for path in [
+        "/login?username=%22%3E%3Cscript%3E",
+        "/results?user=%22%3E%3Cscript%3E",
+        "/results?cores=%3Cscript%3E",
+        "/login?next=javascript%3Aalert(1)",
+        "/?said=%3Cscript%3E",
+    ] {
+        let page = reader.get(path).await;
+        assert!(!page.has("<script") && !page.has("javascript:"), "{path}: {}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn signing_up_by_invitation_shows_the_field_and_closed_says_so() {
+    let site_invite = site(&["--signup", "invite"]).await;
+    let page = site_invite.browser().get("/signup?invite=hpl_i_abc").await;
+    assert!(page.has("id=\"f-invite\" name=\"invite\" value=\"hpl_i_abc\""), "{}", page.text);
+    let site_closed = site(&["--signup", "closed"]).await;
+    let page = site_closed.browser().get("/signup").await;
+    assert!(page.has("made by the administrators") && !page.has("f-password"));
+}

@@ -1,0 +1,7 @@
+//! The pages, through the whole router with a real database: each one answers, shows what strangers wrote as text,
+//! refuses forms that are not its own, and loses nothing that was typed.
+#![forbid(unsafe_code)]
+
+mod forms;
+mod looks;
+mod site;

@@ -1,0 +1,9 @@
+//! The agent protocol against the real router and database: one whole run, the failure table, races, and random
+//! interleavings of daemons, losses, restarts and clocks.
+#![forbid(unsafe_code)]
+
+mod chaos;
+mod daemon;
+mod pick;
+mod table;
+mod world;
