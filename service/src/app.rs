@@ -19,7 +19,7 @@ use crate::error::{Code, Error, Result};
 use crate::http::health::Probe;
 use crate::http::watch::Streams;
 use crate::hub::Hub;
-use crate::limits::{Key, Limit, Limits, LoginDelays, Rates};
+use crate::limits::{Limits, LoginDelays, Rates};
 use crate::metrics::Metrics;
 use crate::password::Passwords;
 use crate::store::{Quota, Store};
@@ -132,17 +132,6 @@ impl App {
     #[must_use]
     pub fn lease_ms(&self) -> i64 {
         i64::from(self.config.lease_s) * 1000
-    }
-
-    /// Whether `key` may ask once more.
-    ///
-    /// # Errors
-    /// It asked too often; with the time after which to come again.
-    pub fn check_rate(&self, limit: Limit, key: &Key) -> Result<()> {
-        self.limits.check(limit, key).map_err(|wait| {
-            let detail = format!("too many requests of this kind; come again in {} s", wait.0);
-            Error::new(Code::RateLimited, detail).retry_after(wait.0)
-        })
     }
 
     /// Whether there is room for one more job.

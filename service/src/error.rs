@@ -11,6 +11,8 @@ use hpl_spec::benchmark::Problem as FieldProblem;
 use hpl_spec::job::IllegalStep;
 use serde_json::Value;
 
+use crate::limits::RetryAfter;
+
 /// Short for what every fallible function here returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -145,6 +147,12 @@ impl Error {
             errors: self.errors.clone(),
             more: self.more.clone(),
         }
+    }
+}
+
+impl From<RetryAfter> for Error {
+    fn from(wait: RetryAfter) -> Self {
+        Error::new(Code::RateLimited, wait.to_string()).retry_after(wait.0)
     }
 }
 

@@ -1,56 +1,62 @@
 //! The one background task: looks at every job whose timer rang, judges what was delivered, and remembers that the
 //! service is alive.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::app::{App, Shared};
 use crate::db::{due, idempotency, sessions};
 use crate::error::Result;
 
-/// How often the service remembers that it is alive, at least; also the longest sleep.
+/// How often the service remembers that it is alive; also the longest sleep.
 const BREATH: Duration = Duration::from_secs(5);
-/// Jobs looked at between two breaths.
+/// How often what has run out is removed.
+const SWEEP: Duration = Duration::from_secs(300);
+/// Jobs looked at between two sleeps.
 const AT_ONCE: u32 = 200;
-/// Things that grow old are swept so often, in breaths.
-const SWEEP_EVERY: u32 = 60;
+/// After a failure of the database the next try waits, whoever rings.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Runs until the service stops.
 pub async fn run(app: Shared) {
-    let mut breaths = 0;
+    let (mut breath, mut sweep) = (None, None);
     loop {
-        if let Err(why) = breathe(&app, breaths % SWEEP_EVERY == 0).await {
-            tracing::error!(%why, "the reaper could not work; it tries again");
-        }
-        breaths += 1;
-        let sleep = match next_sleep(&app).await {
-            Ok(sleep) => sleep,
+        let (sleep, may_ring) = match work(&app, &mut breath, &mut sweep).await {
+            Ok(sleep) => (sleep, true),
             Err(why) => {
-                tracing::error!(%why, "the reaper could not look ahead");
-                BREATH
+                tracing::error!(%why, "the reaper could not work; it tries again");
+                (AFTER_FAILURE, false)
             }
         };
         tokio::select! {
-            () = app.hub.reaper.notified() => (),
+            () = app.hub.reaper.notified(), if may_ring => (),
             () = tokio::time::sleep(sleep) => (),
             () = app.stop.cancelled() => return,
         }
     }
 }
 
-async fn breathe(app: &App, sweep: bool) -> Result<()> {
-    app.db.write(|tx| Box::pin(due::alive_now(tx))).await?;
+/// Whether a period has passed since `last`, which then becomes now; the first time is at once.
+fn is_time(last: &mut Option<Instant>, period: Duration) -> bool {
+    let over = last.is_none_or(|at| at.elapsed() >= period);
+    if over {
+        *last = Some(Instant::now());
+    }
+    over
+}
+
+/// Does what is due; says how long there is nothing more to do.
+async fn work(app: &App, breath: &mut Option<Instant>, sweep: &mut Option<Instant>) -> Result<Duration> {
+    if is_time(breath, BREATH) {
+        app.db.write(|tx| Box::pin(due::alive_now(tx))).await?;
+    }
     tick(app).await?;
-    if sweep {
+    if is_time(sweep, SWEEP) {
         app.limits.sweep();
         let swept =
             app.db.write(|tx| Box::pin(async move { Ok((sessions::sweep(tx).await?, idempotency::sweep(tx).await?)) }));
         let (sessions, answers) = swept.await?;
         tracing::debug!(sessions, answers, "what has run out was removed");
     }
-    Ok(())
-}
-
-async fn next_sleep(app: &App) -> Result<Duration> {
     let next = due::next(&mut *app.db.read().await?).await?;
     let left = next.map_or(i64::MAX, |at| at - app.clock.now()).max(20);
     Ok(Duration::from_millis(left.unsigned_abs()).min(BREATH))
@@ -59,7 +65,7 @@ async fn next_sleep(app: &App) -> Result<Duration> {
 /// Looks at what is due now; at most a few hundred jobs. Returns how many there were.
 ///
 /// # Errors
-/// Of the database. A job that cannot be dealt with does not keep the others from their turn.
+/// Of the database. A job that cannot be dealt with is put off and does not keep the others from their turn.
 pub async fn tick(app: &App) -> Result<usize> {
     let jobs = due::due(&mut *app.db.read().await?, app.clock.now(), AT_ONCE).await?;
     for &job in &jobs {
@@ -73,7 +79,10 @@ pub async fn tick(app: &App) -> Result<usize> {
                     }
                 }
             }
-            Err(why) => tracing::error!(job, %why, "a timer could not be served"),
+            Err(why) => {
+                tracing::error!(job, %why, "a timer could not be served; it rings again later");
+                app.db.write(move |tx| Box::pin(due::put_off(tx, job))).await?;
+            }
         }
     }
     Ok(jobs.len())

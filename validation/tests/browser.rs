@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use validation::program::hpl_service;
 
 /// How long the service may take to begin.
 const BEGIN: Duration = Duration::from_secs(60);
@@ -28,32 +28,10 @@ impl Drop for Service {
     }
 }
 
-/// The `hpl-service` under test: `HPLAAS_SERVICE` names it, else it is built in the profile that this test has.
-fn program() -> PathBuf {
-    if let Some(named) = std::env::var_os("HPLAAS_SERVICE") {
-        return PathBuf::from(named);
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--package", "service", "--bin", "hpl-service"]);
-    command.args(["--message-format", "json-render-diagnostics"]);
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
-    }
-    let said = command.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().expect("cargo runs");
-    assert!(said.status.success(), "hpl-service cannot be built; cargo says why above");
-    let built = String::from_utf8_lossy(&said.stdout).lines().find_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        let ours = message["reason"] == "compiler-artifact" && message["target"]["name"] == "hpl-service";
-        ours.then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
-    });
-    built.expect("cargo says where hpl-service is")
-}
-
 fn start() -> Service {
     let data = tempfile::tempdir().expect("a scratch folder");
     let ready = data.path().join("ready");
-    let mut command = Command::new(program());
+    let mut command = Command::new(hpl_service());
     command.args(["serve", "--listen", "127.0.0.1:0", "--signup", "open", "--disk-low", "0", "--disk-critical", "0"]);
     command.arg("--data").arg(data.path().join("data")).arg("--ready-file").arg(&ready);
     command.args(["--log", "warn"]).stdin(Stdio::null());

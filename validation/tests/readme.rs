@@ -24,7 +24,7 @@ fn the_life_of_a_job_is_as_the_readme_tells() {
     let (bin, work, data) = (folder.path().join("bin"), folder.path().join("work"), folder.path().join("data"));
     fs::create_dir(&bin).unwrap();
     fs::create_dir(&work).unwrap();
-    symlink(hpl_service(), bin.join("hpl-service")).unwrap();
+    symlink(program::hpl_service(), bin.join("hpl-service")).unwrap();
     symlink(program::xhpl(), bin.join("xhpl")).unwrap();
     let script = folder.path().join("life.sh");
     fs::write(&script, life(&readme())).unwrap();
@@ -86,29 +86,6 @@ fn life(readme: &str) -> String {
         blocks.filter_map(|block| block.split("\n```").next()).map(|code| format!("{code}\n")).collect();
     assert!(script.contains("/finish"), "the README tells the life of a job in blocks that open with ```sh life");
     script
-}
-
-/// `hpl-service`: `HPLAAS_SERVICE` names it, else it is built.
-fn hpl_service() -> PathBuf {
-    if let Some(named) = std::env::var_os("HPLAAS_SERVICE") {
-        return PathBuf::from(&named)
-            .canonicalize()
-            .unwrap_or_else(|e| panic!("HPLAAS_SERVICE={}: {e}", named.to_string_lossy()));
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--package", "service", "--bin", "hpl-service"]);
-    command.arg("--message-format=json-render-diagnostics").current_dir(env!("CARGO_MANIFEST_DIR"));
-    let said = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().expect("cargo runs");
-    assert!(said.status.success(), "hpl-service cannot be built; cargo says why above");
-    let artifact = |line: &str| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        (message["target"]["name"] == "hpl-service")
-            .then(|| message["executable"].as_str().map(PathBuf::from))
-            .flatten()
-    };
-    let messages = String::from_utf8_lossy(&said.stdout).into_owned();
-    messages.lines().find_map(artifact).expect("cargo says where hpl-service is")
 }
 
 /// A service on a port of its own; killed when dropped.

@@ -8,9 +8,9 @@ use super::jobs::{state_of, step};
 use super::{Conn, Tx, explain};
 use crate::error::{Error, Result};
 
-/// A verification that did not come through is tried again after so many milliseconds...
-const VERIFY_AGAIN: i64 = 10_000;
-/// ...and given up after so many.
+/// What did not come through is tried again after so many milliseconds...
+const AGAIN: i64 = 10_000;
+/// ...and a verification given up after so many.
 const VERIFY_FOR: i64 = 15 * 60 * 1000;
 
 /// Who cancels a job that was to end and whose node fell silent.
@@ -60,7 +60,7 @@ pub async fn look(tx: &mut Tx, job: i64) -> Result<bool> {
         JobState::Queued => expire(tx, job, "no node took it within a week").await,
         JobState::Claimed | JobState::Preparing | JobState::Running | JobState::Finishing => alive(tx, job).await,
         JobState::Lost => silent(tx, job).await,
-        JobState::Verifying => due_at_is(tx, job, tx.now + VERIFY_AGAIN).await.map(|()| true),
+        JobState::Verifying => due_at_is(tx, job, tx.now + AGAIN).await.map(|()| true),
         JobState::Done | JobState::Failed | JobState::Cancelled | JobState::Expired => Ok(false),
     }
 }
@@ -81,6 +81,16 @@ pub async fn not_judged(tx: &mut Tx, job: i64) -> Result<()> {
         attempts::fail(tx, job, FailClass::Infra, "not_verified", detail).await?;
     }
     Ok(())
+}
+
+/// A timer that could not be served rings again later, so that it neither rings without end nor stands before others.
+///
+/// # Errors
+/// Of the database.
+pub async fn put_off(tx: &mut Tx, job: i64) -> Result<()> {
+    let update = sqlx::query("UPDATE jobs SET due_at = ? WHERE key = ? AND due_at <= ?");
+    let update = update.bind(tx.now + AGAIN).bind(job).bind(tx.now);
+    update.execute(&mut tx.conn).await.map(|_| ()).map_err(explain)
 }
 
 async fn expire(tx: &mut Tx, job: i64, why: &str) -> Result<bool> {

@@ -18,7 +18,7 @@ use crate::client_ip::client_ip;
 use crate::db::{sessions, tokens};
 use crate::error::{Code, Error, Result};
 use crate::limits::{Key, Limit};
-use crate::ops::accounts::{limited, scopes_of};
+use crate::ops::accounts::scopes_of;
 use crate::secret::{self, TokenKind};
 use crate::serve::Peer;
 
@@ -41,7 +41,7 @@ async fn identify(State(app): State<Shared>, session: Session, mut request: Requ
             Ok(user) => Some(user),
             Err(why) => {
                 // Guesses are counted by address, as nobody else can be counted.
-                app.limits.check(Limit::Anonymous, &Key::address(address)).map_err(limited)?;
+                app.limits.check(Limit::Anonymous, &Key::address(address))?;
                 return Err(why);
             }
         },
@@ -52,8 +52,7 @@ async fn identify(State(app): State<Shared>, session: Session, mut request: Requ
             app.limits.check(Limit::Api, &Key::name(&format!("token {key}")))
         }
         Some(user) => app.limits.check(Limit::Api, &Key::name(&format!("user {}", user.key))),
-    }
-    .map_err(limited)?;
+    }?;
     let caller = Caller { user, address };
     request.extensions_mut().insert(caller.clone());
     let mut response = next.run(request).await;
@@ -69,14 +68,14 @@ pub(super) fn address(app: &App, request: &Request) -> IpAddr {
 }
 
 /// The token in the `Authorization` header, if there is that header; Err if it holds something else.
-fn bearer(headers: &HeaderMap) -> Option<Result<&str>> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<Result<&str>> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let first = values.next()?;
     let token = first.to_str().ok().filter(|_| values.next().is_none()).and_then(|text| {
         let (scheme, token) = text.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
-    let wrong = || Error::new(Code::Unauthenticated, "expected one header `Authorization: Bearer hpl_u_…`");
+    let wrong = || Error::new(Code::Unauthenticated, "expected one header `Authorization: Bearer hpl_…`");
     Some(token.ok_or_else(wrong))
 }
 

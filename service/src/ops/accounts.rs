@@ -7,7 +7,6 @@ use hpl_spec::api::accounts::{QuotaLimits, User};
 
 use crate::db::{quotas, users};
 use crate::error::{Code, Error, Result};
-use crate::limits::RetryAfter;
 use crate::password::{self, PasswordError};
 
 mod access;
@@ -43,12 +42,6 @@ impl By {
     pub fn console() -> By {
         By { name: "console".into(), address: "local".into() }
     }
-}
-
-/// Too often: what to answer.
-#[must_use]
-pub fn limited(wait: RetryAfter) -> Error {
-    Error::new(Code::RateLimited, wait.to_string()).retry_after(wait.0)
 }
 
 /// No hash: what to answer.

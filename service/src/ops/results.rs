@@ -13,7 +13,7 @@ use crate::certify;
 use crate::db::board::{self, Board};
 use crate::db::results::list::{self, Filter, Whose};
 use crate::db::results::{Full, get, id_of_job, verdict};
-use crate::db::{Conn, audit};
+use crate::db::{Conn, audit, nodes, users};
 use crate::error::{Code, Error, Result};
 use crate::http::caller::{Caller, Scope};
 
@@ -93,7 +93,7 @@ pub async fn list(app: &App, caller: &Caller, query: &ResultQuery) -> Result<Res
     // Of who is not known there are no results: whether somebody has an account is not told.
     let whose = match &query.user {
         None => Whose::Everybodys,
-        Some(name) => match list::user_named(&mut reader, name).await? {
+        Some(name) => match users::by_name(&mut reader, name).await?.map(|u| u.key) {
             Some(user) if !sees(caller, Some(user)) => Whose::Of(user),
             Some(user) if query.all => Whose::OwnWithOrphans(user),
             Some(user) => Whose::Own(user),
@@ -102,8 +102,8 @@ pub async fn list(app: &App, caller: &Caller, query: &ResultQuery) -> Result<Res
     };
     let node = match &query.node {
         None => None,
-        Some(id) => match list::node_of(&mut reader, id).await? {
-            Some(node) => Some(node),
+        Some(id) => match nodes::find(&mut reader, id.as_str()).await? {
+            Some(node) => Some(node.key),
             None => return Ok(nothing),
         },
     };

@@ -4,7 +4,7 @@
 //! whatever is asked for; where few match it is short and says where to go on.
 
 use hpl_spec::api::results::{ResultRow, ResultTier};
-use hpl_spec::id::{AttemptId, NodeId};
+use hpl_spec::id::AttemptId;
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::{Row, beside, row};
@@ -79,24 +79,6 @@ pub struct Page {
 /// The database fails.
 pub async fn key_of(conn: &mut Conn, id: &AttemptId) -> Result<Option<i64>> {
     let found = sqlx::query_scalar("SELECT key FROM results WHERE id = ?").bind(id.as_str());
-    found.fetch_optional(conn).await.map_err(explain)
-}
-
-/// The row of the user of that name.
-///
-/// # Errors
-/// The database fails.
-pub async fn user_named(conn: &mut Conn, name: &str) -> Result<Option<i64>> {
-    let found = sqlx::query_scalar("SELECT key FROM users WHERE name = ?").bind(name);
-    found.fetch_optional(conn).await.map_err(explain)
-}
-
-/// The row of the node of that id.
-///
-/// # Errors
-/// The database fails.
-pub async fn node_of(conn: &mut Conn, id: &NodeId) -> Result<Option<i64>> {
-    let found = sqlx::query_scalar("SELECT key FROM nodes WHERE id = ?").bind(id.as_str());
     found.fetch_optional(conn).await.map_err(explain)
 }
 

@@ -29,7 +29,7 @@ pub async fn join(
     Json(request): Json<JoinRequest>,
 ) -> Result<(StatusCode, axum::Json<JoinReply>)> {
     check_protocol(request.protocol)?;
-    app.check_rate(Limit::LogIn, &Key::address(caller.address))?;
+    app.limits.check(Limit::LogIn, &Key::address(caller.address))?;
     check_text("name", &request.name, 64)?;
     check_text("machine_id", &request.machine_id, 128)?;
     let join = bearer.hash(TokenKind::Join)?;

@@ -2,7 +2,6 @@
 //! attempt with the token of its assignment; both only in the `Authorization` header.
 
 use axum::extract::FromRequestParts;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use hpl_spec::id::AttemptId;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,6 +11,7 @@ use crate::app::{App, Shared};
 use crate::db::attempts::Writer;
 use crate::db::nodes::{self, NodeRow};
 use crate::error::{Code, Error, Result};
+use crate::http::auth;
 use crate::http::layers::take_up_to;
 use crate::limits::{Key, Limit};
 use crate::secret::{self, TokenHash, TokenKind};
@@ -58,12 +58,9 @@ impl<S: Sync> FromRequestParts<S> for Bearer {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        let header = parts.headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok());
-        let token = header.and_then(|v| v.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        match token {
-            Some((_, token)) => Ok(Bearer(token.trim().to_owned())),
-            None => Err(Error::new(Code::Unauthenticated, "send the token as `Authorization: Bearer hpl_…`")),
-        }
+        let none = || Error::new(Code::Unauthenticated, "send the token as `Authorization: Bearer hpl_…`");
+        let token = auth::bearer(&parts.headers).ok_or_else(none)?;
+        token.map(|token| Bearer(token.to_owned()))
     }
 }
 
@@ -82,14 +79,14 @@ impl Bearer {
         if node.revoked {
             return Err(Error::new(Code::TokenExpired, "this node token was revoked; join again"));
         }
-        app.check_rate(Limit::Agent, &Key::name(&node.id))?;
+        app.limits.check(Limit::Agent, &Key::name(&node.id))?;
         Ok(node)
     }
 
     /// The attempt whose token this claims to be, to be proven inside the unit that writes.
     fn writer(&self, app: &App, attempt: &AttemptId, fence: i64) -> Result<Writer> {
         let token = self.hash(TokenKind::Attempt)?;
-        app.check_rate(Limit::Agent, &Key::name(attempt.as_str()))?;
+        app.limits.check(Limit::Agent, &Key::name(attempt.as_str()))?;
         Ok(Writer { attempt: attempt.as_str().to_owned(), token, fence })
     }
 }

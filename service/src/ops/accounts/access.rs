@@ -7,7 +7,7 @@ use hpl_spec::api::accounts::{
     TokenScope,
 };
 
-use super::{By, check_new, check_new_password, hashing, limited, shown, shown_quota};
+use super::{By, check_new, check_new_password, hashing, shown, shown_quota};
 use crate::app::App;
 use crate::config::Signup;
 use crate::db::{audit, invites, quotas, sessions, users};
@@ -33,7 +33,7 @@ pub struct LoggedIn {
 /// Sign-up is closed or the invitation is not good; the rate of sign-ups; name or password break a rule; the name is
 /// taken.
 pub async fn sign_up(app: &App, address: IpAddr, request: SignUpRequest) -> Result<(LoggedIn, SignUpReply)> {
-    app.limits.check(Limit::SignUp, &Key::address(address)).map_err(limited)?;
+    app.limits.check(Limit::SignUp, &Key::address(address))?;
     let invite = invitation(app.config.signup(), request.invite.as_deref())?;
     check_new(&request.username, &request.password)?;
     let password = app.passwords.hash(&request.password).await.map_err(hashing)?;
@@ -90,8 +90,8 @@ fn invitation(signup: Signup, given: Option<&str>) -> Result<Option<TokenHash>> 
 /// The rate of log-ins from there; the delay after earlier failures; name or password are wrong.
 pub async fn log_in(app: &App, address: IpAddr, request: LogInRequest) -> Result<LoggedIn> {
     let name = request.username.trim().to_ascii_lowercase();
-    app.limits.check(Limit::LogIn, &Key::address(address)).map_err(limited)?;
-    app.delays.check(&name, address, app.clock.now()).map_err(limited)?;
+    app.limits.check(Limit::LogIn, &Key::address(address))?;
+    app.delays.check(&name, address, app.clock.now())?;
     let found = users::credentials(&mut *app.db.read().await?, &name).await?;
     let stored = found.as_ref().map(|(_, hash)| hash.as_str());
     let verified = app.passwords.verify(&request.password, stored).await.map_err(hashing)?;
@@ -153,8 +153,8 @@ async fn refused(
 /// As [`log_in`]; the new password breaks a rule.
 pub async fn recover(app: &App, address: IpAddr, request: RecoverRequest) -> Result<RecoverReply> {
     let name = request.username.trim().to_ascii_lowercase();
-    app.limits.check(Limit::LogIn, &Key::address(address)).map_err(limited)?;
-    app.delays.check(&name, address, app.clock.now()).map_err(limited)?;
+    app.limits.check(Limit::LogIn, &Key::address(address))?;
+    app.delays.check(&name, address, app.clock.now())?;
     check_new_password(&name, &request.new_password)?;
     // Nothing has an all-zero hash: a text that cannot be a code takes the same way as a wrong one.
     let code = secret::recovery_hash(&request.recovery_code).or_else(|| TokenHash::from_slice(&[0; 32]));
@@ -201,7 +201,7 @@ pub async fn change_password(
     session: &str,
     request: PasswordRequest,
 ) -> Result<u64> {
-    app.delays.check(&user.name, address, app.clock.now()).map_err(limited)?;
+    app.delays.check(&user.name, address, app.clock.now())?;
     check_new_password(&user.name, &request.new_password)?;
     let found = users::credentials(&mut *app.db.read().await?, &user.name).await?;
     let stored = found.as_ref().map(|(_, hash)| hash.as_str());

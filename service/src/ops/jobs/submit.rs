@@ -24,7 +24,7 @@ use crate::secret::{TokenHash, random_id};
 /// Something in the request is wrong; the quota of waiting jobs is used up; the disk is nearly full.
 pub async fn submit(app: &App, caller: &Caller, request: &SubmitRequest, idem_key: Option<String>) -> Result<String> {
     let user = caller.user(Scope::Submit)?.key;
-    app.check_rate(Limit::Submit, &Key::name(&user.to_string()))?;
+    app.limits.check(Limit::Submit, &Key::name(&user.to_string()))?;
     let asked = TokenHash::of(&serde_json::to_string(request).map_err(Error::internal)?);
     let (prepared, quota) = {
         let conn = &mut *app.db.read().await?;
