@@ -8,19 +8,23 @@
 //!   kernels/panel.rs  the recursive panel                                  │
 //!   kernels/lu.rs     LU of one node up to N = 2000, beside faer           ┘
 //!   xhpl/main.rs      the program at N = 8000 beside the FMA peak and Debian's hpcc: one table
+//!   load/main.rs      hpl-service: calls a second and how long answers take: one table
 //! ```
 //!
 //! A shared machine drifts by several percent. So the FMA peak is measured again and again and printed beside
 //! what it limits, and only ratios taken within one run mean much.
 //!
 //! This library holds what the benches share: [`machine`] (pinned teams, cache sizes, the peak), [`work`]
-//! (matrices, operation counts, clocks) and [`spread`] (the median of a few runs).
+//! (matrices, operation counts, clocks), [`spread`] (the median of a few runs), [`program`] (what is measured) and
+//! [`load`] (people and nodes that call the service).
 //!
 //! `cargo bench` runs all of it in a quarter of an hour on two cores, `cargo bench -p benches -- lu` those whose
 //! name matches, and `cargo bench -p benches -- --test` each one once, to see that it works.
 #![forbid(unsafe_code)]
 
+pub mod load;
 pub mod machine;
+pub mod program;
 pub mod spread;
 pub mod work;
 

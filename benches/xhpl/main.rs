@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use benches::machine::Machine;
-use benches::smoke;
+use benches::{program, smoke};
 
 /// How often each program runs.
 const ROUNDS: usize = 3;
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         println!("xhpl: benchmark");
         return ExitCode::SUCCESS;
     }
-    if !wanted(&arguments) {
+    if !program::wanted("xhpl", &arguments) {
         return ExitCode::SUCCESS;
     }
     match compare() {
@@ -73,18 +73,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether the words on the command line, if there are any, name this bench: `cargo bench -- 'gemm|xhpl'`.
-fn wanted(arguments: &[String]) -> bool {
-    let mut words = arguments.iter().filter(|a| !a.starts_with('-')).peekable();
-    words.peek().is_none() || words.any(|word| word.split('|').any(|part| !part.is_empty() && "xhpl".contains(part)))
-}
-
 /// Runs and prints all. The answer is whether every residual of ours passed.
 fn compare() -> Result<bool, String> {
     let machine = Machine::discover();
     let (n, rounds) = if smoke() { (500, 1) } else { (8000, ROUNDS) };
     let case = Case { n, nb: 256, cores: machine.cores() };
-    let xhpl = ours::find()?;
+    let xhpl = program::find("HPLAAS_XHPL", "hpl-mpi", "xhpl")?;
     let peer = hpcc::Hpcc::find().inspect_err(|why| println!("no peer: {why}")).ok();
     let measure = |name: &str, run: &dyn Fn() -> Result<Run, String>| {
         let peak = machine.fma_peak(machine.cores(), PEAK_TIME);

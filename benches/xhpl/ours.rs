@@ -1,36 +1,11 @@
-//! Our `xhpl`: where it is, and one run of it.
+//! One run of our `xhpl`.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use hpl_spec::report::{SweepReport, Verdict};
 
 use super::process::{self, mpirun};
 use super::{Case, Run};
-
-/// The program that `HPLAAS_XHPL` names, or that of this workspace, in release. Cargo is asked to build it, so
-/// that what is measured is never older than its source; if it is not, that takes no time.
-///
-/// # Errors
-/// If there is none.
-pub fn find() -> Result<PathBuf, String> {
-    if let Some(named) = std::env::var_os("HPLAAS_XHPL") {
-        let named = PathBuf::from(named);
-        return named.canonicalize().map_err(|e| format!("HPLAAS_XHPL names {}: {e}", named.display()));
-    }
-    let here = std::env::current_exe().map_err(|e| format!("this bench does not know where it is: {e}"))?;
-    let release = here.parent().and_then(Path::parent).ok_or("this bench is in no target folder")?;
-    let target = release.parent().ok_or("this bench is in no target folder")?;
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.args(["build", "--release", "--package", "hpl-mpi", "--bin", "xhpl", "--target-dir"]).arg(target);
-    build.current_dir(env!("CARGO_MANIFEST_DIR"));
-    let built = build.status().map_err(|e| format!("cargo cannot be started: {e}"))?;
-    let xhpl = target.join("release/xhpl");
-    if !built.success() {
-        return Err("xhpl cannot be built; HPLAAS_XHPL may name one that is".into());
-    }
-    xhpl.canonicalize().map_err(|e| format!("{}: {e}", xhpl.display()))
-}
 
 /// One rank on all cores.
 ///
