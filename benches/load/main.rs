@@ -113,12 +113,12 @@ async fn load(size: Size) -> Result<Table, String> {
     let folder = tempfile::tempdir_in(program::target()?).map_err(|e| format!("no scratch folder: {e}"))?;
     let server = Server::start(&folder.path().join("data"))?;
     let began = Instant::now();
-    let people = people::sign_up(&server.door, 0, size.people).await?;
+    let people = people::sign_up(&server.door, "person", 0, size.people).await?;
     let extra = size.tenth(size.claims);
-    let token = server.join_token(size.nodes + extra)?;
-    let nodes = fleet::join(&server.door, &token, size.people, size.nodes + extra).await?;
-    println!("\n{} people and {} nodes came in {:.0} s", people.len(), nodes.len(), began.elapsed().as_secs_f64());
-    let (nodes, late) = nodes.split_at(size.nodes);
+    let nodes = join(&server, size.people, size.nodes).await?;
+    let late = join(&server, size.people + size.nodes, extra).await?;
+    let (all_nodes, took) = (nodes.len() + late.len(), began.elapsed().as_secs_f64());
+    println!("\n{} people and {all_nodes} nodes came in {took:.0} s", people.len());
 
     let mut table = Table::new(WANTED);
     let submitted = size.calls(size.submissions);
@@ -130,22 +130,28 @@ async fn load(size: Size) -> Result<Table, String> {
     let all_jobs = submitted + missing;
 
     let claimed = size.calls(size.claims).min(nodes.len());
-    measure(&mut table, &server, "claims", size.claims, claims(nodes, size.claims, claimed)).await;
+    measure(&mut table, &server, "claims", size.claims, claims(&nodes, size.claims, claimed)).await;
     all("more claims", nodes.len() - claimed, 16, |n| claim(&nodes[claimed + n])).await?;
     all("runs start", nodes.len(), 16, |n| start(&nodes[n])).await?;
 
-    measure(&mut table, &server, "heartbeats", size.beats(), beats(nodes, size.beats(), size.calls(size.beats()))).await;
+    measure(&mut table, &server, "heartbeats", size.beats(), beats(&nodes, size.beats(), size.calls(size.beats())))
+        .await;
 
-    let watch = streams::Watch { people: &people, nodes: &nodes[..size.watched], feed: size.feed, seconds: size.seconds };
+    let watch =
+        streams::Watch { people: &people, nodes: &nodes[..size.watched], feed: size.feed, seconds: size.seconds };
     let watched = streams::Streams::open(&server.door, &watch, size.streams, size.people + size.nodes + extra).await?;
     let deliveries = size.feed * size.streams as f64;
     measure(&mut table, &server, "deliveries to streams", deliveries, watched.feed(&watch)).await;
 
     let watched = streams::Streams::open(&server.door, &watch, size.streams / 10, 0).await?;
-    mixed(&mut table, &server, size, &people, nodes, late, all_jobs, watched, &watch).await;
+    mixed(&mut table, &server, size, &people, &nodes, &late, all_jobs, watched, &watch).await;
     println!("\n{table}");
     server.stop()?;
     Ok(table)
+}
+
+async fn join(server: &Server, first: usize, count: usize) -> Result<Vec<Arc<Node>>, String> {
+    fleet::join(&server.door, &server.join_token(count)?, first, count).await
 }
 
 /// All at once, at a tenth of each rate.
@@ -182,7 +188,13 @@ async fn mixed(
     }
 }
 
-async fn measure(table: &mut Table, server: &Server, name: &'static str, wanted: f64, run: impl Future<Output = Figures>) {
+async fn measure(
+    table: &mut Table,
+    server: &Server,
+    name: &'static str,
+    wanted: f64,
+    run: impl Future<Output = Figures>,
+) {
     let cpu = server.cpu_seconds();
     let began = Instant::now();
     let figures = run.await;

@@ -21,6 +21,7 @@ use crate::http::watch::Streams;
 use crate::hub::Hub;
 use crate::limits::{Limits, LoginDelays, Rates};
 use crate::metrics::Metrics;
+use crate::ops::jobs::Fleet;
 use crate::password::Passwords;
 use crate::store::{Quota, Store};
 
@@ -51,6 +52,8 @@ pub struct App {
     pub limits: Limits,
     /// How long to wait after a failed log-in.
     pub delays: LoginDelays,
+    /// What was last seen of the nodes, where they are many.
+    pub fleet: Fleet,
     /// Signs certificates.
     pub signing: SigningKey,
     /// Makes the tokens of attempts.
@@ -119,6 +122,7 @@ impl App {
             rates: *rates,
             limits: Limits::new(rates),
             delays: LoginDelays::default(),
+            fleet: Fleet::default(),
             signing,
             attempt_key,
             metrics,

@@ -61,8 +61,8 @@ pub enum Wake {
     Event(Arc<Told>),
     /// A job with these needs waits for a node.
     Queued(Needs),
-    /// A node was freed or a quota was: any waiting job may be next.
-    Room,
+    /// What people may do has changed: any waiting job may be next, for any node.
+    Quotas,
     /// The service has a wish for this attempt.
     Attempt(AttemptId),
     /// A result is to be judged, or a timer was set that may be the next.
@@ -111,7 +111,7 @@ impl Hub {
         match wake {
             Wake::Event(told) => self.tell(&told),
             Wake::Queued(needs) => self.ring_first(|offer| offer.fits(&needs).is_ok()),
-            Wake::Room => self.ring_first(|_| true),
+            Wake::Quotas => lock(&self.nodes).iter().for_each(|waiter| waiter.bell.notify_one()),
             Wake::Attempt(attempt) => {
                 if let Some(bell) = lock(&self.attempts).get(&attempt) {
                     bell.notify_waiters();
@@ -222,8 +222,17 @@ mod tests {
     async fn rings_go_round() {
         let hub = Hub::default();
         let (a, b) = (hub.wait_for_job(offer(2)), hub.wait_for_job(offer(2)));
-        hub.wake(Wake::Room);
-        hub.wake(Wake::Room);
+        hub.wake(Wake::Queued(needs(1)));
+        hub.wake(Wake::Queued(needs(1)));
+        a.rung().await;
+        b.rung().await;
+    }
+
+    #[tokio::test]
+    async fn other_quotas_ring_all() {
+        let hub = Hub::default();
+        let (a, b) = (hub.wait_for_job(offer(2)), hub.wait_for_job(offer(64)));
+        hub.wake(Wake::Quotas);
         a.rung().await;
         b.rung().await;
     }

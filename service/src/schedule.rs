@@ -18,6 +18,15 @@ pub const NO_SHARE: f64 = -1000.0;
 /// From here on the weight of use grows, 2026-01-01, so that numbers stay small.
 const SHARE_EPOCH_MS: i64 = 1_767_225_600_000;
 
+/// The part of a node's memory that a run may take.
+const MEMORY_SHARE: f64 = 0.95;
+
+/// Memory that a node with `memory` bytes in all may give to a run.
+#[must_use]
+pub fn capacity(memory: u64) -> u64 {
+    (memory as f64 * MEMORY_SHARE) as u64
+}
+
 /// What a job needs of a node.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Needs {

@@ -61,7 +61,7 @@ impl Door {
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|e| wrong(&e))?;
         // It ends with the sender, or tells the sender why not.
         tokio::spawn(connection);
-        Ok(Line { sender, host: self.address.to_string() })
+        Ok(Line { sender, door: self.clone(), caller, host: self.address.to_string() })
     }
 }
 
@@ -117,9 +117,11 @@ impl Answer {
     }
 }
 
-/// A connection.
+/// A connection; made anew for the next question if the service has closed it meanwhile.
 pub struct Line {
     sender: SendRequest<Full<Bytes>>,
+    door: Door,
+    caller: usize,
     host: String,
 }
 
@@ -143,6 +145,9 @@ impl Line {
     /// If the connection fails.
     pub async fn open(&mut self, ask: &Ask) -> Result<Response<Incoming>, String> {
         let wrong = |e: &dyn std::fmt::Display| format!("{} {}: {e}", ask.method, ask.path);
+        if self.sender.is_closed() {
+            *self = self.door.connect(self.caller).await?;
+        }
         self.sender.ready().await.map_err(|e| wrong(&e))?;
         let mut request = Request::builder().method(&ask.method).uri(&ask.path).header("host", &self.host);
         if !ask.token.is_empty() {

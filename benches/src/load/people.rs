@@ -16,18 +16,18 @@ pub struct Person {
     line: Mutex<Line>,
 }
 
-/// Signs up so many people, whose callers are numbered from `first` on.
+/// Signs up so many people, called `name` and a number; their callers are numbered from `first` on.
 ///
 /// # Errors
 /// If the service refuses.
-pub async fn sign_up(door: &Door, first: usize, count: usize) -> Result<Vec<Arc<Person>>, String> {
+pub async fn sign_up(door: &Door, name: &str, first: usize, count: usize) -> Result<Vec<Arc<Person>>, String> {
     // The service hashes four passwords at a time.
-    all("people sign up", count, 4, |n| person(door.clone(), first + n)).await
+    all("people sign up", count, 4, |n| person(door.clone(), format!("{name}-{n}"), first + n)).await
 }
 
-async fn person(door: Door, caller: usize) -> Result<Arc<Person>, String> {
+async fn person(door: Door, name: String, caller: usize) -> Result<Arc<Person>, String> {
     let mut line = door.connect(caller).await?;
-    let account = json!({ "username": format!("person-{caller}"), "password": format!("seven purple kettles {caller}") });
+    let account = json!({ "username": name, "password": format!("seven purple kettles {caller}") });
     let signed_up = line.ask(&Ask::post("/api/v1/signup", "", &account)).await?;
     signed_up.json::<Value>()?;
     let wanted = json!({ "name": "load", "scopes": ["read", "submit"] });

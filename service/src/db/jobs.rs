@@ -168,7 +168,7 @@ pub async fn step(tx: &mut Tx, job: i64, event: &JobEvent) -> Result<JobState> {
 
 /// [`step`] with a word of the node's: milliseconds since the attempt began, by its own clock.
 pub(super) async fn step_with(tx: &mut Tx, job: i64, event: &JobEvent, node_ms: Option<u64>) -> Result<JobState> {
-    let row = sqlx::query("SELECT id, state, last_event, visibility, sweep FROM jobs WHERE key = ?")
+    let row = sqlx::query("SELECT id, state, last_event, visibility, sweep, owner FROM jobs WHERE key = ?")
         .bind(job)
         .fetch_optional(&mut tx.conn)
         .await
@@ -183,19 +183,33 @@ pub(super) async fn step_with(tx: &mut Tx, job: i64, event: &JobEvent, node_ms: 
     };
     let next = standing.state.after(event)?;
     record(tx, job, &standing, next, event, node_ms).await?;
-    if next.is_final() {
-        tx.wake(Wake::Room);
-        if let Some(sweep) = &standing.sweep {
-            release_next(tx, sweep).await?;
-        }
+    if let Some(sweep) = standing.sweep.as_ref().filter(|_| next.is_final()) {
+        release_next(tx, sweep).await?;
     }
-    if next == JobState::Queued {
-        tx.wake(Wake::Room);
+    if standing.state.has_attempt() && !next.has_attempt() {
+        // One run less under way: another job of its owner's may be next.
+        ring(tx, RUNG[0], row.get(5)).await?;
+    }
+    if next == JobState::Queued && next != standing.state {
+        ring(tx, RUNG[1], job).await?;
     }
     if matches!(next, JobState::Verifying | JobState::Lost) {
         tx.wake(Wake::Reaper);
     }
     Ok(next)
+}
+
+/// For which jobs nodes are rung: the next one of an owner's, and one by its key.
+const RUNG: [&str; 2] = ["owner = ? AND state = 'queued' ORDER BY express DESC, key LIMIT 1", "key = ?"];
+
+/// Rings a node that suits the job that `which` finds, if there is one.
+async fn ring(tx: &mut Tx, which: &'static str, key: i64) -> Result<()> {
+    let statement = format!("SELECT {NEEDS} FROM jobs j WHERE {which}");
+    let row = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(key);
+    if let Some(row) = row.fetch_optional(&mut tx.conn).await.map_err(explain)? {
+        tx.wake(Wake::Queued(needs(&row)?));
+    }
+    Ok(())
 }
 
 /// Appends the event and brings the job to `next`.
@@ -356,6 +370,20 @@ pub struct Latest {
     pub ended_at: Option<i64>,
 }
 
+/// What [`needs`] reads; `jobs` is `j`.
+const NEEDS: &str = "j.need_node, j.avoid_node, j.need_cores, j.bytes, j.need_labels";
+
+/// What a job needs of a node.
+fn needs(row: &SqliteRow) -> Result<Needs> {
+    Ok(Needs {
+        node: row.get("need_node"),
+        avoid: row.get("avoid_node"),
+        cores: row.get("need_cores"),
+        memory: row.get::<i64, _>("bytes").max(0) as u64,
+        labels: serde_json::from_str(row.get("need_labels")).map_err(Error::internal)?,
+    })
+}
+
 /// What [`JobRow`] is read from; `jobs` is `j`.
 pub(super) const COLUMNS: &str = "j.key, j.id, j.owner, u.name AS owner_name, j.benchmark, j.parameters, j.spec_hash,
     j.label, j.title, j.size, j.work, j.ranks, j.bytes_per_rank, j.bytes, j.need_node, j.need_cores, j.need_labels,
@@ -370,7 +398,6 @@ pub(super) const COLUMNS: &str = "j.key, j.id, j.owner, u.name AS owner_name, j.
 
 /// Reads a row of [`COLUMNS`].
 pub(super) fn read(row: &SqliteRow) -> Result<JobRow> {
-    let labels: &str = row.get("need_labels");
     let latest = row.get::<Option<String>, _>("attempt").map(|attempt| Latest {
         attempt,
         node: row.get("node"),
@@ -394,13 +421,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<JobRow> {
         work: row.get("work"),
         ranks: row.get("ranks"),
         bytes_per_rank: row.get("bytes_per_rank"),
-        needs: Needs {
-            node: row.get("need_node"),
-            avoid: row.get("avoid_node"),
-            cores: row.get("need_cores"),
-            memory: row.get::<i64, _>("bytes").max(0) as u64,
-            labels: serde_json::from_str(labels).map_err(Error::internal)?,
-        },
+        needs: needs(row)?,
         express: row.get("express"),
         walltime_s: row.get("walltime_s"),
         estimate_s: row.get("estimate_s"),
@@ -440,6 +461,14 @@ pub async fn get(conn: &mut Conn, key: i64) -> Result<Option<JobRow>> {
     let statement = const_format(COLUMNS, "WHERE j.key = ?");
     let row = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(key).fetch_optional(conn).await.map_err(explain)?;
     row.as_ref().map(read).transpose()
+}
+
+/// The statements that are put together here, for the test that looks at their plans.
+#[cfg(test)]
+pub(super) fn statements() -> impl Iterator<Item = String> {
+    let rung = RUNG.map(|which| format!("SELECT {NEEDS} FROM jobs j WHERE {which}"));
+    let found = ["WHERE j.id = ?", "WHERE j.key = ?"].map(|which| const_format(COLUMNS, which));
+    rung.into_iter().chain(found)
 }
 
 /// A statement out of fixed parts.

@@ -33,6 +33,8 @@ pub mod nodes;
 pub mod nodes_admin;
 pub mod orders;
 pub mod orphans;
+#[cfg(test)]
+mod plans;
 pub mod queue;
 pub mod quotas;
 pub mod results;

@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteRow;
 use super::jobs::{as_i64, labels_json};
 use super::{Conn, Tx, audit, explain};
 use crate::error::{Code, Error, Result};
-use crate::schedule::Offer;
+use crate::schedule::{self, Offer};
 use crate::secret::TokenHash;
 
 /// A second machine that speaks as a node is believed once the first was silent for so long, in milliseconds. A
@@ -131,6 +131,63 @@ pub async fn list(conn: &mut Conn, limit: u32) -> Result<Vec<NodeRow>> {
     let statement = format!("{COLUMNS} WHERE revoked_at IS NULL ORDER BY seen_at DESC LIMIT ?");
     let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(limit).fetch_all(conn).await.map_err(explain)?;
     rows.iter().map(read).collect()
+}
+
+/// What predictions and explanations need of a node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// Its key.
+    pub key: i64,
+    /// Its name.
+    pub name: String,
+    /// What it has for a job when it has nothing else to do.
+    pub offer: Offer,
+    /// Bytes of memory in all.
+    pub memory: u64,
+    /// Bytes of memory that a job could take when it was last free.
+    pub memory_available: u64,
+    /// Whether it is to take nothing more.
+    pub draining: bool,
+    /// Whether it has a job.
+    pub busy: bool,
+    /// When it was last heard of between jobs.
+    pub seen_at: i64,
+}
+
+/// All nodes that were not revoked and have said what they are.
+///
+/// # Errors
+/// Of the database.
+pub async fn fleet(conn: &mut Conn) -> Result<Vec<Seen>> {
+    let rows = sqlx::query(
+        "SELECT n.key, n.id, n.name, n.labels, n.cores, n.memory, n.memory_available, n.draining, n.seen_at,
+                a.key IS NOT NULL AS busy
+           FROM nodes n LEFT JOIN attempts a ON a.node = n.key AND a.state IN ('live', 'lost')
+          WHERE n.revoked_at IS NULL AND n.boot_id <> ''",
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(explain)?;
+    rows.iter().map(seen_row).collect()
+}
+
+fn seen_row(row: &SqliteRow) -> Result<Seen> {
+    let bytes = |column: &str| row.get::<i64, _>(column).max(0) as u64;
+    Ok(Seen {
+        key: row.get("key"),
+        name: row.get("name"),
+        offer: Offer {
+            node: row.get("id"),
+            cores: row.get("cores"),
+            memory: schedule::capacity(bytes("memory")),
+            labels: serde_json::from_str(row.get("labels")).map_err(Error::internal)?,
+        },
+        memory: bytes("memory"),
+        memory_available: bytes("memory_available"),
+        draining: row.get("draining"),
+        busy: row.get("busy"),
+        seen_at: row.get("seen_at"),
+    })
 }
 
 /// A node joins: one use of the join token is used up.

@@ -16,9 +16,7 @@ use crate::hub::Wake;
 /// It is no draft.
 pub async fn submit(tx: &mut Tx, job: &JobRow, its_turn: bool) -> Result<JobState> {
     if its_turn {
-        let state = step(tx, job.key, &JobEvent::Submitted).await?;
-        tx.wake(Wake::Queued(job.needs.clone()));
-        return Ok(state);
+        return step(tx, job.key, &JobEvent::Submitted).await;
     }
     let held = sqlx::query("UPDATE jobs SET hold = 'sweep' WHERE key = ?").bind(job.key);
     held.execute(&mut tx.conn).await.map_err(explain)?;
@@ -40,9 +38,7 @@ pub async fn hold(tx: &mut Tx, job: &JobRow, why: &str) -> Result<JobState> {
 /// # Errors
 /// It is not held.
 pub async fn release(tx: &mut Tx, job: &JobRow) -> Result<JobState> {
-    let state = step(tx, job.key, &JobEvent::Released).await?;
-    tx.wake(Wake::Queued(job.needs.clone()));
-    Ok(state)
+    step(tx, job.key, &JobEvent::Released).await
 }
 
 /// A job is to end. Where a node has it, the node is told, and its answer ends it; where nobody knows whether it still
@@ -82,9 +78,7 @@ pub async fn give_up(tx: &mut Tx, job: &JobRow, by: &str) -> Result<JobState> {
         return Err(Error::new(Code::Conflict, detail).with("state", job.state.name()));
     }
     cut_off(tx, job).await?;
-    let state = step(tx, job.key, &JobEvent::Requeued { why: format!("given up by {by}") }).await?;
-    tx.wake(Wake::Queued(job.needs.clone()));
-    Ok(state)
+    step(tx, job.key, &JobEvent::Requeued { why: format!("given up by {by}") }).await
 }
 
 async fn cut_off(tx: &mut Tx, job: &JobRow) -> Result<()> {

@@ -40,6 +40,9 @@ pub struct Claim {
     pub lease_ms: i64,
     /// Runs of one user at the same time, where nothing else is set.
     pub running_max: u32,
+    /// Whether a look into the queue found a job for it. Without, the queue is not looked at: the one writer has
+    /// better things to do than to pass over jobs that fit nowhere.
+    pub found: bool,
 }
 
 /// A job that a node has got.
@@ -83,7 +86,7 @@ pub async fn claim(tx: &mut Tx, claim: &Claim) -> Result<Option<Claimed>> {
         let detail = "the node still holds an attempt: bring it to its end before claiming another";
         return Err(Error::new(Code::NodeBusy, detail));
     }
-    if node.draining {
+    if node.draining || !claim.found {
         return Ok(None);
     }
     let offer = Offer { memory, ..node.offer() };
@@ -132,18 +135,22 @@ pub async fn pick(conn: &mut Conn, offer: &Offer, streak: i64, running_max: u32,
 }
 
 /// The conditions are those of [`Offer::fits`]; a property test keeps the two the same.
+///
+/// Owners are walked in the order of their turn and each one's jobs by age, by indexes that are in that order: the
+/// first that fits is the answer, and nothing is sorted. `CROSS JOIN` forbids the planner another order.
 pub(super) fn pick_statement(express: bool) -> String {
-    let line = if express { "l.express > 0" } else { "l.queued > l.express" };
+    let (line, index) =
+        if express { ("l.express > 0", "lines_express") } else { ("l.queued > l.express", "lines_other") };
     format!(
-        "SELECT j.key FROM lines l
-           JOIN users u ON u.key = l.owner AND u.disabled_at IS NULL
+        "SELECT j.key FROM lines l INDEXED BY {index}
+           CROSS JOIN users u ON u.key = l.owner AND u.disabled_at IS NULL
            LEFT JOIN quotas qu ON qu.subject = 'user:' || u.name
            LEFT JOIN quotas qc ON u.cohort <> '' AND qc.subject = 'cohort:' || u.cohort
-           JOIN jobs j ON j.owner = l.owner AND j.state = 'queued' AND j.express = ?1
+           CROSS JOIN jobs j INDEXED BY jobs_line ON j.owner = l.owner AND j.state = 'queued' AND j.express = ?1
           WHERE {line} AND l.running < coalesce(qu.running_max, qc.running_max, ?2)
             AND j.not_before <= ?3 AND j.need_cores <= ?4 AND j.bytes <= ?5
             AND (j.need_node IS NULL OR j.need_node = ?6)
-            AND (j.avoid_node IS NULL OR j.avoid_node <> ?6 OR j.state_at <= ?3 - ?7)
+            AND (j.avoid_node IS NULL OR j.avoid_node <> ?6 OR j.need_node = ?6 OR j.state_at <= ?3 - ?7)
             AND NOT EXISTS (SELECT 1 FROM json_each(j.need_labels) need
                              WHERE need.value NOT IN (SELECT value FROM json_each(?8)))
           ORDER BY l.share, l.owner, j.key LIMIT 1"
@@ -216,7 +223,7 @@ async fn take(tx: &mut Tx, node: &NodeRow, claim: &Claim, job: i64) -> Result<Cl
 /// Of the database.
 pub async fn position(conn: &mut Conn, owner: i64, key: Option<i64>) -> Result<u32> {
     sqlx::query_scalar(
-        "SELECT (SELECT coalesce(sum(queued), 0) FROM lines
+        "SELECT (SELECT coalesce(sum(queued), 0) FROM lines INDEXED BY lines_next
                   WHERE queued > 0 AND (share, owner) <
                         (coalesce((SELECT share FROM lines WHERE owner = ?1), ?3), ?1))
               + (SELECT count(*) FROM jobs WHERE owner = ?1 AND state = 'queued' AND key < ?2)",

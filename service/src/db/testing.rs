@@ -1,5 +1,7 @@
 //! Rows for tests, as short as the schema allows.
 
+pub mod crowd;
+
 use std::sync::Arc;
 
 use hpl_spec::JobState;

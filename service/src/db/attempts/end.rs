@@ -44,7 +44,6 @@ pub(in crate::db) async fn close(
     if let Ok(id) = row.id.parse() {
         tx.wake(Wake::Attempt(id));
     }
-    tx.wake(Wake::Room);
     Ok(())
 }
 

@@ -75,6 +75,15 @@ pub struct AttemptRow {
 const COLUMNS: &str = "SELECT key, id, job, fence, node, boot_id, state, lease_until, deadline, beat_seq, event_seq,
     claimed_at, started_at, finishing_at, ended_at, finish_hash, token FROM attempts ";
 
+/// The statements that are put together here, for the test that looks at their plans.
+#[cfg(test)]
+pub(super) fn statements() -> impl Iterator<Item = String> {
+    let live = "state IN ('live', 'lost')";
+    ["id = ?".to_owned(), format!("node = ? AND {live}"), format!("job = ? AND {live}")]
+        .into_iter()
+        .map(|which| format!("{COLUMNS} WHERE {which}"))
+}
+
 fn read(row: &SqliteRow) -> AttemptRow {
     AttemptRow {
         key: row.get("key"),

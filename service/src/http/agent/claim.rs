@@ -20,9 +20,10 @@ use crate::http::extract::{Json, Query};
 use crate::schedule::Offer;
 use crate::secret::random_id;
 
-/// A node that waits looks into the queue at least so often, rung or not: a quota may have become free, or a pause
-/// before a retry be over.
+/// A node that waits looks into the queue at least so often, rung or not: a pause before a retry may be over...
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// ...but all that wait together no more than a hundred times a second.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// How long to wait.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -63,8 +64,9 @@ pub async fn claim(
 
 async fn wait_for_job(app: &App, node: &NodeRow, request: &ClaimRequest, until: Instant) -> Result<Option<Claimed>> {
     let offer = Offer { memory: request.memory_available, ..node.offer() };
-    // The place comes before the look, or a job queued in between would ring nobody.
-    let place = app.hub.wait_for_job(offer);
+    // The place comes before the look, or a job queued in between would ring nobody. A node that takes nothing has
+    // none: it would be rung in the place of another.
+    let place = (!node.draining && request.unhealthy.is_empty()).then(|| app.hub.wait_for_job(offer));
     let attempt: AttemptId = random_id(app.clock.now());
     let claim = Claim {
         node: node.key,
@@ -78,12 +80,14 @@ async fn wait_for_job(app: &App, node: &NodeRow, request: &ClaimRequest, until: 
         key: app.attempt_key.clone(),
         lease_ms: app.lease_ms(),
         running_max: app.config.running_max,
+        found: false,
     };
     let mut first = true;
     loop {
-        // The first look tells the database of the node; the later ones only read until there is something to take.
-        if first || queue_has_one(app, &claim).await? {
-            let once = claim.clone();
+        // The first look tells the database of the node in any case; the others only if there is something to take.
+        let found = queue_has_one(app, &claim).await?;
+        if first || found {
+            let once = Claim { found, ..claim.clone() };
             let claimed = app.db.write(move |tx| Box::pin(async move { queue::claim(tx, &once).await })).await?;
             if claimed.is_some() || !claim.unhealthy.is_empty() {
                 return Ok(claimed);
@@ -94,9 +98,17 @@ async fn wait_for_job(app: &App, node: &NodeRow, request: &ClaimRequest, until: 
         if left.is_zero() {
             return Ok(None);
         }
+        let waiting = u32::try_from(app.hub.nodes_waiting()).unwrap_or(u32::MAX);
+        let pause = LOOK_AGAIN.max(BETWEEN_LOOKS.saturating_mul(waiting));
+        let rung = async {
+            match &place {
+                Some(place) => place.rung().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            () = place.rung() => (),
-            () = tokio::time::sleep(left.min(LOOK_AGAIN)) => (),
+            () = rung => (),
+            () = tokio::time::sleep(left.min(pause)) => (),
             () = app.stop.cancelled() => return Ok(None),
         }
     }

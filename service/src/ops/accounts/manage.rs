@@ -171,7 +171,7 @@ pub async fn set_quota(db: &Db, by: By, subject: &str, request: QuotaRequest) ->
             let after = quota_text(quota);
             audit::write(tx, &by.name, "quota.set", &subject, &by.address, before.as_deref(), Some(&after)).await?;
             // A wider quota may let a job go that waited for it.
-            tx.wake(crate::hub::Wake::Room);
+            tx.wake(crate::hub::Wake::Quotas);
             Ok(request)
         })
     })
@@ -192,7 +192,7 @@ pub async fn clear_quota(db: &Db, by: By, subject: &str) -> Result<()> {
                 return Err(Error::not_found("quota"));
             }
             audit::write(tx, &by.name, "quota.clear", &subject, &by.address, before.as_deref(), None).await?;
-            tx.wake(crate::hub::Wake::Room);
+            tx.wake(crate::hub::Wake::Quotas);
             Ok(())
         })
     })

@@ -1,6 +1,6 @@
 //! Looking at jobs.
 
-use hpl_spec::api::jobs::{Job, JobPage};
+use hpl_spec::api::jobs::{Job, JobPage, Visibility};
 use hpl_spec::id::{JobId, SweepId};
 use hpl_spec::job::JobState;
 use serde::Deserialize;
@@ -57,14 +57,15 @@ pub async fn list(app: &App, caller: &Caller, query: &ListQuery) -> Result<JobPa
     let own = owner.is_some() && owner == caller.key() && caller.user(Scope::Read).is_ok();
     let filter = Filter {
         owner,
-        public_only: !own && !caller.is_admin(),
+        visibility: (!own && !caller.is_admin()).then_some(Visibility::Public),
         state: query.state,
         benchmark: query.benchmark.clone(),
         sweep: query.sweep.as_ref().map(ToString::to_string),
         before: query.before.as_ref().map(ToString::to_string),
         limit: limit + 1,
     };
-    let mut rows = job_list::list(conn, &filter).await?;
+    let known = caller.user(Scope::Read).ok().map(|user| user.key);
+    let mut rows = job_list::list(conn, &filter, known).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let jobs = rows.into_iter().map(present).collect::<Result<Vec<Job>>>()?;

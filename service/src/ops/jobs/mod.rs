@@ -19,6 +19,7 @@ pub use change::{cancel, delete, extend, hold, release, requeue, set_visibility}
 pub use look::{ListQuery, get, list};
 pub use prepare::{MOST_INPUT, MOST_RUNS, estimate};
 pub use submit::{submit, submit_draft, submit_sweep};
+pub use wait::Fleet;
 
 /// Whether `caller` may know of a job.
 #[must_use]

@@ -9,7 +9,7 @@ use super::wait::{Nodes, why_it_would_wait};
 use hpl_spec::id::NodeId;
 
 use crate::app::App;
-use crate::db::nodes::NodeRow;
+use crate::db::nodes::{self, NodeRow};
 use crate::db::quotas::{self, Quota};
 use crate::db::{Conn, queue, results};
 use crate::error::{Error, Result};
@@ -18,8 +18,6 @@ use crate::schedule::{self, Needs, gib};
 
 /// The part of its peak that a node is taken to reach while there is no history.
 const EFFICIENCY: f64 = 0.8;
-/// The part of a node's memory that a run may take.
-const MEMORY_SHARE: f64 = 0.95;
 /// Runs of one sweep.
 pub const MOST_RUNS: usize = 200;
 /// Bytes of an input file.
@@ -47,37 +45,32 @@ pub(super) struct Run {
     pub(super) walltime_s: u32,
 }
 
-/// Memory that a node may give to a run.
-pub(super) fn capacity(node: &NodeRow) -> u64 {
-    (node.memory as f64 * MEMORY_SHARE) as u64
-}
-
 /// Checks a submission and plans its runs.
 ///
 /// # Errors
 /// Everything that is wrong, field by field; or the database's.
 pub(super) async fn prepare(app: &App, conn: &mut Conn, request: &SubmitRequest, quota: &Quota) -> Result<Prepared> {
     let (benchmark, plans) = plans(request)?;
-    let nodes = Nodes::load(conn, app.clock.now()).await?;
+    let nodes = Nodes::load(app, conn).await?;
     let mut problems = check_words(request);
     if let Some(walltime) = request.walltime_s.filter(|w| !(1..=quota.walltime_max_s).contains(w)) {
         let message = format!("found {walltime} s; expected 1 to {}, your longest walltime", quota.walltime_max_s);
         problems.push(Problem::new("walltime_s", message));
     }
-    let known = |wanted: &NodeId| nodes.all.iter().any(|n| n.id == wanted.as_str());
+    let known = |wanted: &NodeId| nodes.all.iter().any(|n| n.offer.node == wanted.as_str());
     if let Some(wanted) = request.needs.node.as_ref().filter(|n| !known(n)) {
         problems.push(Problem::new("needs.node", format!("there is no node {wanted}; leave it out for any node")));
     }
     let needs: Vec<Needs> = plans.iter().map(|plan| needs(request, plan)).collect();
-    let largest = nodes.all.iter().max_by_key(|n| n.memory);
+    let largest = nodes.all.iter().max_by_key(|n| n.offer.memory);
     for (plan, need) in plans.iter().zip(&needs) {
-        if let Some(node) = largest.filter(|n| need.memory > capacity(n)) {
+        if let Some(node) = largest.filter(|n| need.memory > n.offer.memory) {
             let message = format!(
                 "{} needs {} of memory; the largest node, {}, gives a run {} of its {}: make the problem smaller",
                 plan.label,
                 gib(need.memory),
                 node.name,
-                gib(capacity(node)),
+                gib(node.offer.memory),
                 gib(node.memory)
             );
             problems.push(Problem::new("parameters", message));
@@ -87,7 +80,11 @@ pub(super) async fn prepare(app: &App, conn: &mut Conn, request: &SubmitRequest,
     if !problems.is_empty() {
         return Err(Error::invalid(problems));
     }
-    let node = needs.first().and_then(|need| nodes.best_for(need)).cloned();
+    let best = needs.first().and_then(|need| nodes.best_for(need));
+    let node = match best {
+        Some(best) => Some(nodes::get(conn, best.key).await?),
+        None => None,
+    };
     let mut basis = "nothing";
     let mut runs = vec![];
     let mut warnings: Vec<Problem> = vec![];
@@ -98,7 +95,7 @@ pub(super) async fn prepare(app: &App, conn: &mut Conn, request: &SubmitRequest,
         };
         let seconds = score.and_then(|score| plan.seconds(score));
         let walltime_s = request.walltime_s.unwrap_or_else(|| schedule::walltime(seconds, quota.walltime_max_s));
-        warn(&mut warnings, &plan, seconds, walltime_s);
+        warn(&mut warnings, &plan, node.as_ref(), seconds, walltime_s);
         runs.push(Run { plan, needs, seconds, score, walltime_s });
     }
     Ok(Prepared { benchmark, runs, warnings, node, basis, nodes })
@@ -180,13 +177,20 @@ async fn rate(conn: &mut Conn, node: &NodeRow, row: &Benchmark, size: f64, basis
     Ok(peak.map(|peak| EFFICIENCY * peak))
 }
 
-fn warn(warnings: &mut Vec<Problem>, plan: &Plan, seconds: Option<f64>, walltime_s: u32) {
+fn warn(warnings: &mut Vec<Problem>, plan: &Plan, node: Option<&NodeRow>, seconds: Option<f64>, walltime_s: u32) {
     let mut add = |problem: Problem| {
         if !warnings.contains(&problem) && warnings.len() < 20 {
             warnings.push(problem);
         }
     };
     plan.warnings.iter().cloned().for_each(&mut add);
+    if let Some(node) = node.filter(|n| n.cores > 0 && plan.ranks > n.cores as usize) {
+        let message = format!(
+            "{} ranks take turns on the {} cores of {}: it runs, but slowly, and is not ranked",
+            plan.ranks, node.cores, node.name
+        );
+        add(Problem::new("parameters", message));
+    }
     if let Some(seconds) = seconds.filter(|s| *s > f64::from(walltime_s)) {
         let message = format!(
             "{} is predicted to take {seconds:.0} s and would be ended after {walltime_s} s: make it smaller",

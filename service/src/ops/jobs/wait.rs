@@ -1,52 +1,68 @@
 //! Why a job waits, in words.
 
-use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hpl_spec::api::jobs::{QuotaLeft, Waits};
 use hpl_spec::job::JobState;
+use tokio::sync::Mutex;
 
-use super::prepare::capacity;
 use crate::app::App;
 use crate::db::jobs::JobRow;
-use crate::db::nodes::{self, NodeRow};
-use crate::db::{Conn, attempts, queue, quotas};
+use crate::db::nodes::{self, Seen};
+use crate::db::{Conn, queue, quotas};
 use crate::error::Result;
-use crate::schedule::{Needs, Offer};
+use crate::schedule::{Needs, gib};
 
 /// A node that was not heard of for so long, in milliseconds, counts as away.
 const AWAY: i64 = 5 * 60 * 1000;
-/// Nodes that are looked at, those heard of last.
-const MOST_NODES: u32 = 1000;
+/// A fleet of more nodes than this is not looked at anew for every question...
+const FEW_NODES: usize = 256;
+/// ...but at most so often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The nodes there are, and which of them are busy.
+/// What was last seen of a large fleet. Only predictions and explanations rest on it: who gets which job is decided by
+/// the database alone.
+#[derive(Debug, Default)]
+pub struct Fleet(Mutex<Option<(Instant, Arc<[Seen]>)>>);
+
+impl Fleet {
+    /// The nodes there are. Of a large fleet, as it was at most a second ago.
+    async fn look(&self, conn: &mut Conn) -> Result<Arc<[Seen]>> {
+        // Held over the look, so that those who ask meanwhile share it.
+        let mut last = self.0.lock().await;
+        if let Some((at, nodes)) = last.as_ref()
+            && nodes.len() > FEW_NODES
+            && at.elapsed() < LOOK_EVERY
+        {
+            return Ok(nodes.clone());
+        }
+        let nodes: Arc<[Seen]> = nodes::fleet(conn).await?.into();
+        *last = Some((Instant::now(), nodes.clone()));
+        Ok(nodes)
+    }
+}
+
+/// The nodes there are.
 pub(super) struct Nodes {
-    pub(super) all: Vec<NodeRow>,
-    busy: HashSet<i64>,
+    pub(super) all: Arc<[Seen]>,
     now: i64,
 }
 
 impl Nodes {
-    pub(super) async fn load(conn: &mut Conn, now: i64) -> Result<Nodes> {
-        let mut all = nodes::list(conn, MOST_NODES).await?;
-        // A node that has joined and not said hello has not said what it is.
-        all.retain(|n| n.info.is_some());
-        Ok(Nodes { busy: attempts::busy_nodes(conn).await?, all, now })
+    pub(super) async fn load(app: &App, conn: &mut Conn) -> Result<Nodes> {
+        Ok(Nodes { all: app.fleet.look(conn).await?, now: app.clock.now() })
     }
 
-    /// Whether a job fits on a node if the node has nothing else to do.
-    fn fits(node: &NodeRow, needs: &Needs) -> Result<(), String> {
-        Offer { memory: capacity(node), ..node.offer() }.fits(needs)
-    }
-
-    fn is_here(&self, node: &NodeRow) -> bool {
-        self.busy.contains(&node.key) || self.now - node.seen_at < AWAY
+    fn is_here(&self, node: &Seen) -> bool {
+        node.busy || self.now - node.seen_at < AWAY
     }
 
     /// The node that a prediction is made for: one that fits; of those one that is here and free, then the largest.
-    pub(super) fn best_for(&self, needs: &Needs) -> Option<&NodeRow> {
-        let free = |n: &&NodeRow| self.is_here(n) && !self.busy.contains(&n.key) && !n.draining;
-        let fitting = self.all.iter().filter(|n| Nodes::fits(n, needs).is_ok());
-        fitting.max_by_key(|n| (self.is_here(n), free(n), n.cores, n.memory))
+    pub(super) fn best_for(&self, needs: &Needs) -> Option<&Seen> {
+        let free = |n: &&Seen| self.is_here(n) && !n.busy && !n.draining;
+        let fitting = self.all.iter().filter(|n| n.offer.fits(needs).is_ok());
+        fitting.max_by_key(|n| (self.is_here(n), free(n), n.offer.cores, n.offer.memory))
     }
 }
 
@@ -60,26 +76,31 @@ pub(super) fn why_it_would_wait(nodes: &Nodes, needs: &Needs, quota: &QuotaLeft,
         let why = format!("{} of your runs are under way, {} may be at once", quota.running, quota.running_max);
         return waits("quota_running", why, Some(position));
     }
-    let (fitting, others): (Vec<_>, Vec<_>) = nodes.all.iter().partition(|n| Nodes::fits(n, needs).is_ok());
+    let (fitting, others): (Vec<_>, Vec<_>) = nodes.all.iter().partition(|n| n.offer.fits(needs).is_ok());
     if fitting.is_empty() {
         let why = match others.first() {
             None => "no node has joined yet".to_owned(),
             Some(node) => {
-                let reason = Nodes::fits(node, needs).err().unwrap_or_default();
+                let reason = node.offer.fits(needs).err().unwrap_or_default();
                 format!("none of {} nodes fits; {}, for one: {reason}", others.len(), node.name)
             }
         };
         return waits("no_node_fits", why, None);
     }
-    let here = fitting.iter().filter(|n| nodes.is_here(n) && !n.draining).count();
-    let busy = fitting.iter().filter(|n| nodes.busy.contains(&n.key) && !n.draining).count();
-    if here == 0 {
+    let here: Vec<_> = fitting.iter().filter(|n| nodes.is_here(n) && !n.draining).collect();
+    if here.is_empty() {
         let why = format!("of the {} nodes it fits on none was heard of in the last minutes", fitting.len());
         return waits("nodes_busy", why, Some(position));
     }
-    if busy == here {
-        let why = format!("all {here} nodes it fits on are busy; {position} jobs are before it");
+    let Some(free) = here.iter().filter(|n| !n.busy).max_by_key(|n| n.memory_available) else {
+        let why = format!("all {} nodes it fits on are busy; {position} jobs are before it", here.len());
         return waits("nodes_busy", why, Some(position));
+    };
+    if free.memory_available < needs.memory {
+        let (has, wants) = (gib(free.memory_available), gib(needs.memory));
+        let why =
+            format!("of the nodes that are free, {} can give most: {has} of memory now; it needs {wants}", free.name);
+        return waits("memory_taken", why, Some(position));
     }
     waits("next", format!("{position} jobs are before it"), Some(position))
 }
@@ -107,7 +128,7 @@ pub(super) async fn why_it_waits(app: &App, conn: &mut Conn, job: &JobRow) -> Re
                 walltime_max_s: quota.walltime_max_s,
                 recent_node_hours: 0.0,
             };
-            let nodes = Nodes::load(conn, now).await?;
+            let nodes = Nodes::load(app, conn).await?;
             let position = queue::position(conn, job.owner, Some(job.key)).await?;
             Ok(why_it_would_wait(&nodes, &job.needs, &left, position))
         }
