@@ -133,7 +133,7 @@ fn boards(crowd: Crowd) -> Vec<Question> {
 }
 
 fn pages() -> Vec<Question> {
-    ["/", "/jobs", "/leaderboards", "/leaderboards/hpl", "/results", "/nodes", "/metrics", "/readyz"]
+    ["/", "/jobs", "/leaderboard", "/leaderboard/hpl", "/results", "/nodes", "/metrics", "/readyz"]
         .into_iter()
         .map(|path| get(&format!("page {path}"), move |_| path.into()))
         .collect()
