@@ -134,9 +134,11 @@ async fn load(size: Size) -> Result<Table, String> {
     all("more claims", nodes.len() - claimed, 16, |n| claim(&nodes[claimed + n])).await?;
     all("runs start", nodes.len(), 16, |n| start(&nodes[n])).await?;
 
-    measure(&mut table, &server, "heartbeats", size.beats(), beats(nodes, size.beats(), size.calls(size.beats()))).await;
+    measure(&mut table, &server, "heartbeats", size.beats(), beats(nodes, size.beats(), size.calls(size.beats())))
+        .await;
 
-    let watch = streams::Watch { people: &people, nodes: &nodes[..size.watched], feed: size.feed, seconds: size.seconds };
+    let watch =
+        streams::Watch { people: &people, nodes: &nodes[..size.watched], feed: size.feed, seconds: size.seconds };
     let watched = streams::Streams::open(&server.door, &watch, size.streams, size.people + size.nodes + extra).await?;
     let deliveries = size.feed * size.streams as f64;
     measure(&mut table, &server, "deliveries to streams", deliveries, watched.feed(&watch)).await;
@@ -182,7 +184,13 @@ async fn mixed(
     }
 }
 
-async fn measure(table: &mut Table, server: &Server, name: &'static str, wanted: f64, run: impl Future<Output = Figures>) {
+async fn measure(
+    table: &mut Table,
+    server: &Server,
+    name: &'static str,
+    wanted: f64,
+    run: impl Future<Output = Figures>,
+) {
     let cpu = server.cpu_seconds();
     let began = Instant::now();
     let figures = run.await;

@@ -51,7 +51,11 @@ fn p99(row: &Row) -> Duration {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (within, memory) = self.wanted;
-        writeln!(f, "{:24} {:>18}   {:^26} {:>6} {:>8} {:>10}", "", "calls a second", "answer, ms", "", "service", "service")?;
+        writeln!(
+            f,
+            "{:24} {:>18}   {:^26} {:>6} {:>8} {:>10}",
+            "", "calls a second", "answer, ms", "", "service", "service"
+        )?;
         writeln!(
             f,
             "{:24} {:>8} {:>9}   {:>8} {:>8} {:>8} {:>6} {:>8} {:>10}",
@@ -69,6 +73,9 @@ impl fmt::Display for Table {
         let within = within.as_millis();
         let (allowed, most) = (memory as f64 / 1e6, most.unwrap_or_default());
         let verdict = if most <= memory { "within" } else { "BEYOND" };
-        writeln!(f, "\n99 % of the answers are wanted within {within} ms; memory is {verdict} the allowed {allowed:.0} MB")
+        writeln!(
+            f,
+            "\n99 % of the answers are wanted within {within} ms; memory is {verdict} the allowed {allowed:.0} MB"
+        )
     }
 }

@@ -54,7 +54,8 @@ async fn node(door: Door, join: String, caller: usize) -> Result<Arc<Node>, Stri
 /// What `xhpl describe --peak` would say of a node; there are ten kinds of them.
 fn info(name: &str, caller: usize) -> Value {
     let cores = 8 << (caller % 5);
-    let cache = |kind: &str, level: u32, kib: u64| json!({ "kind": kind, "level": level, "bytes": kib << 10, "cores": 1 });
+    let cache =
+        |kind: &str, level: u32, kib: u64| json!({ "kind": kind, "level": level, "bytes": kib << 10, "cores": 1 });
     json!({
         "hostname": name, "os": "Debian GNU/Linux 13", "kernel_release": "6.12.4",
         "cpu_model": format!("Load CPU {}", caller % 10), "packages": 1, "cores": cores, "pus": cores, "numa_nodes": 1,
@@ -88,7 +89,11 @@ impl Node {
         self.held.get().map(|held| held.job.to_string())
     }
 
-    async fn say<T: serde::de::DeserializeOwned>(&self, what: &str, body: impl FnOnce(i64) -> Value) -> Result<T, String> {
+    async fn say<T: serde::de::DeserializeOwned>(
+        &self,
+        what: &str,
+        body: impl FnOnce(i64) -> Value,
+    ) -> Result<T, String> {
         let held = self.held.get().ok_or("the node holds no job")?;
         // The lock comes first: what is numbered is said in the order of its numbers.
         let mut line = self.line.lock().await;

@@ -27,7 +27,8 @@ pub async fn sign_up(door: &Door, first: usize, count: usize) -> Result<Vec<Arc<
 
 async fn person(door: Door, caller: usize) -> Result<Arc<Person>, String> {
     let mut line = door.connect(caller).await?;
-    let account = json!({ "username": format!("person-{caller}"), "password": format!("seven purple kettles {caller}") });
+    let account =
+        json!({ "username": format!("person-{caller}"), "password": format!("seven purple kettles {caller}") });
     let signed_up = line.ask(&Ask::post("/api/v1/signup", "", &account)).await?;
     signed_up.json::<Value>()?;
     let wanted = json!({ "name": "load", "scopes": ["read", "submit"] });

@@ -4,6 +4,8 @@
 
 mod chaos;
 mod daemon;
+mod door;
 mod pick;
 mod table;
+mod talk;
 mod world;

@@ -132,19 +132,29 @@ pub struct Writer {
     pub fence: i64,
 }
 
-/// The attempt that `writer` names, whatever its state, if the token is its own.
+/// The attempt that `writer` names, whatever its state and whatever fence is named, if the token is its own.
 ///
 /// # Errors
-/// It is not known; the token is another's, or no longer valid: it is so for a quarter of an hour after the end.
-pub async fn identify(conn: &mut Conn, writer: &Writer, now: i64) -> Result<AttemptRow> {
+/// It is not known; the token is another's.
+pub async fn prove(conn: &mut Conn, writer: &Writer) -> Result<AttemptRow> {
     let Some(row) = find(conn, &writer.attempt).await? else {
         let detail = "the service does not know this attempt, perhaps because it was restored from a backup: let the \
                       run end, keep what it makes, and submit it as an orphan";
         return Err(Error::new(Code::UnknownAttempt, detail));
     };
-    if TokenHash::from_slice(&row.token) != Some(writer.token) {
-        return Err(Error::new(Code::Unauthenticated, "this token belongs to another attempt"));
+    if TokenHash::from_slice(&row.token) == Some(writer.token) {
+        Ok(row)
+    } else {
+        Err(Error::new(Code::Unauthenticated, "this token belongs to another attempt"))
     }
+}
+
+/// [`prove`], while the token is valid: it is so for a quarter of an hour after the end.
+///
+/// # Errors
+/// As [`prove`]; the token is no longer valid.
+pub async fn identify(conn: &mut Conn, writer: &Writer, now: i64) -> Result<AttemptRow> {
+    let row = prove(conn, writer).await?;
     if row.ended_at.is_some_and(|at| now > at + DELIVERY) {
         return Err(Error::new(Code::TokenExpired, "the attempt has ended long ago"));
     }

@@ -13,11 +13,12 @@ use hpl_spec::id::AttemptId;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{Bearer, EVENTS_PER_CALL, SAMPLES_PER_CALL, WAIT_S, check_text};
+use super::proof::Proven;
+use super::{EVENTS_PER_CALL, SAMPLES_PER_CALL, WAIT_S, check_text};
 use crate::app::{App, Shared};
 use crate::db::attempts::{self, Finish, Writer};
 use crate::error::{Error, Result};
-use crate::http::extract::{Json, Path, Query};
+use crate::http::extract::{Json, Query};
 use crate::store::FileName;
 
 /// A sign of life. What the service wants rides on the answer.
@@ -26,11 +27,10 @@ use crate::store::FileName;
     responses((status = 200, body = BeatReply), (status = "4XX", body = Problem)))]
 pub async fn beat(
     State(app): State<Shared>,
-    bearer: Bearer,
-    Path(attempt): Path<AttemptId>,
+    proven: Proven,
     Json(request): Json<BeatRequest>,
 ) -> Result<axum::Json<BeatReply>> {
-    let writer = bearer.writer(&app, &attempt, request.fence)?;
+    let writer = proven.writer(request.fence);
     check_samples(&request.samples)?;
     attempts::check_dropped(&request.dropped)?;
     let (lease_ms, daemon) = (app.lease_ms(), app.config.daemon_version.clone());
@@ -43,7 +43,7 @@ pub async fn beat(
         })
         .await?;
     if !said.dup {
-        app.take_samples(&attempt, &said.node, request.samples).await;
+        app.take_samples(&proven.attempt, &said.node, request.samples).await;
     }
     Ok(axum::Json(BeatReply { dup: said.dup, lease_s: app.config.lease_s, commands: said.commands }))
 }
@@ -90,16 +90,11 @@ pub struct Waiting {
     params(("attempt" = String, Path, description = "the attempt's id"), Waiting), security(("token" = [])),
     responses((status = 200, body = BeatReply), (status = 204, description = "nothing is wanted"),
               (status = "4XX", body = Problem)))]
-pub async fn wait(
-    State(app): State<Shared>,
-    bearer: Bearer,
-    Path(attempt): Path<AttemptId>,
-    Query(waiting): Query<Waiting>,
-) -> Result<Response> {
-    let writer = bearer.writer(&app, &attempt, waiting.fence)?;
+pub async fn wait(State(app): State<Shared>, proven: Proven, Query(waiting): Query<Waiting>) -> Result<Response> {
+    let writer = proven.writer(waiting.fence);
     let until = Instant::now() + Duration::from_secs(waiting.wait.min(WAIT_S).into());
     loop {
-        let bell = app.hub.attempt_bell(&attempt);
+        let bell = app.hub.attempt_bell(&proven.attempt);
         let rung = bell.notified();
         tokio::pin!(rung);
         // Listening begins before the look, or what comes in between would be missed.
@@ -131,11 +126,10 @@ async fn wanted(app: &App, writer: &Writer) -> Result<Vec<Command>> {
     responses((status = 200, body = EventsReply), (status = "4XX", body = Problem)))]
 pub async fn events(
     State(app): State<Shared>,
-    bearer: Bearer,
-    Path(attempt): Path<AttemptId>,
+    proven: Proven,
     Json(request): Json<EventsRequest>,
 ) -> Result<axum::Json<EventsReply>> {
-    let writer = bearer.writer(&app, &attempt, request.fence)?;
+    let writer = proven.writer(request.fence);
     if request.events.len() > EVENTS_PER_CALL {
         let found = request.events.len();
         return Err(Error::field("events", format!("found {found} events; expected at most {EVENTS_PER_CALL}")));
@@ -154,13 +148,12 @@ pub async fn events(
     responses((status = 200, body = FinishReply), (status = "4XX", body = Problem)))]
 pub async fn finish(
     State(app): State<Shared>,
-    bearer: Bearer,
-    Path(attempt): Path<AttemptId>,
+    proven: Proven,
     Json(request): Json<FinishRequest>,
 ) -> Result<axum::Json<FinishReply>> {
-    let writer = bearer.writer(&app, &attempt, request.fence)?;
+    let writer = proven.writer(request.fence);
     check_finish(&request)?;
-    let incomplete = incomplete(&app, &attempt, &request.files).await?;
+    let incomplete = incomplete(&app, &proven.attempt, &request.files).await?;
     let finish = Finish {
         writer,
         events: request.events,

@@ -9,7 +9,8 @@ use hpl_spec::api::Problem;
 use hpl_spec::api::agent::{AttemptStanding, HelloReply, HelloRequest, Intervals, JoinReply, JoinRequest, Limits};
 use hpl_spec::id::{AttemptId, NodeId};
 
-use super::{Bearer, CHUNK, EVENTS_PER_CALL, SAMPLE_S, SAMPLES_PER_CALL, WAIT_S, check_protocol, check_text};
+use super::proof::{Bearer, Node};
+use super::{CHUNK, EVENTS_PER_CALL, SAMPLE_S, SAMPLES_PER_CALL, WAIT_S, check_protocol, check_text};
 use crate::app::Shared;
 use crate::db::attempts::{self, EVENTS};
 use crate::db::nodes;
@@ -49,12 +50,11 @@ pub async fn join(
     responses((status = 200, body = HelloReply), (status = "4XX", body = Problem)))]
 pub async fn hello(
     State(app): State<Shared>,
-    bearer: Bearer,
+    Node(row): Node,
     Path(node): Path<NodeId>,
     Json(request): Json<HelloRequest>,
 ) -> Result<axum::Json<HelloReply>> {
     check_protocol(request.protocol)?;
-    let row = bearer.node(&app).await?;
     if row.id != node.as_str() {
         return Err(Error::new(Code::Forbidden, "this token belongs to another node"));
     }

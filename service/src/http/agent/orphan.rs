@@ -6,7 +6,8 @@ use hpl_spec::api::agent::{AttemptOutcome, OrphanReply, OrphanRequest};
 use hpl_spec::benchmark;
 
 use super::attempt::check_finish;
-use super::{Bearer, check_text};
+use super::check_text;
+use super::proof::Node;
 use crate::app::Shared;
 use crate::db::orphans::{self, Orphan};
 use crate::error::{Error, Result};
@@ -17,10 +18,9 @@ use crate::http::extract::Json;
     responses((status = 200, body = OrphanReply), (status = "4XX", body = Problem)))]
 pub async fn orphan(
     State(app): State<Shared>,
-    bearer: Bearer,
+    Node(node): Node,
     Json(request): Json<OrphanRequest>,
 ) -> Result<axum::Json<OrphanReply>> {
-    let node = bearer.node(&app).await?;
     check_finish(&request.finish)?;
     let of = &request.assignment;
     check_text("assignment.owner", &of.owner, 32)?;
