@@ -5,7 +5,7 @@ use hpl_spec::job::{FailClass, JobEvent, JobState};
 
 use super::attempts::{self, AttemptRow, DELIVERY, LOST_GRACE, Lost, START};
 use super::jobs::{state_of, step};
-use super::{Conn, Tx, explain};
+use super::{Conn, Tx, explain, late};
 use crate::error::{Error, Result};
 
 /// What did not come through is tried again after so many milliseconds...
@@ -180,6 +180,7 @@ async fn silent(tx: &mut Tx, job: i64) -> Result<bool> {
 /// Of the database.
 pub async fn was_away(tx: &mut Tx, away: i64, lease_ms: i64) -> Result<()> {
     let away = away.max(0);
+    late::was_away(tx, away).await?;
     sqlx::query(
         "UPDATE attempts SET lease_until = lease_until + ?1 + ?2, deadline = deadline + ?1 + ?2
           WHERE state IN ('live', 'lost')",

@@ -5,6 +5,7 @@
 mod chaos;
 mod daemon;
 mod door;
+mod late;
 mod pick;
 mod table;
 mod talk;

@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::jobs::step;
-use super::{Conn, Tx, explain};
+use super::{Conn, Tx, explain, late};
 use crate::error::{Code, Error, Result};
 use crate::secret::TokenHash;
 
@@ -149,24 +149,13 @@ pub async fn prove(conn: &mut Conn, writer: &Writer) -> Result<AttemptRow> {
     }
 }
 
-/// [`prove`], while the token is valid: it is so for a quarter of an hour after the end.
+/// The attempt that `writer` names, if it may still write. However late the others come, they hear why not: a node may
+/// have been cut off for days, and repeats its end until it is answered.
 ///
 /// # Errors
-/// As [`prove`]; the token is no longer valid.
-pub async fn identify(conn: &mut Conn, writer: &Writer, now: i64) -> Result<AttemptRow> {
+/// As [`prove`]; its fence is dead, or it has ended.
+pub async fn admit(conn: &mut Conn, writer: &Writer) -> Result<AttemptRow> {
     let row = prove(conn, writer).await?;
-    if row.ended_at.is_some_and(|at| now > at + DELIVERY) {
-        return Err(Error::new(Code::TokenExpired, "the attempt has ended long ago"));
-    }
-    Ok(row)
-}
-
-/// The attempt that `writer` names, if it may still write.
-///
-/// # Errors
-/// As [`identify`]; its fence is dead, or it has ended.
-pub async fn admit(conn: &mut Conn, writer: &Writer, now: i64) -> Result<AttemptRow> {
-    let row = identify(conn, writer, now).await?;
     match row.state.as_str() {
         _ if row.fence != writer.fence => Err(stale(row.fence)),
         "live" | "lost" => Ok(row),
@@ -175,13 +164,14 @@ pub async fn admit(conn: &mut Conn, writer: &Writer, now: i64) -> Result<Attempt
     }
 }
 
-/// The attempt that `writer` names, if it may still send logs and artifacts: also for a while after its end.
+/// Whether the attempt that `writer` names may still send logs and artifacts: also for a while after its end.
 ///
 /// # Errors
-/// As [`identify`]; its fence is dead.
-pub async fn admit_files(conn: &mut Conn, writer: &Writer, now: i64) -> Result<AttemptRow> {
-    let row = identify(conn, writer, now).await?;
-    if row.fence != writer.fence || row.state == "stale" { Err(stale(row.fence)) } else { Ok(row) }
+/// As [`admit`], once that while is over.
+pub async fn admit_files(conn: &mut Conn, writer: &Writer, now: i64) -> Result<()> {
+    let Err(why) = admit(conn, writer).await else { return Ok(()) };
+    let late = why.code == Code::Ended && late::takes_files(conn, &writer.attempt, &writer.token, now).await?;
+    if late { Ok(()) } else { Err(why) }
 }
 
 /// After a node said hello from `boot`: an attempt of an earlier boot is gone.

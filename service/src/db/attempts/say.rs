@@ -53,7 +53,7 @@ pub async fn beat(
     .map_err(explain)?;
     let mut dup = false;
     if row.is_none() {
-        let mut row = admit(&mut tx.conn, writer, tx.now).await?;
+        let mut row = admit(&mut tx.conn, writer).await?;
         dup = seq <= row.beat_seq;
         if !dup {
             revive(tx, &mut row, lease_ms).await?;
@@ -114,7 +114,7 @@ pub async fn commands(conn: &mut Conn, attempt: &str, daemon: Option<&str>) -> R
 /// # Errors
 /// As [`admit`]; there is a gap before them; one of them cannot happen now; there are too many.
 pub async fn events(tx: &mut Tx, writer: &Writer, events: &[NumberedEvent], lease_ms: i64) -> Result<(u64, bool)> {
-    let mut row = admit(&mut tx.conn, writer, tx.now).await?;
+    let mut row = admit(&mut tx.conn, writer).await?;
     let known = row.event_seq;
     let new: Vec<_> = events.iter().filter(|e| number(e) > known).collect();
     if new.is_empty() {

@@ -116,7 +116,7 @@ pub async fn wait(State(app): State<Shared>, proven: Proven, Query(waiting): Que
 
 async fn wanted(app: &App, writer: &Writer) -> Result<Vec<Command>> {
     let mut reader = app.db.read().await?;
-    attempts::admit(&mut reader, writer, app.clock.now()).await?;
+    attempts::admit(&mut reader, writer).await?;
     Ok(attempts::commands(&mut reader, &writer.attempt, app.config.daemon_version.as_deref()).await?.0)
 }
 

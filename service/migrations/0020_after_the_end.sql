@@ -1,0 +1,13 @@
+-- Why: an attempt can speak after its end: files that come a while later, a finish that is repeated for a day, a run
+-- that was cut off and does not know it yet. What is remembered for that stands here.
+
+-- New bytes of logs and artifacts are taken until then, of attempts that may write no longer. A time of its own, not
+-- one counted from the end, so that it can be moved by the time the service was away. Short: what is over is removed.
+CREATE TABLE open_files (
+    attempt TEXT    PRIMARY KEY,                    -- also one that is not known here
+    token   BLOB    NOT NULL,
+    until   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The time to start is a deadline like any other, so that it too is moved by the time the service was away.
+UPDATE attempts SET deadline = claimed_at + 900000 WHERE state = 'live' AND started_at IS NULL AND deadline IS NULL;

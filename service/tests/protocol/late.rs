@@ -1,0 +1,89 @@
+//! What attempts hear after their end, however late they come.
+
+use axum::body::Body;
+use axum::http::Method;
+use serde_json::json;
+
+use crate::daemon::{Daemon, Kind};
+use crate::talk::{beat, deliver, one_daemon, started, talk_until, verdict};
+use crate::world::{Answer, World};
+
+const MINUTE: i64 = 60_000;
+const DAY: i64 = 24 * 60 * MINUTE;
+
+async fn put(world: &World, attempt: &str, token: &str, file: &str) -> Answer {
+    let path = format!("/agent/v1/attempts/{attempt}/{file}?fence=1&offset=0");
+    world.send(Method::PUT, &path, token, Some(Body::from("words")), false).await
+}
+
+#[tokio::test]
+async fn a_stale_attempt_hears_so_however_late_it_comes_back() {
+    let world = World::new(&[]).await;
+    let ada = world.user("ada").await;
+    let job = world.submit(&ada).await;
+    let mut daemon = started(&world).await;
+    world.advance(3 * MINUTE);
+    world.reap().await;
+    service::ops::jobs::requeue(&world.app, &ada, &job).await.unwrap();
+    for late in [0, 20 * MINUTE, 3 * DAY] {
+        world.advance(late);
+        assert_eq!(verdict(&beat(&world, &daemon, 5000).await), (409, "stale_fence"));
+        let run = daemon.run.clone().unwrap().assignment;
+        assert_eq!(verdict(&put(&world, run.attempt.as_str(), &run.token, "log/err").await), (409, "stale_fence"));
+    }
+    // And its node ends the run.
+    let first = daemon.run.as_ref().unwrap().assignment.attempt.clone();
+    talk_until(&world, &mut daemon, |d| d.run.as_ref().is_none_or(|r| r.assignment.attempt != first)).await;
+    world.check("stale").await;
+}
+
+/// A daemon whose finish was accepted, and that finish.
+async fn finished(world: &World) -> (Daemon, crate::daemon::Call) {
+    let mut daemon = one_daemon(world).await;
+    for dice in 0..4000u32 {
+        if let Some(call) = daemon.next(dice.wrapping_mul(2_654_435_761) >> 7) {
+            let answer = deliver(world, &call).await;
+            if call.kind == Kind::Finish && answer.0 == 200 {
+                return (daemon, call);
+            }
+            daemon.hear(&call, Some(&answer));
+        }
+        world.advance(500);
+    }
+    panic!("it never finished");
+}
+
+#[tokio::test]
+async fn an_end_that_is_repeated_for_a_day_gets_its_first_answer() {
+    let world = World::new(&[]).await;
+    let ada = world.user("ada").await;
+    world.submit(&ada).await;
+    let (daemon, finish) = finished(&world).await;
+    world.reap().await;
+    for late in [0, 20 * MINUTE, DAY] {
+        world.advance(late);
+        let (status, body) = deliver(&world, &finish).await;
+        assert_eq!((status.as_u16(), &body["state"], &body["dup"]), (200, &json!("done"), &json!(true)));
+        let (status, body) = beat(&world, &daemon, 5000).await;
+        assert_eq!((status.as_u16(), &body["code"], &body["state"]), (410, &json!("ended"), &json!("done")));
+    }
+}
+
+#[tokio::test]
+async fn files_come_for_a_quarter_of_an_hour_after_the_end_and_for_as_long_as_the_service_was_away() {
+    let mut world = World::new(&[]).await;
+    let ada = world.user("ada").await;
+    world.submit(&ada).await;
+    let (daemon, _) = finished(&world).await;
+    let run = daemon.run.clone().unwrap().assignment;
+    let (attempt, token) = (run.attempt.as_str(), run.token.as_str());
+    world.advance(14 * MINUTE);
+    assert_eq!(put(&world, attempt, token, "log/err").await.0, 200);
+    world.app.db.write(|tx| Box::pin(service::db::due::alive_now(tx))).await.unwrap();
+    world.restart(60 * MINUTE).await;
+    assert_eq!(put(&world, attempt, token, "log/err").await.0, 200);
+    world.advance(2 * MINUTE);
+    world.reap().await;
+    let late = put(&world, attempt, token, "log/err").await;
+    assert_eq!((verdict(&late), &late.1["state"]), ((410, "ended"), &json!("done")));
+}
