@@ -3,7 +3,7 @@
 
 use hpl_spec::job::{FailClass, JobEvent, JobState};
 
-use super::attempts::{self, AttemptRow, DELIVERY, LOST_GRACE, Lost, START};
+use super::attempts::{self, AttemptRow, DELIVERY, LOST_GRACE, Lost};
 use super::jobs::{state_of, step};
 use super::{Conn, Tx, explain, late};
 use crate::error::{Error, Result};
@@ -116,8 +116,7 @@ async fn attempt(tx: &mut Tx, job: i64) -> Result<AttemptRow> {
 /// A job on a node: is the node silent, or the run too long?
 async fn alive(tx: &mut Tx, job: i64) -> Result<bool> {
     let row = attempt(tx, job).await?;
-    // Before it has started, the time for that; from then on walltime and grace, or the time to deliver.
-    let over = row.deadline.unwrap_or(row.claimed_at + START);
+    let over = row.deadline.unwrap_or(tx.now);
     if tx.now >= row.lease_until {
         return silence_begins(tx, &row).await.map(|()| false);
     }

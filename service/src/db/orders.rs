@@ -109,8 +109,11 @@ pub async fn extend(tx: &mut Tx, job: &JobRow, walltime_s: u32) -> Result<()> {
     let more = i64::from(walltime_s - job.walltime_s) * 1000;
     let update = sqlx::query("UPDATE jobs SET walltime_s = ? WHERE key = ?").bind(walltime_s).bind(job.key);
     update.execute(&mut tx.conn).await.map_err(explain)?;
-    // A deadline is there once it has started.
-    let later = sqlx::query("UPDATE attempts SET deadline = deadline + ? WHERE job = ? AND state IN ('live', 'lost')");
+    // Before the program has started, and after it has ended, the deadline is not that of its walltime.
+    let later = sqlx::query(
+        "UPDATE attempts SET deadline = deadline + ? WHERE job = ? AND state IN ('live', 'lost')
+            AND started_at IS NOT NULL AND finishing_at IS NULL",
+    );
     later.bind(more).bind(job.key).execute(&mut tx.conn).await.map(|_| ()).map_err(explain)
 }
 

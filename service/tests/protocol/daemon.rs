@@ -40,7 +40,7 @@ pub struct Run {
     pub assignment: Assignment,
     /// What happened so far: preparing, started, progress..., finishing.
     events: Vec<Value>,
-    acked: usize,
+    pub acked: usize,
     beat: u64,
     pub log: Vec<u8>,
     log_sent: u64,

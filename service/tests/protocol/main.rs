@@ -9,4 +9,5 @@ mod late;
 mod pick;
 mod table;
 mod talk;
+mod timers;
 mod world;

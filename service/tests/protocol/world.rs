@@ -151,8 +151,13 @@ impl World {
 
     /// Submits the run that the golden result belongs to. Returns the job's id.
     pub async fn submit(&self, caller: &Caller) -> String {
+        self.submit_for(caller, 600).await
+    }
+
+    /// [`World::submit`] with another walltime.
+    pub async fn submit_for(&self, caller: &Caller, walltime_s: u32) -> String {
         let request: SubmitRequest = serde_json::from_value(json!({
-            "benchmark": "hpl", "parameters": golden_parameters(), "walltime_s": 600
+            "benchmark": "hpl", "parameters": golden_parameters(), "walltime_s": walltime_s
         }))
         .unwrap();
         let body = ops::jobs::submit(&self.app, caller, &request, None).await.unwrap();

@@ -52,7 +52,8 @@ pub struct AttemptRow {
     pub state: String,
     /// It is safe until then.
     pub lease_until: i64,
-    /// Its run is over at the latest then.
+    /// It must have come so far at the latest then: to its start; to the end of its program, walltime and grace after
+    /// it started; to its delivery.
     pub deadline: Option<i64>,
     /// The last beat.
     pub beat_seq: i64,
