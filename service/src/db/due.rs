@@ -151,21 +151,22 @@ async fn silence_begins(tx: &mut Tx, row: &AttemptRow) -> Result<()> {
         let why = Lost::infra("node_lost", "the node fell silent before the run started");
         return attempts::lost(tx, row, &why).await.map(|_| ());
     }
-    let until = row.deadline.unwrap_or(tx.now) + LOST_GRACE;
-    sqlx::query("UPDATE attempts SET state = 'lost', deadline = ? WHERE key = ?")
-        .bind(until)
-        .bind(row.key)
-        .execute(&mut tx.conn)
-        .await
-        .map_err(explain)?;
+    let lost = sqlx::query("UPDATE attempts SET state = 'lost' WHERE key = ?").bind(row.key);
+    lost.execute(&mut tx.conn).await.map_err(explain)?;
     step(tx, row.job, &JobEvent::LeaseLost).await?;
-    due_at_is(tx, row.job, until).await
+    due_at_is(tx, row.job, given_up_at(tx, row)).await
+}
+
+/// When a silent attempt is waited for no longer. The deadline itself stays what it was: it counts again when the node
+/// speaks again.
+fn given_up_at(tx: &Tx, row: &AttemptRow) -> i64 {
+    row.deadline.unwrap_or(tx.now) + LOST_GRACE
 }
 
 /// A lost job: still time?
 async fn silent(tx: &mut Tx, job: i64) -> Result<bool> {
     let row = attempt(tx, job).await?;
-    let until = row.deadline.unwrap_or(tx.now);
+    let until = given_up_at(tx, &row);
     if tx.now < until {
         return due_at_is(tx, job, until).await.map(|()| false);
     }

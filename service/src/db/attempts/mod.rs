@@ -200,25 +200,25 @@ async fn ended(conn: &mut Conn, job: i64) -> Error {
     }
 }
 
-/// A lost attempt speaks again. It gets time to deliver, however late it is.
+/// A lost attempt speaks again. Its walltime counts as before; if that is over, or its program has ended, it gets time to
+/// deliver, however late it is.
 async fn revive(tx: &mut Tx, row: &mut AttemptRow, lease_ms: i64) -> Result<()> {
     if row.state != "lost" {
         return Ok(());
     }
     let lease_until = tx.now + lease_ms;
-    sqlx::query(
-        "UPDATE attempts SET state = 'live', beat_at = ?1, lease_until = ?2, deadline = max(coalesce(deadline, 0), ?3)
-          WHERE key = ?4",
-    )
-    .bind(tx.now)
-    .bind(lease_until)
-    .bind(tx.now + DELIVERY)
-    .bind(row.key)
-    .execute(&mut tx.conn)
-    .await
-    .map_err(explain)?;
+    let runs_on = row.deadline.filter(|at| *at > tx.now && row.finishing_at.is_none());
+    let deadline = runs_on.unwrap_or(tx.now + DELIVERY);
+    sqlx::query("UPDATE attempts SET state = 'live', beat_at = ?, lease_until = ?, deadline = ? WHERE key = ?")
+        .bind(tx.now)
+        .bind(lease_until)
+        .bind(deadline)
+        .bind(row.key)
+        .execute(&mut tx.conn)
+        .await
+        .map_err(explain)?;
     row.state = "live".into();
-    row.lease_until = lease_until;
+    (row.lease_until, row.deadline) = (lease_until, Some(deadline));
     // Not what the daemon says of its phase, but what its events have told: they are still to come in order.
     step(tx, row.job, &JobEvent::Returned { finishing: row.finishing_at.is_some() }).await.map(|_| ())
 }

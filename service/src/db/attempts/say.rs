@@ -174,9 +174,7 @@ async fn happen(tx: &mut Tx, row: &AttemptRow, event: &NumberedEvent) -> Result<
         AgentEvent::Finishing => (
             JobEvent::Finishing,
             // Whatever its walltime was: now it has the time to deliver.
-            Some(
-                "UPDATE attempts SET finishing_at = ?1, deadline = max(coalesce(deadline, 0), ?1 + ?2) WHERE key = ?3",
-            ),
+            Some("UPDATE attempts SET finishing_at = ?1, deadline = ?1 + ?2 WHERE key = ?3"),
         ),
     };
     if let Some(times) = times {
