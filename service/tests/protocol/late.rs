@@ -5,7 +5,7 @@ use axum::http::Method;
 use serde_json::json;
 
 use crate::daemon::{Daemon, Kind};
-use crate::talk::{beat, deliver, one_daemon, started, talk_until, verdict};
+use crate::talk::{beat, deliver, named_daemon, one_daemon, say, started, talk_until, verdict};
 use crate::world::{Answer, World};
 
 const MINUTE: i64 = 60_000;
@@ -86,4 +86,32 @@ async fn files_come_for_a_quarter_of_an_hour_after_the_end_and_for_as_long_as_th
     world.reap().await;
     let late = put(&world, attempt, token, "log/err").await;
     assert_eq!((verdict(&late), &late.1["state"]), ((410, "ended"), &json!("done")));
+}
+
+#[tokio::test]
+async fn a_revoked_node_is_told_to_end_its_run_and_its_result_does_not_count() {
+    let world = World::new(&[]).await;
+    let ada = world.user("ada").await;
+    let job = world.submit(&ada).await;
+    let mut daemon = started(&world).await;
+    let revoke = async |key| {
+        let unit = world.app.db.write(move |tx| Box::pin(service::db::nodes_admin::revoke_node(tx, key)));
+        unit.await.unwrap().map(|state| state.to_string())
+    };
+    assert_eq!(revoke(1).await.as_deref(), Some("queued"));
+    let run = daemon.run.clone().unwrap().assignment;
+    assert_eq!(verdict(&beat(&world, &daemon, 5000).await), (409, "stale_fence"));
+    assert_eq!(verdict(&say(&world, &daemon, "events", json!({ "events": [] })).await), (409, "stale_fence"));
+    assert_eq!(verdict(&put(&world, run.attempt.as_str(), &run.token, "log/err").await), (409, "stale_fence"));
+    let path = format!("/agent/v1/attempts/{}/wait?fence={}&wait=0", run.attempt, run.fence);
+    let waited = world.send(Method::GET, &path, &run.token, None, true).await;
+    assert_eq!(verdict(&waited), (409, "stale_fence"));
+    talk_until(&world, &mut daemon, |d| d.run.is_none()).await;
+    world.check("revoked").await;
+    // Another node runs the job.
+    let mut other = named_daemon(&world, "other").await;
+    assert_eq!(revoke(99).await, None);
+    talk_until(&world, &mut other, |d| !d.delivered.is_empty()).await;
+    world.reap().await;
+    assert_eq!(world.state(&ada, &job).await, "done");
 }
