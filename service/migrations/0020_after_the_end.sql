@@ -11,3 +11,6 @@ CREATE TABLE open_files (
 
 -- The time to start is a deadline like any other, so that it too is moved by the time the service was away.
 UPDATE attempts SET deadline = claimed_at + 900000 WHERE state = 'live' AND started_at IS NULL AND deadline IS NULL;
+
+-- How many orphans of a job are kept, also of one that is not known.
+CREATE INDEX results_orphans ON results (job_id) WHERE tier = 'orphan';

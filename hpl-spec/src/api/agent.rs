@@ -411,7 +411,7 @@ pub struct FinishReply {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OrphanRequest {
-    /// The assignment it came from, its token left empty.
+    /// The assignment it came from.
     pub assignment: OrphanOf,
     /// How it ended.
     pub finish: FinishRequest,
@@ -426,6 +426,8 @@ pub struct OrphanOf {
     pub job: JobId,
     /// Which try.
     pub attempt: AttemptId,
+    /// The token of that try: it shows, also to a service that has forgotten the try, that it was dealt.
+    pub token: String,
     /// Whose job it was.
     pub owner: String,
     /// The row of the registry.

@@ -40,28 +40,20 @@ pub struct Orphan {
     pub files: String,
 }
 
+/// Orphans of a job that are kept.
+const KEPT: i64 = 8;
+
 /// Keeps an orphan, unranked. Returns whether its job is known here, and whether the orphan was kept before.
 ///
 /// An orphan of a job that is known belongs to that job's owner, whatever the node says; that of an unknown one to the
 /// user of the name it says, privately.
 ///
 /// # Errors
-/// The attempt may still write, so it should finish the proper way; it was another node's.
+/// The attempt may still write, so it should finish the proper way; it was another node's, or at another job; there are
+/// enough of that job.
 pub async fn keep(tx: &mut Tx, orphan: &Orphan) -> Result<(bool, bool)> {
-    let attempt: Option<(String, i64)> = sqlx::query_as("SELECT state, node FROM attempts WHERE id = ?")
-        .bind(&orphan.attempt)
-        .fetch_optional(&mut tx.conn)
-        .await
-        .map_err(explain)?;
-    match attempt {
-        Some((state, _)) if state == "live" || state == "lost" => {
-            return Err(Error::new(Code::Conflict, "this attempt may still write: finish it instead"));
-        }
-        Some((_, node)) if node != orphan.node => {
-            return Err(Error::new(Code::Forbidden, "this attempt was another node's"));
-        }
-        _ => (),
-    }
+    check_attempt(tx, orphan).await?;
+    check_number(tx, orphan).await?;
     let job = sqlx::query("SELECT key, owner FROM jobs WHERE id = ?")
         .bind(&orphan.job)
         .fetch_optional(&mut tx.conn)
@@ -103,4 +95,38 @@ pub async fn keep(tx: &mut Tx, orphan: &Orphan) -> Result<(bool, bool)> {
     .await
     .map_err(explain)?;
     Ok((job.is_some(), kept.rows_affected() == 0))
+}
+
+async fn check_attempt(tx: &mut Tx, orphan: &Orphan) -> Result<()> {
+    let attempt: Option<(String, i64, String)> =
+        sqlx::query_as("SELECT a.state, a.node, j.id FROM attempts a JOIN jobs j ON j.key = a.job WHERE a.id = ?")
+            .bind(&orphan.attempt)
+            .fetch_optional(&mut tx.conn)
+            .await
+            .map_err(explain)?;
+    match attempt {
+        Some((state, ..)) if state == "live" || state == "lost" => {
+            Err(Error::new(Code::Conflict, "this attempt may still write: finish it instead"))
+        }
+        Some((_, node, _)) if node != orphan.node => {
+            Err(Error::new(Code::Forbidden, "this attempt was another node's"))
+        }
+        Some((_, _, job)) if job != orphan.job => Err(Error::new(Code::Forbidden, "this attempt was at another job")),
+        _ => Ok(()),
+    }
+}
+
+async fn check_number(tx: &mut Tx, orphan: &Orphan) -> Result<()> {
+    let others: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM results WHERE job_id = ? AND tier = 'orphan' AND id <> ?")
+            .bind(&orphan.job)
+            .bind(&orphan.attempt)
+            .fetch_one(&mut tx.conn)
+            .await
+            .map_err(explain)?;
+    if others < KEPT {
+        return Ok(());
+    }
+    let detail = format!("{others} orphans of this job are kept, no more are");
+    Err(Error::new(Code::QuotaExceeded, detail).with("limit", KEPT).retry_after(24 * 3600))
 }

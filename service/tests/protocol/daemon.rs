@@ -68,7 +68,7 @@ pub struct Daemon {
     pub name: String,
     join: String,
     pub node: String,
-    token: String,
+    pub token: String,
     pub boot: u32,
     said_hello: bool,
     claim_seq: u64,
@@ -129,7 +129,7 @@ impl Daemon {
         if let Some(orphan) = self.orphans.first().filter(|_| dice.is_multiple_of(5)) {
             let a = &orphan.assignment;
             let body = json!({
-                "assignment": { "job": a.job, "attempt": a.attempt, "owner": a.owner, "benchmark": a.benchmark,
+                "assignment": { "job": a.job, "attempt": a.attempt, "token": a.token, "owner": a.owner, "benchmark": a.benchmark,
                                 "parameters": a.parameters },
                 "finish": self.finish_body(orphan),
             });

@@ -31,8 +31,11 @@ const BEGIN: i64 = 1_793_491_200_000;
 pub fn config(folder: &TempDir, flags: &[&str]) -> Config {
     let command = Config::augment_args(clap::Command::new("serve"));
     let data = folder.path().to_str().unwrap();
-    let given = ["serve", "--data", data, "--no-rate-limits", "--disk-low", "0", "--disk-critical", "0"];
-    let matches = command.get_matches_from(given.iter().chain(flags));
+    // Where nothing else is said, a full disk of the machine is no matter.
+    let disk = ["--disk-low", "0", "--disk-critical", "0"];
+    let disk = if flags.contains(&"--disk-low") { &disk[..0] } else { &disk[..] };
+    let given = ["serve", "--data", data, "--no-rate-limits"];
+    let matches = command.get_matches_from(given.iter().chain(disk).chain(flags));
     Config::from_arg_matches(&matches).unwrap()
 }
 

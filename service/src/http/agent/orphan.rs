@@ -2,16 +2,18 @@
 
 use axum::extract::State;
 use hpl_spec::api::Problem;
-use hpl_spec::api::agent::{AttemptOutcome, OrphanReply, OrphanRequest};
+use hpl_spec::api::agent::{AttemptOutcome, OrphanOf, OrphanReply, OrphanRequest};
 use hpl_spec::benchmark;
 
 use super::attempt::check_finish;
 use super::check_text;
 use super::proof::Node;
-use crate::app::Shared;
+use crate::app::{App, Shared};
 use crate::db::orphans::{self, Orphan};
-use crate::error::{Error, Result};
+use crate::disk::Load;
+use crate::error::{Code, Error, Result};
 use crate::http::extract::Json;
+use crate::secret::{self, TokenKind};
 
 /// A node submits an orphan. May be sent again; nothing is kept twice.
 #[utoipa::path(post, operation_id = "agent_orphan", path = "/agent/v1/orphans", tag = "agent", request_body = OrphanRequest, security(("token" = [])),
@@ -22,7 +24,9 @@ pub async fn orphan(
     Json(request): Json<OrphanRequest>,
 ) -> Result<axum::Json<OrphanReply>> {
     check_finish(&request.finish)?;
+    check_room(&app)?;
     let of = &request.assignment;
+    check_dealt(&app, of, request.finish.fence)?;
     check_text("assignment.owner", &of.owner, 32)?;
     let AttemptOutcome::Completed { result } = &request.finish.outcome else {
         return Err(Error::field("finish.outcome", "only a completed run can be kept as an orphan"));
@@ -53,4 +57,24 @@ pub async fn orphan(
     };
     let (job_known, dup) = app.db.write(move |tx| Box::pin(async move { orphans::keep(tx, &orphan).await })).await?;
     Ok(axum::Json(OrphanReply { job_known, dup }))
+}
+
+/// An attempt id is known to everybody, its token to the node alone that got the assignment. The service makes it anew:
+/// it has the key also where a restore has taken the attempt from it.
+fn check_dealt(app: &App, of: &OrphanOf, fence: i64) -> Result<()> {
+    let told = secret::parse(TokenKind::Attempt, &of.token)
+        .map_err(|why| Error::field("assignment.token", why.to_string()))?;
+    if told == app.attempt_key.token(of.attempt.as_str(), fence).hash() {
+        return Ok(());
+    }
+    Err(Error::new(Code::Forbidden, "the token is not that of this attempt and fence"))
+}
+
+/// An orphan is in no ranking, so it gives way to what is.
+fn check_room(app: &App) -> Result<()> {
+    if app.disk.state().takes(Load::Submission) {
+        return Ok(());
+    }
+    let detail = "the service is short of disk space and takes no orphans now; keep it, and come again later";
+    Err(Error::new(Code::DiskFull, detail).retry_after(60))
 }
