@@ -14,3 +14,14 @@ UPDATE attempts SET deadline = claimed_at + 900000 WHERE state = 'live' AND star
 
 -- How many orphans of a job are kept, also of one that is not known.
 CREATE INDEX results_orphans ON results (job_id) WHERE tier = 'orphan';
+
+-- Attempts whose job was deleted. A node may still run one: it is to hear that, and not that nobody knows it, upon which
+-- it would run on and bring an orphan.
+CREATE TABLE gone (
+    attempt TEXT    PRIMARY KEY,
+    token   BLOB    NOT NULL,
+    fence   INTEGER NOT NULL,
+    stale   INTEGER NOT NULL,                       -- it was cut off; the others came to their end
+    state   TEXT    NOT NULL,                       -- of the job, when it was deleted
+    at      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

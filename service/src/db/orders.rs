@@ -6,7 +6,7 @@ use hpl_spec::job::{JobEvent, JobState};
 use super::attempts;
 use super::jobs::{JobRow, step, visibility_name};
 use super::results::verdict;
-use super::{Tx, explain};
+use super::{Tx, explain, late};
 use crate::error::{Code, Error, Result};
 use crate::hub::Wake;
 
@@ -117,8 +117,8 @@ pub async fn extend(tx: &mut Tx, job: &JobRow, walltime_s: u32) -> Result<()> {
     later.bind(more).bind(job.key).execute(&mut tx.conn).await.map(|_| ()).map_err(explain)
 }
 
-/// Deletes a job that has ended, or a draft, with all that belongs to it. Returns the ids of its attempts, whose files
-/// are to be deleted too.
+/// Deletes a job that has ended, or a draft, with all that belongs to it. Returns the ids of its attempts and orphans,
+/// whose files are to be deleted too. Their nodes still hear how they stand.
 ///
 /// # Errors
 /// It has not ended.
@@ -127,11 +127,7 @@ pub async fn delete(tx: &mut Tx, job: &JobRow) -> Result<Vec<String>> {
         let detail = format!("the job is {}; cancel it first", job.state);
         return Err(Error::new(Code::Conflict, detail).with("state", job.state.name()));
     }
-    let attempts = sqlx::query_scalar("SELECT id FROM attempts WHERE job = ?")
-        .bind(job.key)
-        .fetch_all(&mut tx.conn)
-        .await
-        .map_err(explain)?;
+    let attempts = late::forget(tx, job.key).await?;
     let gone = sqlx::query("DELETE FROM jobs WHERE key = ?").bind(job.key);
     gone.execute(&mut tx.conn).await.map_err(explain)?;
     Ok(attempts)

@@ -2,7 +2,7 @@
 
 use sqlx::Row;
 
-use super::{Tx, explain};
+use super::{Tx, explain, late};
 use crate::error::{Code, Error, Result};
 
 /// A result that belongs to no attempt that may write.
@@ -49,7 +49,7 @@ const KEPT: i64 = 8;
 /// user of the name it says, privately.
 ///
 /// # Errors
-/// The attempt may still write, so it should finish the proper way; it was another node's, or at another job; there are
+/// The attempt may still write, so it should finish the proper way; its job was deleted; it was another node's, or at another job; there are
 /// enough of that job.
 pub async fn keep(tx: &mut Tx, orphan: &Orphan) -> Result<(bool, bool)> {
     check_attempt(tx, orphan).await?;
@@ -98,6 +98,9 @@ pub async fn keep(tx: &mut Tx, orphan: &Orphan) -> Result<(bool, bool)> {
 }
 
 async fn check_attempt(tx: &mut Tx, orphan: &Orphan) -> Result<()> {
+    if let Some(gone) = late::gone(&mut tx.conn, &orphan.attempt).await? {
+        return Err(Error::new(Code::Ended, "the job of this attempt was deleted").with("state", gone.state));
+    }
     let attempt: Option<(String, i64, String)> =
         sqlx::query_as("SELECT a.state, a.node, j.id FROM attempts a JOIN jobs j ON j.key = a.job WHERE a.id = ?")
             .bind(&orphan.attempt)

@@ -224,7 +224,7 @@ impl Daemon {
             }
             (Kind::Claim, 204) => self.claim_seq += 1,
             (Kind::Claim, _) if code == "identity_in_use" => self.said_hello = false,
-            (Kind::Orphan, 200) => drop(self.orphans.remove(0)),
+            (Kind::Orphan, 200 | 410) => drop(self.orphans.remove(0)),
             // The service says that the attempt may write after all: it was revived meanwhile.
             (Kind::Orphan, _) => (),
             (Kind::Beat | Kind::Events { .. } | Kind::Log | Kind::Artifact | Kind::Finish, _) => {

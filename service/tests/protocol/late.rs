@@ -115,3 +115,46 @@ async fn a_revoked_node_is_told_to_end_its_run_and_its_result_does_not_count() {
     world.reap().await;
     assert_eq!(world.state(&ada, &job).await, "done");
 }
+
+#[tokio::test]
+async fn the_node_of_a_deleted_job_is_told_to_end_its_run() {
+    let world = World::new(&[]).await;
+    let ada = world.user("ada").await;
+    let job = world.submit(&ada).await;
+    let mut daemon = started(&world).await;
+    assert_eq!(service::ops::jobs::delete(&world.app, &ada, &job).await.unwrap_err().code.row().0, "conflict");
+    world.advance(3 * MINUTE);
+    world.reap().await;
+    service::ops::jobs::cancel(&world.app, &ada, &job).await.unwrap();
+    service::ops::jobs::delete(&world.app, &ada, &job).await.unwrap();
+    assert!(service::ops::jobs::get(&world.app, &ada, &job).await.is_err());
+    let run = daemon.run.clone().unwrap().assignment;
+    let foreign = service::secret::Secret::new(service::secret::TokenKind::Attempt);
+    for _ in 0..2 {
+        assert_eq!(verdict(&beat(&world, &daemon, 5000).await), (409, "stale_fence"));
+        assert_eq!(verdict(&put(&world, run.attempt.as_str(), &run.token, "log/out").await), (409, "stale_fence"));
+        let stranger = put(&world, run.attempt.as_str(), foreign.reveal(), "log/out").await;
+        assert_eq!(verdict(&stranger), (401, "unauthenticated"));
+        world.advance(3 * DAY);
+    }
+    // Had it ended meanwhile, what it made would be nobody's any more.
+    talk_until(&world, &mut daemon, |d| d.run.is_none() && d.orphans.is_empty()).await;
+    world.check("deleted").await;
+}
+
+#[tokio::test]
+async fn a_finish_of_a_deleted_job_is_answered_and_brings_no_orphan() {
+    let world = World::new(&[]).await;
+    let ada = world.user("ada").await;
+    let job = world.submit(&ada).await;
+    let (mut daemon, finish) = finished(&world).await;
+    world.reap().await;
+    service::ops::jobs::delete(&world.app, &ada, &job).await.unwrap();
+    let late = deliver(&world, &finish).await;
+    assert_eq!((verdict(&late), &late.1["state"]), ((410, "ended"), &json!("done")));
+    let run = daemon.run.take().unwrap();
+    assert_eq!(verdict(&put(&world, run.assignment.attempt.as_str(), &run.assignment.token, "log/err").await).0, 410);
+    daemon.orphans.push(run);
+    let orphan = (0..5).find_map(|dice| daemon.next(dice).filter(|c| c.kind == Kind::Orphan)).unwrap();
+    assert_eq!(verdict(&deliver(&world, &orphan).await), (410, "ended"));
+}

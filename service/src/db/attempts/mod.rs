@@ -138,16 +138,28 @@ pub struct Writer {
 /// # Errors
 /// It is not known; the token is another's.
 pub async fn prove(conn: &mut Conn, writer: &Writer) -> Result<AttemptRow> {
-    let Some(row) = find(conn, &writer.attempt).await? else {
-        let detail = "the service does not know this attempt, perhaps because it was restored from a backup: let the \
-                      run end, keep what it makes, and submit it as an orphan";
-        return Err(Error::new(Code::UnknownAttempt, detail));
-    };
+    let Some(row) = find(conn, &writer.attempt).await? else { return Err(absent(conn, writer).await?) };
     if TokenHash::from_slice(&row.token) == Some(writer.token) {
         Ok(row)
     } else {
         Err(Error::new(Code::Unauthenticated, "this token belongs to another attempt"))
     }
+}
+
+/// What an attempt hears that is not there.
+async fn absent(conn: &mut Conn, writer: &Writer) -> Result<Error> {
+    Ok(match late::gone(conn, &writer.attempt).await? {
+        Some(gone) if !gone.has_token(&writer.token) => {
+            Error::new(Code::Unauthenticated, "this token belongs to another attempt")
+        }
+        Some(gone) if gone.stale => stale(gone.fence),
+        Some(gone) => Error::new(Code::Ended, "the job of this attempt was deleted").with("state", gone.state),
+        None => {
+            let detail = "the service does not know this attempt, perhaps because it was restored from a backup: let \
+                          the run end, keep what it makes, and submit it as an orphan";
+            Error::new(Code::UnknownAttempt, detail)
+        }
+    })
 }
 
 /// The attempt that `writer` names, if it may still write. However late the others come, they hear why not: a node may
