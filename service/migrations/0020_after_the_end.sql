@@ -1,11 +1,12 @@
 -- Why: an attempt can speak after its end: files that come a while later, a finish that is repeated for a day, a run
 -- that was cut off and does not know it yet. What is remembered for that stands here.
 
--- New bytes of logs and artifacts are taken until then, of attempts that may write no longer. A time of its own, not
+-- New bytes of logs and artifacts are taken until then, of attempts that ended or whose orphan was kept. A time of its own, not
 -- one counted from the end, so that it can be moved by the time the service was away. Short: what is over is removed.
 CREATE TABLE open_files (
     attempt TEXT    PRIMARY KEY,                    -- also one that is not known here
     token   BLOB    NOT NULL,
+    fence   INTEGER NOT NULL,
     until   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 

@@ -13,6 +13,8 @@
 //! POST /agent/v1/attempts/{attempt}/finish           FinishRequest -> FinishReply       attempt token
 //! POST /agent/v1/orphans                             OrphanRequest -> OrphanReply       node token
 //! ```
+//! Files of an orphan that was kept go where those of its attempt went, for a day.
+//!
 //! Every write of an attempt names its fence. What arrives twice is answered as the first time, with
 //! `dup` set. A fence that is dead gets 409 `stale_fence`, an ended attempt 410 `ended` with the job's final
 //! state, an unknown one 404 `unknown_attempt`; only the first of these three tells the node to kill its run.
@@ -444,4 +446,6 @@ pub struct OrphanReply {
     pub job_known: bool,
     /// Whether it had this orphan before.
     pub dup: bool,
+    /// Files that the service has not got whole. They may be sent for a day more, as those of the attempt were.
+    pub incomplete: Vec<String>,
 }

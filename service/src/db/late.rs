@@ -1,5 +1,6 @@
 //! What is remembered of attempts after their end, see the migration.
 
+use super::attempts::Writer;
 use super::{Conn, Tx, explain};
 use crate::error::Result;
 use crate::secret::TokenHash;
@@ -7,17 +8,18 @@ use crate::secret::TokenHash;
 /// What is gone is remembered for so many milliseconds: longer than any daemon keeps a run.
 const GONE_FOR: i64 = 30 * 24 * 3600 * 1000;
 
-/// New bytes of an attempt's logs and artifacts are taken until then.
+/// New bytes of logs and artifacts that `writer` sends are taken until then.
 ///
 /// # Errors
 /// Of the database.
-pub(super) async fn open_files(tx: &mut Tx, attempt: &str, token: &[u8], until: i64) -> Result<()> {
+pub(super) async fn open_files(tx: &mut Tx, writer: &Writer, until: i64) -> Result<()> {
     sqlx::query(
-        "INSERT INTO open_files (attempt, token, until) VALUES (?1, ?2, ?3)
-         ON CONFLICT DO UPDATE SET until = max(until, ?3)",
+        "INSERT INTO open_files (attempt, token, fence, until) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO UPDATE SET until = max(until, ?4)",
     )
-    .bind(attempt)
-    .bind(token)
+    .bind(&writer.attempt)
+    .bind(writer.token.as_bytes().as_slice())
+    .bind(writer.fence)
     .bind(until)
     .execute(&mut tx.conn)
     .await
@@ -25,18 +27,34 @@ pub(super) async fn open_files(tx: &mut Tx, attempt: &str, token: &[u8], until: 
     .map_err(explain)
 }
 
-/// Whether new bytes of the attempt whose token this is are taken after its end.
+/// Whether the token is that of an attempt whose files are still taken, or were until lately.
 ///
 /// # Errors
 /// Of the database.
-pub(super) async fn takes_files(conn: &mut Conn, attempt: &str, token: &TokenHash, now: i64) -> Result<bool> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM open_files WHERE attempt = ? AND token = ? AND until > ?)")
-        .bind(attempt)
-        .bind(token.as_bytes().as_slice())
-        .bind(now)
+pub(super) async fn is_known(conn: &mut Conn, writer: &Writer) -> Result<bool> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM open_files WHERE attempt = ? AND token = ?)")
+        .bind(&writer.attempt)
+        .bind(writer.token.as_bytes().as_slice())
         .fetch_one(conn)
         .await
         .map_err(explain)
+}
+
+/// Whether new bytes that `writer` sends are taken though its attempt may write no longer.
+///
+/// # Errors
+/// Of the database.
+pub(super) async fn takes_files(conn: &mut Conn, writer: &Writer, now: i64) -> Result<bool> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM open_files WHERE attempt = ? AND token = ? AND fence = ? AND until > ?)",
+    )
+    .bind(&writer.attempt)
+    .bind(writer.token.as_bytes().as_slice())
+    .bind(writer.fence)
+    .bind(now)
+    .fetch_one(conn)
+    .await
+    .map_err(explain)
 }
 
 /// The service was away for `away` milliseconds: what had not run out before has that much more time.

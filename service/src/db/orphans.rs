@@ -2,6 +2,7 @@
 
 use sqlx::Row;
 
+use super::attempts::Writer;
 use super::{Tx, explain, late};
 use crate::error::{Code, Error, Result};
 
@@ -12,8 +13,8 @@ pub struct Orphan {
     pub node: i64,
     /// The id of the job it was for.
     pub job: String,
-    /// The id of its attempt.
-    pub attempt: String,
+    /// Who brings it: its attempt, proven.
+    pub writer: Writer,
     /// The username of the job's owner.
     pub owner: String,
     /// A row of the registry.
@@ -42,6 +43,8 @@ pub struct Orphan {
 
 /// Orphans of a job that are kept.
 const KEPT: i64 = 8;
+/// Its files are taken for so many milliseconds after it was kept.
+const FILES_FOR: i64 = 24 * 3600 * 1000;
 
 /// Keeps an orphan, unranked. Returns whether its job is known here, and whether the orphan was kept before.
 ///
@@ -74,7 +77,7 @@ pub async fn keep(tx: &mut Tx, orphan: &Orphan) -> Result<(bool, bool)> {
            FROM nodes n WHERE n.key = ?13
          ON CONFLICT (id) DO NOTHING",
     )
-    .bind(&orphan.attempt)
+    .bind(&orphan.writer.attempt)
     .bind(job)
     .bind(&orphan.job)
     .bind(owner)
@@ -94,16 +97,20 @@ pub async fn keep(tx: &mut Tx, orphan: &Orphan) -> Result<(bool, bool)> {
     .execute(&mut tx.conn)
     .await
     .map_err(explain)?;
-    Ok((job.is_some(), kept.rows_affected() == 0))
+    let dup = kept.rows_affected() == 0;
+    if !dup {
+        late::open_files(tx, &orphan.writer, tx.now + FILES_FOR).await?;
+    }
+    Ok((job.is_some(), dup))
 }
 
 async fn check_attempt(tx: &mut Tx, orphan: &Orphan) -> Result<()> {
-    if let Some(gone) = late::gone(&mut tx.conn, &orphan.attempt).await? {
+    if let Some(gone) = late::gone(&mut tx.conn, &orphan.writer.attempt).await? {
         return Err(Error::new(Code::Ended, "the job of this attempt was deleted").with("state", gone.state));
     }
     let attempt: Option<(String, i64, String)> =
         sqlx::query_as("SELECT a.state, a.node, j.id FROM attempts a JOIN jobs j ON j.key = a.job WHERE a.id = ?")
-            .bind(&orphan.attempt)
+            .bind(&orphan.writer.attempt)
             .fetch_optional(&mut tx.conn)
             .await
             .map_err(explain)?;
@@ -123,7 +130,7 @@ async fn check_number(tx: &mut Tx, orphan: &Orphan) -> Result<()> {
     let others: i64 =
         sqlx::query_scalar("SELECT count(*) FROM results WHERE job_id = ? AND tier = 'orphan' AND id <> ?")
             .bind(&orphan.job)
-            .bind(&orphan.attempt)
+            .bind(&orphan.writer.attempt)
             .fetch_one(&mut tx.conn)
             .await
             .map_err(explain)?;

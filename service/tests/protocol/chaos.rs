@@ -164,7 +164,8 @@ impl Chaos {
 
     async fn all_over(&self) -> bool {
         let over = |s: &String| matches!(s.as_str(), "done" | "failed" | "cancelled" | "expired");
-        self.states().await.iter().all(over) && self.daemons.iter().all(|d| d.run.is_none() && d.orphans.is_empty())
+        self.states().await.iter().all(over)
+            && self.daemons.iter().all(|d| d.run.is_none() && d.orphans.is_empty() && d.kept.is_empty())
     }
 }
 
@@ -187,6 +188,9 @@ async fn run(seed: u64, steps: usize) {
             let Delivered { job, attempt, log } = delivered;
             assert!(chaos.world.log(attempt).await == *log, "{context}: the log of {attempt} differs");
             assert_eq!(chaos.world.state(&chaos.owner, job).await, "done", "{context}: {attempt}");
+        }
+        for Delivered { attempt, log, .. } in &daemon.whole {
+            assert!(chaos.world.log(attempt).await == *log, "{context}: the log of the orphan {attempt} differs");
         }
     }
 }

@@ -27,11 +27,15 @@ pub enum Kind {
     Hello,
     Claim,
     Beat,
-    Events { last: usize },
+    Events {
+        last: usize,
+    },
     Log,
     Artifact,
     Finish,
     Orphan,
+    /// A file of an orphan that was kept.
+    Late,
 }
 
 /// A run on the node.
@@ -74,6 +78,10 @@ pub struct Daemon {
     claim_seq: u64,
     pub run: Option<Run>,
     pub orphans: Vec<Run>,
+    /// Orphans that the service has kept, and whose files are on their way.
+    pub kept: Vec<Run>,
+    /// Orphans that the service has with all their files.
+    pub whole: Vec<Delivered>,
     /// Attempts whose end the service has accepted as completed.
     pub delivered: Vec<Delivered>,
 }
@@ -90,6 +98,8 @@ impl Daemon {
             claim_seq: 1,
             run: None,
             orphans: vec![],
+            kept: vec![],
+            whole: vec![],
             delivered: vec![],
         }
     }
@@ -135,6 +145,11 @@ impl Daemon {
             });
             return Some(self.call(Kind::Orphan, Method::POST, "/agent/v1/orphans".into(), &self.token, &body));
         }
+        if let Some(kept) = self.kept.first().filter(|_| dice.is_multiple_of(2)) {
+            let root = format!("/agent/v1/attempts/{}", kept.assignment.attempt);
+            let call = if kept.log_sealed { output_call(kept, &root) } else { log_call(kept, &root, dice) };
+            return Some(Call { kind: Kind::Late, ..call });
+        }
         if self.run.is_none() {
             let body = json!({ "boot_id": self.boot_id(), "memory_available": 15u64 << 30, "free_disk": 1u64 << 40,
                                "seq": self.claim_seq });
@@ -174,13 +189,7 @@ impl Daemon {
                 Some(self.call(Kind::Beat, Method::POST, format!("{root}/beat"), &token, &body))
             }
             2 if !run.log.is_empty() && !run.log_sealed => Some(log_call(run, &root, dice)),
-            3 if run.ended && !run.output_sent => {
-                let hash = HEXLOWER.encode(&Sha256::digest(golden_output()));
-                let length = golden_output().len();
-                let path = format!("{root}/artifacts/HPL.out?fence={fence}&offset=0&length={length}&sha256={hash}");
-                let body = golden_output().to_vec();
-                Some(Call { kind: Kind::Artifact, method: Method::PUT, path, token, body, json: false })
-            }
+            3 if run.ended && !run.output_sent => Some(output_call(run, &root)),
             _ if unsaid => {
                 let last = run.events.len().min(run.acked + 1 + dice as usize % 3);
                 let body = json!({ "fence": fence, "events": run.events[run.acked..last] });
@@ -224,16 +233,42 @@ impl Daemon {
             }
             (Kind::Claim, 204) => self.claim_seq += 1,
             (Kind::Claim, _) if code == "identity_in_use" => self.said_hello = false,
-            (Kind::Orphan, 200 | 410) => drop(self.orphans.remove(0)),
+            (Kind::Orphan, 200) => {
+                let orphan = self.orphans.remove(0);
+                let there = body["incomplete"].as_array().unwrap().is_empty();
+                if there && orphan.output_sent { self.whole.push(orphan.delivered()) } else { self.kept.push(orphan) }
+            }
+            (Kind::Orphan, 410) => drop(self.orphans.remove(0)),
             // The service says that the attempt may write after all: it was revived meanwhile.
             (Kind::Orphan, _) => (),
             (Kind::Beat | Kind::Events { .. } | Kind::Log | Kind::Artifact | Kind::Finish, _) => {
                 self.hear_of_run(call, *status, body, code);
             }
+            (Kind::Late, status) => self.hear_of_kept(call, status, body),
             // A join token may have run out; the token of a node does not.
             (kind, status) => {
                 assert!(status == 409 || status == 401 && *kind == Kind::Join, "{kind:?}: {status} {body}")
             }
+        }
+    }
+
+    fn hear_of_kept(&mut self, call: &Call, status: u16, body: &Value) {
+        let Some(at) = self.kept.iter().position(|k| call.path.contains(k.assignment.attempt.as_str())) else { return };
+        let kept = &mut self.kept[at];
+        match status {
+            200 if call.path.contains("/log/") => {
+                kept.log_sent = body["length"].as_u64().unwrap();
+                kept.log_sealed = body["complete"] == true;
+            }
+            416 | 422 => kept.log_sent = body["offset"].as_u64().unwrap(),
+            200 | 409 if call.path.contains("/artifacts/") => kept.output_sent = true,
+            // The day for it is over, or the service was restored once more.
+            404 | 409 | 410 => return drop(self.kept.remove(at)),
+            status => panic!("{:?} of {}: {status} {body}", call.kind, self.name),
+        }
+        if kept.log_sealed && kept.output_sent {
+            let kept = self.kept.remove(at);
+            self.whole.push(kept.delivered());
         }
     }
 
@@ -264,9 +299,7 @@ impl Daemon {
             (Kind::Finish, 200, _) => {
                 let run = self.run.take().unwrap();
                 if !run.cancelled {
-                    let Assignment { job, attempt, .. } = &run.assignment;
-                    let (job, attempt) = (job.to_string(), attempt.to_string());
-                    self.delivered.push(Delivered { job, attempt, log: run.log });
+                    self.delivered.push(run.delivered());
                 }
             }
             (_, 409, "stale_fence") => {
@@ -294,7 +327,20 @@ fn log_call(run: &Run, root: &str, dice: u32) -> Call {
     Call { kind: Kind::Log, method: Method::PUT, path, token, body, json: false }
 }
 
+fn output_call(run: &Run, root: &str) -> Call {
+    let hash = HEXLOWER.encode(&Sha256::digest(golden_output()));
+    let (length, fence) = (golden_output().len(), run.assignment.fence);
+    let path = format!("{root}/artifacts/HPL.out?fence={fence}&offset=0&length={length}&sha256={hash}");
+    let (token, body) = (run.assignment.token.clone(), golden_output().to_vec());
+    Call { kind: Kind::Artifact, method: Method::PUT, path, token, body, json: false }
+}
+
 impl Run {
+    fn delivered(self) -> Delivered {
+        let Assignment { job, attempt, .. } = &self.assignment;
+        Delivered { job: job.to_string(), attempt: attempt.to_string(), log: self.log }
+    }
+
     fn new(assignment: Assignment) -> Run {
         Run {
             assignment,

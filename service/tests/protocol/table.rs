@@ -153,7 +153,7 @@ async fn an_attempt_from_after_the_backup_is_unknown_and_its_result_is_kept() {
     let run = daemon.run.as_mut().unwrap();
     run.assignment.attempt = id.parse().unwrap();
     run.assignment.token = token.reveal().to_owned();
-    talk_until(&world, &mut daemon, |d| d.run.is_none() && d.orphans.is_empty()).await;
+    talk_until(&world, &mut daemon, |d| !d.whole.is_empty()).await;
     let kept = service::db::results::get(&mut world.app.db.read().await.unwrap(), id).await.unwrap().unwrap();
     assert_eq!(serde_json::to_value(kept.detail.row.tier).unwrap(), "orphan");
     assert_eq!(kept.detail.row.job.as_str(), job);

@@ -5,7 +5,7 @@ use hpl_spec::job::{FailClass, JobEvent, JobState};
 
 use super::end::{Lost, cancelled, close, fail, retry_or_fail};
 use super::say::missing_events;
-use super::{AttemptRow, DELIVERY, Writer, admit, prove, revive};
+use super::{AttemptRow, DELIVERY, Writer, admit, identify, revive};
 use crate::db::jobs::{state_of, step};
 use crate::db::{Tx, explain, late};
 use crate::error::Result;
@@ -34,7 +34,7 @@ pub struct Finish {
 /// # Errors
 /// As [`admit`]; events are missing; the job cannot end so.
 pub async fn finish(tx: &mut Tx, finish: &Finish) -> Result<(JobState, bool)> {
-    let known = prove(&mut tx.conn, &finish.writer).await?;
+    let known = identify(&mut tx.conn, &finish.writer).await?;
     if known.fence == finish.writer.fence && known.finish_hash.as_ref() == Some(&finish.hash) {
         let state: String = sqlx::query_scalar("SELECT state FROM jobs WHERE key = ?")
             .bind(known.job)
@@ -50,7 +50,7 @@ pub async fn finish(tx: &mut Tx, finish: &Finish) -> Result<(JobState, bool)> {
     }
     revive(tx, &mut row, finish.lease_ms).await?;
     close(tx, &row, "ended", Some(&finish.hash)).await?;
-    late::open_files(tx, &row.id, &row.token, tx.now + DELIVERY).await?;
+    late::open_files(tx, &finish.writer, tx.now + DELIVERY).await?;
     let cancel: bool = sqlx::query_scalar("SELECT cancel_requested FROM jobs WHERE key = ?")
         .bind(row.job)
         .fetch_one(&mut tx.conn)

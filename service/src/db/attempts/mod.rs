@@ -133,11 +133,19 @@ pub struct Writer {
     pub fence: i64,
 }
 
-/// The attempt that `writer` names, whatever its state and whatever fence is named, if the token is its own.
+/// Whether the token is that of the attempt that `writer` names, whatever its state and whatever fence is named.
 ///
 /// # Errors
 /// It is not known; the token is another's.
-pub async fn prove(conn: &mut Conn, writer: &Writer) -> Result<AttemptRow> {
+pub async fn prove(conn: &mut Conn, writer: &Writer) -> Result<()> {
+    match identify(conn, writer).await {
+        Err(why) if why.code == Code::UnknownAttempt && late::is_known(conn, writer).await? => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+/// The attempt that `writer` names, if the token is its own.
+async fn identify(conn: &mut Conn, writer: &Writer) -> Result<AttemptRow> {
     let Some(row) = find(conn, &writer.attempt).await? else { return Err(absent(conn, writer).await?) };
     if TokenHash::from_slice(&row.token) == Some(writer.token) {
         Ok(row)
@@ -168,7 +176,7 @@ async fn absent(conn: &mut Conn, writer: &Writer) -> Result<Error> {
 /// # Errors
 /// As [`prove`]; its fence is dead, or it has ended.
 pub async fn admit(conn: &mut Conn, writer: &Writer) -> Result<AttemptRow> {
-    let row = prove(conn, writer).await?;
+    let row = identify(conn, writer).await?;
     match row.state.as_str() {
         _ if row.fence != writer.fence => Err(stale(row.fence)),
         "live" | "lost" => Ok(row),
@@ -177,14 +185,14 @@ pub async fn admit(conn: &mut Conn, writer: &Writer) -> Result<AttemptRow> {
     }
 }
 
-/// Whether the attempt that `writer` names may still send logs and artifacts: also for a while after its end.
+/// Whether the attempt that `writer` names may still send logs and artifacts: also for a while after its end, and after
+/// its orphan was kept.
 ///
 /// # Errors
 /// As [`admit`], once that while is over.
 pub async fn admit_files(conn: &mut Conn, writer: &Writer, now: i64) -> Result<()> {
     let Err(why) = admit(conn, writer).await else { return Ok(()) };
-    let late = why.code == Code::Ended && late::takes_files(conn, &writer.attempt, &writer.token, now).await?;
-    if late { Ok(()) } else { Err(why) }
+    if late::takes_files(conn, writer, now).await? { Ok(()) } else { Err(why) }
 }
 
 /// After a node said hello from `boot`: an attempt of an earlier boot is gone.

@@ -200,7 +200,7 @@ pub(super) fn check_finish(request: &FinishRequest) -> Result<()> {
 }
 
 /// The announced files that are not here whole.
-async fn incomplete(app: &App, attempt: &AttemptId, files: &[FileDigest]) -> Result<Vec<String>> {
+pub(super) async fn incomplete(app: &App, attempt: &AttemptId, files: &[FileDigest]) -> Result<Vec<String>> {
     let there = app.store.list(attempt).await.map_err(Error::internal)?;
     let whole = |file: &&FileDigest| {
         let name = file.path.parse::<FileName>().ok();

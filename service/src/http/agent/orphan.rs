@@ -5,17 +5,19 @@ use hpl_spec::api::Problem;
 use hpl_spec::api::agent::{AttemptOutcome, OrphanOf, OrphanReply, OrphanRequest};
 use hpl_spec::benchmark;
 
-use super::attempt::check_finish;
+use super::attempt::{check_finish, incomplete};
 use super::check_text;
 use super::proof::Node;
 use crate::app::{App, Shared};
+use crate::db::attempts::Writer;
 use crate::db::orphans::{self, Orphan};
 use crate::disk::Load;
 use crate::error::{Code, Error, Result};
 use crate::http::extract::Json;
 use crate::secret::{self, TokenKind};
 
-/// A node submits an orphan. May be sent again; nothing is kept twice.
+/// A node submits an orphan. May be sent again; nothing is kept twice. Its logs and artifacts are taken for a day
+/// afterwards, where those of the attempt are, with the attempt's token.
 #[utoipa::path(post, operation_id = "agent_orphan", path = "/agent/v1/orphans", tag = "agent", request_body = OrphanRequest, security(("token" = [])),
     responses((status = 200, body = OrphanReply), (status = "4XX", body = Problem)))]
 pub async fn orphan(
@@ -26,7 +28,7 @@ pub async fn orphan(
     check_finish(&request.finish)?;
     check_room(&app)?;
     let of = &request.assignment;
-    check_dealt(&app, of, request.finish.fence)?;
+    let writer = dealt(&app, of, request.finish.fence)?;
     check_text("assignment.owner", &of.owner, 32)?;
     let AttemptOutcome::Completed { result } = &request.finish.outcome else {
         return Err(Error::field("finish.outcome", "only a completed run can be kept as an orphan"));
@@ -45,7 +47,7 @@ pub async fn orphan(
         check: judged.map_or_else(|why| why.to_string(), |o| o.check),
         node: node.key,
         job: of.job.as_str().to_owned(),
-        attempt: of.attempt.as_str().to_owned(),
+        writer,
         owner: of.owner.clone(),
         benchmark: row.name,
         parameters: plan.parameters.to_string(),
@@ -56,16 +58,17 @@ pub async fn orphan(
         files: serde_json::to_string(&request.finish.files).map_err(Error::internal)?,
     };
     let (job_known, dup) = app.db.write(move |tx| Box::pin(async move { orphans::keep(tx, &orphan).await })).await?;
-    Ok(axum::Json(OrphanReply { job_known, dup }))
+    let incomplete = incomplete(&app, &of.attempt, &request.finish.files).await?;
+    Ok(axum::Json(OrphanReply { job_known, dup, incomplete }))
 }
 
 /// An attempt id is known to everybody, its token to the node alone that got the assignment. The service makes it anew:
 /// it has the key also where a restore has taken the attempt from it.
-fn check_dealt(app: &App, of: &OrphanOf, fence: i64) -> Result<()> {
-    let told = secret::parse(TokenKind::Attempt, &of.token)
-        .map_err(|why| Error::field("assignment.token", why.to_string()))?;
-    if told == app.attempt_key.token(of.attempt.as_str(), fence).hash() {
-        return Ok(());
+fn dealt(app: &App, of: &OrphanOf, fence: i64) -> Result<Writer> {
+    let token = secret::parse(TokenKind::Attempt, &of.token);
+    let token = token.map_err(|why| Error::field("assignment.token", why.to_string()))?;
+    if token == app.attempt_key.token(of.attempt.as_str(), fence).hash() {
+        return Ok(Writer { attempt: of.attempt.as_str().to_owned(), token, fence });
     }
     Err(Error::new(Code::Forbidden, "the token is not that of this attempt and fence"))
 }
