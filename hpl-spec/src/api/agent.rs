@@ -52,7 +52,7 @@ pub struct JoinRequest {
 pub struct JoinReply {
     /// Its id from now on.
     pub node: NodeId,
-    /// Its token, told this once.
+    /// Its token, told until the node has said hello.
     pub token: String,
 }
 

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use service::http::caller::Caller;
 use service::ops;
 
-use crate::daemon::{Call, Daemon, Delivered, Kind};
+use crate::daemon::{Call, Daemon, Delivered};
 use crate::world::{Answer, World};
 
 struct Chaos {
@@ -61,18 +61,18 @@ impl Chaos {
         match self.rng.random_range(0..100) {
             // lost on the way there
             0..10 => self.daemons[i].hear(&call, None),
-            // arrives, but the answer is lost; a join is answered, or it could never be repeated
-            10..20 if call.kind != Kind::Join => {
+            // arrives, but the answer is lost
+            10..20 => {
                 self.deliver(&call).await;
                 self.daemons[i].hear(&call, None);
             }
             // arrives late, when nobody waits for it any more
-            20..30 if call.kind != Kind::Join => {
+            20..30 => {
                 self.late.push(call.clone());
                 self.daemons[i].hear(&call, None);
             }
             // arrives twice
-            30..40 if call.kind != Kind::Join => {
+            30..40 => {
                 let answer = self.deliver(&call).await;
                 self.daemons[i].hear(&call, Some(&answer));
                 self.deliver(&call).await;

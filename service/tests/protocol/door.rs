@@ -9,7 +9,7 @@ use service::limits::Rates;
 use service::secret::{Secret, TokenKind};
 
 use crate::talk::{beat, started, verdict};
-use crate::world::World;
+use crate::world::{Answer, World, node_info};
 
 #[tokio::test]
 async fn strangers_cannot_use_up_what_an_attempt_may_say() {
@@ -74,5 +74,43 @@ async fn nothing_is_read_from_whom_is_not_known() {
         let answer = world.send(Method::POST, path, token, Some(never), true);
         let answer = tokio::time::timeout(Duration::from_secs(5), answer).await;
         assert_eq!(answer.unwrap_or_else(|_| panic!("{path} waits for the body")).0, expected, "{path}");
+    }
+}
+
+async fn join(world: &World, token: &str, machine: &str) -> Answer {
+    let body = json!({ "protocol": 1, "name": "node", "machine_id": machine });
+    world.post("/agent/v1/join", token, &body).await
+}
+
+#[tokio::test]
+async fn a_join_whose_answer_was_lost_is_answered_again() {
+    let world = World::new(&[]).await;
+    let token = world.join_token(2).await;
+    let first = join(&world, &token, "one").await;
+    let again = join(&world, &token, "one").await;
+    assert_eq!((first.0.as_u16(), &first.1), (201, &again.1), "the same answer");
+    let other = join(&world, &token, "two").await;
+    assert_eq!(other.0, 201, "and nothing was used up");
+    assert_ne!(other.1["token"], first.1["token"]);
+    assert_eq!(join(&world, &token, "one").await.1, first.1, "also of a token that is used up");
+    assert_eq!(verdict(&join(&world, &token, "three").await), (401, "token_expired"));
+    // Once it has said hello it has heard the answer: who joins now is another node, or a thief.
+    let path = format!("/agent/v1/nodes/{}/hello", first.1["node"].as_str().unwrap());
+    let hello = json!({ "protocol": 1, "version": "test", "machine_id": "one", "boot_id": "boot",
+                        "info": node_info("node"), "free_disk": 1u64 << 40 });
+    assert_eq!(world.post(&path, first.1["token"].as_str().unwrap(), &hello).await.0, 200);
+    assert_eq!(verdict(&join(&world, &token, "one").await), (401, "token_expired"));
+    let more = world.join_token(3).await;
+    let anew = join(&world, &more, "one").await.1;
+    assert!(anew["token"] != first.1["token"] && anew["node"] != first.1["node"]);
+    world.check("joined").await;
+}
+
+#[tokio::test]
+async fn a_cluster_behind_one_address_joins_at_once() {
+    let world = World::with_rates(&[], Rates::default()).await;
+    let token = world.join_token(100).await;
+    for machine in 0..100 {
+        assert_eq!(join(&world, &token, &machine.to_string()).await.0, 201);
     }
 }
