@@ -35,14 +35,37 @@ pub async fn hold(tx: &mut Tx, job: &JobRow, why: &str) -> Result<JobState> {
     step(tx, job.key, &JobEvent::Held { why: why.into() }).await
 }
 
-/// A held job waits for a node again.
+/// A held job waits for a node again; one of a sweep, of which another job is under way, for its turn.
 ///
 /// # Errors
-/// It is not held.
+/// It is not held, or waits for its turn already.
 pub async fn release(tx: &mut Tx, job: &JobRow) -> Result<JobState> {
+    if job.state == JobState::Held && job.hold == "sweep" {
+        let detail = "it waits for its turn in the sweep, whose jobs run one by one; it is released when the one before \
+                      it has ended";
+        return Err(Error::new(Code::Conflict, detail).with("state", job.state.name()));
+    }
+    if job.state == JobState::Held && turn_is_taken(tx, job).await? {
+        let waits = sqlx::query("UPDATE jobs SET hold = 'sweep' WHERE key = ?").bind(job.key);
+        waits.execute(&mut tx.conn).await.map_err(explain)?;
+        return Ok(JobState::Held);
+    }
     let state = step(tx, job.key, &JobEvent::Released).await?;
     tx.wake(Wake::Queued(job.needs.clone()));
     Ok(state)
+}
+
+/// Whether another job of its sweep is under way.
+async fn turn_is_taken(tx: &mut Tx, job: &JobRow) -> Result<bool> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM jobs WHERE sweep = ? AND key <> ? AND state IN
+            ('queued', 'claimed', 'preparing', 'running', 'finishing', 'verifying', 'lost'))",
+    )
+    .bind(&job.sweep)
+    .bind(job.key)
+    .fetch_one(&mut tx.conn)
+    .await
+    .map_err(explain)
 }
 
 /// A job is to end. Where a node has it, the node is told, and its answer ends it; where nobody knows whether it still

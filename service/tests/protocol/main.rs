@@ -6,6 +6,7 @@ mod chaos;
 mod daemon;
 mod door;
 mod late;
+mod orders;
 mod orphans;
 mod pick;
 mod table;

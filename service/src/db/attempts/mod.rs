@@ -20,7 +20,7 @@ mod say;
 pub use end::Lost;
 pub(super) use end::{cancelled, cut_off, fail, lost};
 pub use finish::{Finish, finish};
-pub use say::{Beaten, beat, check_dropped, commands, events};
+pub use say::{Beaten, beat, check_dropped, check_progress, commands, events};
 
 /// After its walltime a run that still speaks gets so many milliseconds to end.
 pub const GRACE: i64 = 60_000;
@@ -69,12 +69,14 @@ pub struct AttemptRow {
     pub ended_at: Option<i64>,
     /// The hash of the end that was accepted.
     pub finish_hash: Option<Vec<u8>>,
+    /// What the node had to drop so far, by kind, as JSON.
+    pub dropped: String,
     /// The hash of its token.
     token: Vec<u8>,
 }
 
 const COLUMNS: &str = "SELECT key, id, job, fence, node, boot_id, state, lease_until, deadline, beat_seq, event_seq,
-    claimed_at, started_at, finishing_at, ended_at, finish_hash, token FROM attempts ";
+    claimed_at, started_at, finishing_at, ended_at, finish_hash, dropped, token FROM attempts ";
 
 fn read(row: &SqliteRow) -> AttemptRow {
     AttemptRow {
@@ -94,6 +96,7 @@ fn read(row: &SqliteRow) -> AttemptRow {
         finishing_at: row.get("finishing_at"),
         ended_at: row.get("ended_at"),
         finish_hash: row.get("finish_hash"),
+        dropped: row.get("dropped"),
         token: row.get("token"),
     }
 }

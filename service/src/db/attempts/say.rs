@@ -34,6 +34,7 @@ pub async fn beat(
     daemon: Option<&str>,
 ) -> Result<Beaten> {
     let seq = i64::try_from(beat.seq).unwrap_or(i64::MAX);
+    let dropped = serde_json::to_string(&beat.dropped).map_err(Error::internal)?;
     // The common case in one statement: alive, and newer than the last.
     let row = sqlx::query(
         "UPDATE attempts SET lease_until = ?1, beat_at = ?2, beat_seq = ?3, progress = coalesce(?4, progress),
@@ -44,7 +45,7 @@ pub async fn beat(
     .bind(tx.now)
     .bind(seq)
     .bind(beat.progress.map(|p| progress_json(&p)))
-    .bind(serde_json::to_string(&beat.dropped).map_err(Error::internal)?)
+    .bind(&dropped)
     .bind(&writer.attempt)
     .bind(writer.token.as_bytes().as_slice())
     .bind(writer.fence)
@@ -58,11 +59,13 @@ pub async fn beat(
         if !dup {
             revive(tx, &mut row, lease_ms).await?;
             sqlx::query(
-                "UPDATE attempts SET beat_seq = ?, beat_at = ?, progress = coalesce(?, progress) WHERE key = ?",
+                "UPDATE attempts SET beat_seq = ?, beat_at = ?, progress = coalesce(?, progress), dropped = ?
+                  WHERE key = ?",
             )
             .bind(seq)
             .bind(tx.now)
             .bind(beat.progress.map(|p| progress_json(&p)))
+            .bind(&dropped)
             .bind(row.key)
             .execute(&mut tx.conn)
             .await
@@ -184,7 +187,11 @@ async fn happen(tx: &mut Tx, row: &AttemptRow, event: &NumberedEvent) -> Result<
     step_with(tx, row.job, &moved, Some(event.at_ms)).await.map(|_| ())
 }
 
-fn check_progress(progress: &Progress) -> Result<()> {
+/// How far a run says it is, checked.
+///
+/// # Errors
+/// A number that cannot be.
+pub fn check_progress(progress: &Progress) -> Result<()> {
     let Progress { fraction, seconds, score, score_now } = *progress;
     if (0.0..=1.0).contains(&fraction) && [seconds, score, score_now].iter().all(|v| v.is_finite() && *v >= 0.0) {
         Ok(())

@@ -33,6 +33,9 @@ pub async fn beat(
     let writer = proven.writer(request.fence);
     check_samples(&request.samples)?;
     attempts::check_dropped(&request.dropped)?;
+    if let Some(progress) = &request.progress {
+        attempts::check_progress(progress)?;
+    }
     let (lease_ms, daemon) = (app.lease_ms(), app.config.daemon_version.clone());
     let (said, request) = app
         .db
