@@ -20,7 +20,7 @@ mod say;
 pub use end::Lost;
 pub(super) use end::{cancelled, cut_off, fail, lost};
 pub use finish::{Finish, finish};
-pub use say::{Beaten, beat, check_dropped, check_progress, commands, events};
+pub use say::{Beaten, Speaker, beat, check_dropped, check_progress, commands, events};
 
 /// After its walltime a run that still speaks gets so many milliseconds to end.
 pub const GRACE: i64 = 60_000;

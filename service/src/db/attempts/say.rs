@@ -18,8 +18,17 @@ pub struct Beaten {
     pub dup: bool,
     /// What the service wants.
     pub commands: Vec<Command>,
-    /// The name of the node.
-    pub node: String,
+    /// The node.
+    pub node: Speaker,
+}
+
+/// The node that an attempt is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Speaker {
+    /// Its id.
+    pub id: String,
+    /// Its name, which others may have too.
+    pub name: String,
 }
 
 /// A sign of life.
@@ -80,14 +89,14 @@ fn progress_json(progress: &Progress) -> String {
     serde_json::to_string(progress).unwrap_or_default()
 }
 
-/// What the service wants of the node of an attempt now, and the node's name. `daemon` is the version that daemons should
+/// What the service wants of the node of an attempt now, and which node that is. `daemon` is the version that daemons should
 /// have, if one was named.
 ///
 /// # Errors
 /// Of the database.
-pub async fn commands(conn: &mut Conn, attempt: &str, daemon: Option<&str>) -> Result<(Vec<Command>, String)> {
+pub async fn commands(conn: &mut Conn, attempt: &str, daemon: Option<&str>) -> Result<(Vec<Command>, Speaker)> {
     let row = sqlx::query(
-        "SELECT j.cancel_requested, n.draining, n.name, j.walltime_s, a.walltime_s AS told, n.version
+        "SELECT j.cancel_requested, n.draining, n.id, n.name, j.walltime_s, a.walltime_s AS told, n.version
            FROM attempts a JOIN jobs j ON j.key = a.job JOIN nodes n ON n.key = a.node WHERE a.id = ?",
     )
     .bind(attempt)
@@ -108,7 +117,7 @@ pub async fn commands(conn: &mut Conn, attempt: &str, daemon: Option<&str>) -> R
     if let Some(version) = daemon.filter(|v| *v != row.get::<&str, _>("version")) {
         commands.push(Command::Update { version: version.into() });
     }
-    Ok((commands, row.get("name")))
+    Ok((commands, Speaker { id: row.get("id"), name: row.get("name") }))
 }
 
 /// Events in order; what is known already is passed over. Returns the number of the last event and whether all were
