@@ -140,7 +140,7 @@ pub async fn extend(tx: &mut Tx, job: &JobRow, walltime_s: u32) -> Result<()> {
     later.bind(more).bind(job.key).execute(&mut tx.conn).await.map(|_| ()).map_err(explain)
 }
 
-/// Deletes a job that has ended, or a draft, with all that belongs to it. Returns the ids of its attempts and orphans,
+/// Deletes a job that has ended, or a draft, with all that belongs to it, and its sweep if it was the last of it. Returns the ids of its attempts and orphans,
 /// whose files are to be deleted too. Their nodes still hear how they stand.
 ///
 /// # Errors
@@ -153,6 +153,10 @@ pub async fn delete(tx: &mut Tx, job: &JobRow) -> Result<Vec<String>> {
     let attempts = late::forget(tx, job.key).await?;
     let gone = sqlx::query("DELETE FROM jobs WHERE key = ?").bind(job.key);
     gone.execute(&mut tx.conn).await.map_err(explain)?;
+    if let Some(sweep) = &job.sweep {
+        let empty = "DELETE FROM sweeps WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE sweep = ?1)";
+        sqlx::query(empty).bind(sweep).execute(&mut tx.conn).await.map_err(explain)?;
+    }
     Ok(attempts)
 }
 

@@ -95,3 +95,75 @@ async fn what_a_beat_brings_is_looked_at_and_kept() {
     let job = jobs::get(&world.app, &ada, &job).await.unwrap();
     assert_eq!(serde_json::to_value(job).unwrap()["progress"]["fraction"], 0.5);
 }
+
+#[tokio::test]
+async fn drafts_are_counted_and_a_sweep_goes_with_its_last_job() {
+    let world = World::new(&[]).await;
+    let ada = world.user("ada").await;
+    let (_, first) = sweep(&world, &ada, 20).await;
+    for _ in 1..50 {
+        sweep(&world, &ada, 20).await;
+    }
+    let draft = json!({ "benchmark": "hpl", "parameters": { "n": 1000 }, "draft": true });
+    let draft = serde_json::from_value(draft).unwrap();
+    let refused = jobs::submit(&world.app, &ada, &draft, None).await.unwrap_err();
+    assert_eq!((refused.code.row().0, refused.retry_after.is_some()), ("quota_exceeded", true));
+    world.submit(&ada).await;
+    // A rule of the database: no sweep without a job.
+    for job in &first {
+        jobs::delete(&world.app, &ada, job).await.unwrap();
+        world.check("deleted").await;
+    }
+    jobs::submit(&world.app, &ada, &draft, None).await.unwrap();
+    world.check("drafts").await;
+}
+
+#[tokio::test]
+async fn what_waits_for_nobody_expires() {
+    const DAY: i64 = 24 * 3_600_000;
+    let world = World::new(&[]).await;
+    let (ada, root) = (world.user("ada").await, admin(&world).await);
+    let draft = json!({ "benchmark": "hpl", "parameters": { "n": 1000 }, "draft": true });
+    let body = jobs::submit(&world.app, &ada, &serde_json::from_value(draft).unwrap(), None).await.unwrap();
+    let made: hpl_spec::api::jobs::Submitted = serde_json::from_str(&body).unwrap();
+    let (draft, held, queued) = (made.jobs[0].id.to_string(), world.submit(&ada).await, world.submit(&ada).await);
+    jobs::hold(&world.app, &root, &held, "a test".into()).await.unwrap();
+    let mut at = 0;
+    for (day, states) in [
+        (0, ["draft", "held", "queued"]),
+        (1, ["expired", "held", "queued"]),
+        (6, ["expired", "held", "queued"]),
+        (7, ["expired", "held", "expired"]),
+        (29, ["expired", "held", "expired"]),
+        (30, ["expired", "expired", "expired"]),
+    ] {
+        world.advance((day - at) * DAY);
+        at = day;
+        world.reap().await;
+        for (job, state) in [&draft, &held, &queued].into_iter().zip(states) {
+            assert_eq!(world.state(&ada, job).await, state, "day {day}");
+        }
+    }
+    world.check("expired").await;
+}
+
+#[tokio::test]
+async fn only_what_is_over_can_be_deleted_and_nothing_of_it_stays() {
+    let world = World::new(&[]).await;
+    let (ada, bob) = (world.user("ada").await, world.user("bob").await);
+    let job = world.submit(&ada).await;
+    let waits = jobs::delete(&world.app, &ada, &job).await.unwrap_err();
+    assert_eq!((waits.code.row().0, &waits.more["state"]), ("conflict", &json!("queued")));
+    let mut daemon = one_daemon(&world).await;
+    talk_until(&world, &mut daemon, |d| !d.delivered.is_empty()).await;
+    world.reap().await;
+    assert_eq!(jobs::delete(&world.app, &bob, &job).await.unwrap_err().code.row().0, "forbidden");
+    let attempt = daemon.delivered[0].attempt.clone();
+    assert!(!world.log(&attempt).await.is_empty());
+    jobs::delete(&world.app, &ada, &job).await.unwrap();
+    assert_eq!(jobs::delete(&world.app, &ada, &job).await.unwrap_err().code.row().0, "not_found");
+    assert!(world.log(&attempt).await.is_empty());
+    let result = service::db::results::get(&mut world.app.db.read().await.unwrap(), &attempt).await.unwrap();
+    assert!(result.is_none());
+    world.check("deleted").await;
+}
