@@ -74,7 +74,7 @@ pub struct Daemon {
     pub node: String,
     pub token: String,
     pub boot: u32,
-    said_hello: bool,
+    pub said_hello: bool,
     claim_seq: u64,
     pub run: Option<Run>,
     pub orphans: Vec<Run>,

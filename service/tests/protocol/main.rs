@@ -8,6 +8,7 @@ mod door;
 mod late;
 mod orders;
 mod orphans;
+mod outcomes;
 mod pick;
 mod table;
 mod talk;
