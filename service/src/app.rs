@@ -14,6 +14,7 @@ use crate::certificate::SigningKey;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
+use crate::db::attempts::Speaker;
 use crate::disk::{Disk, Watermarks};
 use crate::error::{Code, Error, Result};
 use crate::http::health::Probe;
@@ -152,9 +153,9 @@ impl App {
 
     /// Keeps the metrics that a node sent with a beat: as a file beside the run, and the latest for `/metrics`.
     /// Metrics are never worth failing a beat for.
-    pub async fn take_samples(&self, attempt: &AttemptId, node: &str, samples: Vec<Sample>) {
+    pub async fn take_samples(&self, attempt: &AttemptId, node: &Speaker, samples: Vec<Sample>) {
         let Some(latest) = samples.last() else { return };
-        self.metrics.nodes.record(node, latest, self.clock.now());
+        self.metrics.nodes.record(&node.id, &node.name, latest, self.clock.now());
         let mut lines = Vec::new();
         for sample in &samples {
             if serde_json::to_writer(&mut lines, sample).is_ok() {

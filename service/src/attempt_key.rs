@@ -1,5 +1,6 @@
-//! What the tokens of attempts are made with. They are derived from attempt and fence, not drawn, so that an
-//! assignment whose answer was lost on the way can be given again, word for word; only hashes are kept of them.
+//! What the tokens of attempts and nodes are made with. They are derived, not drawn, those of attempts from id and fence,
+//! those of nodes from join token and machine, so that an answer that was lost on the way can be given again, word for
+//! word; only hashes are kept of them.
 
 use std::fmt;
 use std::io;
@@ -9,9 +10,9 @@ use std::sync::Arc;
 use ring::hmac;
 
 use crate::private_file::write_new;
-use crate::secret::{Secret, TokenKind};
+use crate::secret::{Secret, TokenHash, TokenKind};
 
-/// The key of all attempts' tokens.
+/// The key of the tokens of all attempts and nodes.
 #[derive(Clone)]
 pub struct AttemptKey(Arc<hmac::Key>);
 
@@ -35,10 +36,25 @@ impl AttemptKey {
     /// The token of an attempt: HMAC-SHA-256 of its id and fence.
     #[must_use]
     pub fn token(&self, attempt: &str, fence: i64) -> Secret {
-        let tag = hmac::sign(&self.0, format!("{attempt} {fence}").as_bytes());
+        self.derive(TokenKind::Attempt, format!("{attempt} {fence}").as_bytes())
+    }
+
+    /// The token of the node that a machine becomes by a join token; a machine that joins by it once more becomes
+    /// another node, the next of that `number`.
+    #[must_use]
+    pub fn node_token(&self, join: &TokenHash, machine: &str, number: u32) -> Secret {
+        // No id of an attempt begins like this, so no token of one kind is made like one of the other.
+        let mut text = format!("node {number} ").into_bytes();
+        text.extend(join.as_bytes());
+        text.extend(machine.as_bytes());
+        self.derive(TokenKind::Node, &text)
+    }
+
+    fn derive(&self, kind: TokenKind, text: &[u8]) -> Secret {
+        let tag = hmac::sign(&self.0, text);
         let mut bytes = [0; 32];
         bytes.copy_from_slice(tag.as_ref());
-        Secret::from_bytes(TokenKind::Attempt, &bytes)
+        Secret::from_bytes(kind, &bytes)
     }
 }
 
@@ -51,6 +67,19 @@ impl fmt::Debug for AttemptKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_token_of_a_node_follows_from_join_token_machine_and_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = AttemptKey::load_or_create(&folder.path().join("key")).unwrap();
+        let (one, two) = (TokenHash::of("one"), TokenHash::of("two"));
+        let made = |join, machine, number| key.node_token(join, machine, number).reveal().to_owned();
+        let first = made(&one, "m", 0);
+        assert_eq!(first, made(&one, "m", 0));
+        for other in [made(&two, "m", 0), made(&one, "n", 0), made(&one, "m", 1), key.token("m", 0).reveal().into()] {
+            assert_ne!(first, other);
+        }
+    }
 
     #[test]
     fn the_same_attempt_gets_the_same_token_and_no_other_does() {

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::app::{App, Shared};
-use crate::db::{due, idempotency, sessions};
+use crate::db::{due, idempotency, late, sessions};
 use crate::error::Result;
 
 /// How often the service remembers that it is alive; also the longest sleep.
@@ -52,10 +52,13 @@ async fn work(app: &App, breath: &mut Option<Instant>, sweep: &mut Option<Instan
     tick(app).await?;
     if is_time(sweep, SWEEP) {
         app.limits.sweep();
-        let swept =
-            app.db.write(|tx| Box::pin(async move { Ok((sessions::sweep(tx).await?, idempotency::sweep(tx).await?)) }));
-        let (sessions, answers) = swept.await?;
-        tracing::debug!(sessions, answers, "what has run out was removed");
+        let swept = app.db.write(|tx| {
+            Box::pin(
+                async move { Ok((sessions::sweep(tx).await?, idempotency::sweep(tx).await?, late::sweep(tx).await?)) },
+            )
+        });
+        let (sessions, answers, late) = swept.await?;
+        tracing::debug!(sessions, answers, late, "what has run out was removed");
     }
     let next = due::next(&mut *app.db.read().await?).await?;
     let left = next.map_or(i64::MAX, |at| at - app.clock.now()).max(20);

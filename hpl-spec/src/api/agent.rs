@@ -13,6 +13,8 @@
 //! POST /agent/v1/attempts/{attempt}/finish           FinishRequest -> FinishReply       attempt token
 //! POST /agent/v1/orphans                             OrphanRequest -> OrphanReply       node token
 //! ```
+//! Files of an orphan that was kept go where those of its attempt went, for a day.
+//!
 //! Every write of an attempt names its fence. What arrives twice is answered as the first time, with
 //! `dup` set. A fence that is dead gets 409 `stale_fence`, an ended attempt 410 `ended` with the job's final
 //! state, an unknown one 404 `unknown_attempt`; only the first of these three tells the node to kill its run.
@@ -50,7 +52,7 @@ pub struct JoinRequest {
 pub struct JoinReply {
     /// Its id from now on.
     pub node: NodeId,
-    /// Its token, told this once.
+    /// Its token, told until the node has said hello.
     pub token: String,
 }
 
@@ -411,7 +413,7 @@ pub struct FinishReply {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OrphanRequest {
-    /// The assignment it came from, its token left empty.
+    /// The assignment it came from.
     pub assignment: OrphanOf,
     /// How it ended.
     pub finish: FinishRequest,
@@ -426,6 +428,8 @@ pub struct OrphanOf {
     pub job: JobId,
     /// Which try.
     pub attempt: AttemptId,
+    /// The token of that try: it shows, also to a service that has forgotten the try, that it was dealt.
+    pub token: String,
     /// Whose job it was.
     pub owner: String,
     /// The row of the registry.
@@ -442,4 +446,6 @@ pub struct OrphanReply {
     pub job_known: bool,
     /// Whether it had this orphan before.
     pub dup: bool,
+    /// Files that the service has not got whole. They may be sent for a day more, as those of the attempt were.
+    pub incomplete: Vec<String>,
 }

@@ -121,9 +121,12 @@ pub(super) async fn revoke_node(db: &Db, by: By, meant: String) -> Result<String
     db.write(move |tx| {
         Box::pin(async move {
             let (key, name) = rows::node_meant(&mut tx.conn, &meant).await?;
-            rows::revoke_node(tx, key).await?;
+            let job = rows::revoke_node(tx, key).await?;
             audit::write(tx, &by.name, "node.revoke", &format!("node:{name}"), &by.address, None, None).await?;
-            Ok(format!("Node {name} is revoked. What it runs counts as lost when its lease ends.\n"))
+            Ok(match job {
+                Some(state) => format!("Node {name} is revoked. What it ran is cut off; that job is {state} now.\n"),
+                None => format!("Node {name} is revoked. It ran nothing.\n"),
+            })
         })
     })
     .await

@@ -56,6 +56,10 @@ const RULES: &[(&str, &str)] = &[
           WHERE coalesce(e.n, 0) <> j.last_event OR coalesce(e.high, 0) <> j.last_event OR coalesce(e.low, 1) <> 1",
     ),
     (
+        "a sweep has no job",
+        "SELECT id FROM sweeps s WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE sweep = s.id)",
+    ),
+    (
         "a sweep has more than one job under way",
         "SELECT sweep FROM jobs WHERE sweep IS NOT NULL AND state IN ('queued', 'claimed', 'preparing', 'running',
             'finishing', 'verifying', 'lost') GROUP BY sweep HAVING count(*) > 1",

@@ -3,9 +3,9 @@
 
 use hpl_spec::job::{FailClass, JobEvent, JobState};
 
-use super::attempts::{self, AttemptRow, DELIVERY, LOST_GRACE, Lost, START};
+use super::attempts::{self, AttemptRow, DELIVERY, LOST_GRACE, Lost};
 use super::jobs::{state_of, step};
-use super::{Conn, Tx, explain};
+use super::{Conn, Tx, explain, late};
 use crate::error::{Error, Result};
 
 /// What did not come through is tried again after so many milliseconds...
@@ -116,8 +116,7 @@ async fn attempt(tx: &mut Tx, job: i64) -> Result<AttemptRow> {
 /// A job on a node: is the node silent, or the run too long?
 async fn alive(tx: &mut Tx, job: i64) -> Result<bool> {
     let row = attempt(tx, job).await?;
-    // Before it has started, the time for that; from then on walltime and grace, or the time to deliver.
-    let over = row.deadline.unwrap_or(row.claimed_at + START);
+    let over = row.deadline.unwrap_or(tx.now);
     if tx.now >= row.lease_until {
         return silence_begins(tx, &row).await.map(|()| false);
     }
@@ -152,21 +151,22 @@ async fn silence_begins(tx: &mut Tx, row: &AttemptRow) -> Result<()> {
         let why = Lost::infra("node_lost", "the node fell silent before the run started");
         return attempts::lost(tx, row, &why).await.map(|_| ());
     }
-    let until = row.deadline.unwrap_or(tx.now) + LOST_GRACE;
-    sqlx::query("UPDATE attempts SET state = 'lost', deadline = ? WHERE key = ?")
-        .bind(until)
-        .bind(row.key)
-        .execute(&mut tx.conn)
-        .await
-        .map_err(explain)?;
+    let lost = sqlx::query("UPDATE attempts SET state = 'lost' WHERE key = ?").bind(row.key);
+    lost.execute(&mut tx.conn).await.map_err(explain)?;
     step(tx, row.job, &JobEvent::LeaseLost).await?;
-    due_at_is(tx, row.job, until).await
+    due_at_is(tx, row.job, given_up_at(tx, row)).await
+}
+
+/// When a silent attempt is waited for no longer. The deadline itself stays what it was: it counts again when the node
+/// speaks again.
+fn given_up_at(tx: &Tx, row: &AttemptRow) -> i64 {
+    row.deadline.unwrap_or(tx.now) + LOST_GRACE
 }
 
 /// A lost job: still time?
 async fn silent(tx: &mut Tx, job: i64) -> Result<bool> {
     let row = attempt(tx, job).await?;
-    let until = row.deadline.unwrap_or(tx.now);
+    let until = given_up_at(tx, &row);
     if tx.now < until {
         return due_at_is(tx, job, until).await.map(|()| false);
     }
@@ -180,6 +180,7 @@ async fn silent(tx: &mut Tx, job: i64) -> Result<bool> {
 /// Of the database.
 pub async fn was_away(tx: &mut Tx, away: i64, lease_ms: i64) -> Result<()> {
     let away = away.max(0);
+    late::was_away(tx, away).await?;
     sqlx::query(
         "UPDATE attempts SET lease_until = lease_until + ?1 + ?2, deadline = deadline + ?1 + ?2
           WHERE state IN ('live', 'lost')",

@@ -191,7 +191,8 @@ pub struct AttemptHandle {
     pub files: Vec<FileDigest>,
 }
 
-/// The attempt of that id at the job, or the latest one; None where there is none.
+/// The attempt of that id at the job, or the latest one; None where there is none. One that is known by its orphan alone
+/// has its id only.
 ///
 /// # Errors
 /// The database does not answer.
@@ -200,7 +201,10 @@ pub async fn attempt(conn: &mut Conn, job_key: i64, id: Option<&AttemptId>) -> R
     let query = match id {
         Some(id) => sqlx::query_as(
             "SELECT a.id, a.state, r.files FROM attempts a LEFT JOIN results r ON r.id = a.id
-              WHERE a.job = ? AND a.id = ?",
+              WHERE a.job = ?1 AND a.id = ?2
+             UNION ALL
+             SELECT r.id, 'ended', r.files FROM results r
+              WHERE r.job = ?1 AND r.id = ?2 AND NOT EXISTS (SELECT 1 FROM attempts WHERE id = ?2)",
         )
         .bind(job_key)
         .bind(id.as_str().to_owned()),

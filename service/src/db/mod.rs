@@ -29,6 +29,7 @@ pub mod idempotency;
 pub mod invites;
 pub mod job_list;
 pub mod jobs;
+pub mod late;
 pub mod nodes;
 pub mod nodes_admin;
 pub mod orders;

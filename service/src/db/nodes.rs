@@ -8,13 +8,17 @@ use sqlx::sqlite::SqliteRow;
 
 use super::jobs::{as_i64, labels_json};
 use super::{Conn, Tx, audit, explain};
+use crate::attempt_key::AttemptKey;
 use crate::error::{Code, Error, Result};
 use crate::schedule::{self, Offer};
-use crate::secret::TokenHash;
+use crate::secret::{Secret, TokenHash};
 
 /// A second machine that speaks as a node is believed once the first was silent for so long, in milliseconds. A
 /// restart of a machine takes longer, or is tried again.
 const SILENCE: i64 = 30_000;
+
+/// A machine may join anew by the same token so often.
+const JOINS: u32 = 100;
 
 /// A node.
 #[derive(Debug, Clone)]
@@ -190,51 +194,85 @@ fn seen_row(row: &SqliteRow) -> Result<Seen> {
     })
 }
 
-/// A node joins: one use of the join token is used up.
+/// A machine that wants to join.
+#[derive(Debug, Clone)]
+pub struct Join {
+    /// The hash of its join token.
+    pub token: TokenHash,
+    /// What its own token is made with.
+    pub key: AttemptKey,
+    /// The id it gets, if it is new.
+    pub id: String,
+    /// What it says.
+    pub request: JoinRequest,
+    /// From where.
+    pub address: String,
+}
+
+/// A machine joins: one use of the join token is used up. The same machine that comes again by the same token, before it
+/// has said hello, has not heard the answer: it gets it once more, and nothing is used up. Returns the node's id and its
+/// token.
 ///
 /// # Errors
 /// The join token is not known, used up, revoked or too old.
-pub async fn join(
-    tx: &mut Tx,
-    join: &TokenHash,
-    id: &str,
-    token: &TokenHash,
-    request: &JoinRequest,
-    address: &str,
-) -> Result<()> {
+pub async fn join(tx: &mut Tx, join: &Join) -> Result<(String, Secret)> {
     let row = sqlx::query(
-        "UPDATE join_tokens SET uses_left = uses_left - 1
-          WHERE hash = ? AND uses_left > 0 AND revoked_at IS NULL AND expires_at > ? RETURNING labels, trusted, key",
+        "SELECT key, labels, trusted, uses_left FROM join_tokens
+          WHERE hash = ? AND revoked_at IS NULL AND expires_at > ?",
     )
-    .bind(join.as_bytes().as_slice())
+    .bind(join.token.as_bytes().as_slice())
     .bind(tx.now)
     .fetch_optional(&mut tx.conn)
     .await
     .map_err(explain)?;
-    let Some(row) = row else {
+    let refused = || {
         let detail = "this join token is not known, used up, revoked or too old; ask an administrator for a new one";
-        return Err(Error::new(Code::TokenExpired, detail));
+        Error::new(Code::TokenExpired, detail)
     };
-    let labels: String = row.get(0);
-    let (trusted, join_key): (bool, i64) = (row.get(1), row.get(2));
+    let row = row.ok_or_else(refused)?;
+    let (known, token) = next_token(tx, join).await?;
+    if let Some(id) = known {
+        return Ok((id, token));
+    }
+    if row.get::<i64, _>("uses_left") == 0 {
+        return Err(refused());
+    }
+    let (key, trusted, labels): (i64, bool, String) = (row.get("key"), row.get("trusted"), row.get("labels"));
+    let used = sqlx::query("UPDATE join_tokens SET uses_left = uses_left - 1 WHERE key = ?").bind(key);
+    used.execute(&mut tx.conn).await.map_err(explain)?;
+    let name = &join.request.name;
     sqlx::query(
         "INSERT INTO nodes (id, name, token, labels, trusted, machine_id, joined_at, seen_at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )
-    .bind(id)
-    .bind(&request.name)
-    .bind(token.as_bytes().as_slice())
+    .bind(&join.id)
+    .bind(name)
+    .bind(token.hash().as_bytes().as_slice())
     .bind(&labels)
     .bind(trusted)
-    .bind(&request.machine_id)
+    .bind(&join.request.machine_id)
     .bind(tx.now)
     .bind(tx.now)
     .execute(&mut tx.conn)
     .await
     .map_err(explain)?;
-    let after = serde_json::json!({ "name": request.name, "labels": labels, "trusted": trusted, "join": join_key });
-    let actor = format!("node:{}", request.name);
-    audit::write(tx, &actor, "node.join", id, address, None, Some(&after.to_string())).await
+    let after = serde_json::json!({ "name": name, "labels": labels, "trusted": trusted, "join": key }).to_string();
+    audit::write(tx, &format!("node:{name}"), "node.join", &join.id, &join.address, None, Some(&after)).await?;
+    Ok((join.id.clone(), token))
+}
+
+/// The token that the machine gets by this join token, and the id of the node that was made for it but never heard of it.
+async fn next_token(tx: &mut Tx, join: &Join) -> Result<(Option<String>, Secret)> {
+    for number in 0..JOINS {
+        let token = join.key.node_token(&join.token, &join.request.machine_id, number);
+        match by_token(&mut tx.conn, &token.hash()).await? {
+            None => return Ok((None, token)),
+            Some(node) if node.boot_id.is_empty() && !node.revoked => return Ok((Some(node.id), token)),
+            Some(_) => (),
+        }
+    }
+    let detail = format!("this machine has joined {JOINS} times by this token; ask an administrator for a new one");
+    Err(Error::new(Code::TokenExpired, detail))
 }
 
 /// A node says what it is.

@@ -1,5 +1,8 @@
 //! What administrators do to nodes: join tokens, draining, revoking.
 
+use hpl_spec::job::JobState;
+
+use super::attempts::{self, Lost};
 use super::{Conn, Tx, explain};
 use crate::error::{Code, Error, Result};
 use crate::secret::TokenHash;
@@ -150,11 +153,12 @@ pub async fn node_meant(conn: &mut Conn, id_or_name: &str) -> Result<(i64, Strin
     }
 }
 
-/// Revokes a node: its token is good for nothing from now on, and its lease runs out.
+/// Revokes a node: its token is good for nothing from now on, and what it runs is cut off, so that every call of that
+/// attempt is told to end the run. Returns where the job that it ran stands now.
 ///
 /// # Errors
 /// The database cannot write.
-pub async fn revoke_node(tx: &mut Tx, key: i64) -> Result<()> {
+pub async fn revoke_node(tx: &mut Tx, key: i64) -> Result<Option<JobState>> {
     let now = tx.now;
     sqlx::query("UPDATE nodes SET revoked_at = ? WHERE key = ?")
         .bind(now)
@@ -162,7 +166,10 @@ pub async fn revoke_node(tx: &mut Tx, key: i64) -> Result<()> {
         .execute(&mut tx.conn)
         .await
         .map_err(explain)?;
-    Ok(())
+    match attempts::of_node(&mut tx.conn, key).await? {
+        Some(row) => attempts::lost(tx, &row, &Lost::revoked()).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Lets a node get no new jobs, or lets it get them again. What it runs goes on.

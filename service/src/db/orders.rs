@@ -6,7 +6,7 @@ use hpl_spec::job::{JobEvent, JobState};
 use super::attempts;
 use super::jobs::{JobRow, step, visibility_name};
 use super::results::verdict;
-use super::{Tx, explain};
+use super::{Tx, explain, late};
 use crate::error::{Code, Error, Result};
 use crate::hub::Wake;
 
@@ -33,12 +33,35 @@ pub async fn hold(tx: &mut Tx, job: &JobRow, why: &str) -> Result<JobState> {
     step(tx, job.key, &JobEvent::Held { why: why.into() }).await
 }
 
-/// A held job waits for a node again.
+/// A held job waits for a node again; one of a sweep, of which another job is under way, for its turn.
 ///
 /// # Errors
-/// It is not held.
+/// It is not held, or waits for its turn already.
 pub async fn release(tx: &mut Tx, job: &JobRow) -> Result<JobState> {
+    if job.state == JobState::Held && job.hold == "sweep" {
+        let detail = "it waits for its turn in the sweep, whose jobs run one by one; it is released when the one before \
+                      it has ended";
+        return Err(Error::new(Code::Conflict, detail).with("state", job.state.name()));
+    }
+    if job.state == JobState::Held && turn_is_taken(tx, job).await? {
+        let waits = sqlx::query("UPDATE jobs SET hold = 'sweep' WHERE key = ?").bind(job.key);
+        waits.execute(&mut tx.conn).await.map_err(explain)?;
+        return Ok(JobState::Held);
+    }
     step(tx, job.key, &JobEvent::Released).await
+}
+
+/// Whether another job of its sweep is under way.
+async fn turn_is_taken(tx: &mut Tx, job: &JobRow) -> Result<bool> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM jobs WHERE sweep = ? AND key <> ? AND state IN
+            ('queued', 'claimed', 'preparing', 'running', 'finishing', 'verifying', 'lost'))",
+    )
+    .bind(&job.sweep)
+    .bind(job.key)
+    .fetch_one(&mut tx.conn)
+    .await
+    .map_err(explain)
 }
 
 /// A job is to end. Where a node has it, the node is told, and its answer ends it; where nobody knows whether it still
@@ -103,13 +126,16 @@ pub async fn extend(tx: &mut Tx, job: &JobRow, walltime_s: u32) -> Result<()> {
     let more = i64::from(walltime_s - job.walltime_s) * 1000;
     let update = sqlx::query("UPDATE jobs SET walltime_s = ? WHERE key = ?").bind(walltime_s).bind(job.key);
     update.execute(&mut tx.conn).await.map_err(explain)?;
-    // A deadline is there once it has started.
-    let later = sqlx::query("UPDATE attempts SET deadline = deadline + ? WHERE job = ? AND state IN ('live', 'lost')");
+    // Before the program has started, and after it has ended, the deadline is not that of its walltime.
+    let later = sqlx::query(
+        "UPDATE attempts SET deadline = deadline + ? WHERE job = ? AND state IN ('live', 'lost')
+            AND started_at IS NOT NULL AND finishing_at IS NULL",
+    );
     later.bind(more).bind(job.key).execute(&mut tx.conn).await.map(|_| ()).map_err(explain)
 }
 
-/// Deletes a job that has ended, or a draft, with all that belongs to it. Returns the ids of its attempts, whose files
-/// are to be deleted too.
+/// Deletes a job that has ended, or a draft, with all that belongs to it, and its sweep if it was the last of it. Returns the ids of its attempts and orphans,
+/// whose files are to be deleted too. Their nodes still hear how they stand.
 ///
 /// # Errors
 /// It has not ended.
@@ -118,13 +144,13 @@ pub async fn delete(tx: &mut Tx, job: &JobRow) -> Result<Vec<String>> {
         let detail = format!("the job is {}; cancel it first", job.state);
         return Err(Error::new(Code::Conflict, detail).with("state", job.state.name()));
     }
-    let attempts = sqlx::query_scalar("SELECT id FROM attempts WHERE job = ?")
-        .bind(job.key)
-        .fetch_all(&mut tx.conn)
-        .await
-        .map_err(explain)?;
+    let attempts = late::forget(tx, job.key).await?;
     let gone = sqlx::query("DELETE FROM jobs WHERE key = ?").bind(job.key);
     gone.execute(&mut tx.conn).await.map_err(explain)?;
+    if let Some(sweep) = &job.sweep {
+        let empty = "DELETE FROM sweeps WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE sweep = ?1)";
+        sqlx::query(empty).bind(sweep).execute(&mut tx.conn).await.map_err(explain)?;
+    }
     Ok(attempts)
 }
 

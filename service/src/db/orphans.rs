@@ -2,7 +2,8 @@
 
 use sqlx::Row;
 
-use super::{Tx, explain};
+use super::attempts::Writer;
+use super::{Tx, explain, late};
 use crate::error::{Code, Error, Result};
 
 /// A result that belongs to no attempt that may write.
@@ -12,8 +13,8 @@ pub struct Orphan {
     pub node: i64,
     /// The id of the job it was for.
     pub job: String,
-    /// The id of its attempt.
-    pub attempt: String,
+    /// Who brings it: its attempt, proven.
+    pub writer: Writer,
     /// The username of the job's owner.
     pub owner: String,
     /// A row of the registry.
@@ -40,28 +41,22 @@ pub struct Orphan {
     pub files: String,
 }
 
+/// Orphans of a job that are kept.
+const KEPT: i64 = 8;
+/// Its files are taken for so many milliseconds after it was kept.
+const FILES_FOR: i64 = 24 * 3600 * 1000;
+
 /// Keeps an orphan, unranked. Returns whether its job is known here, and whether the orphan was kept before.
 ///
 /// An orphan of a job that is known belongs to that job's owner, whatever the node says; that of an unknown one to the
 /// user of the name it says, privately.
 ///
 /// # Errors
-/// The attempt may still write, so it should finish the proper way; it was another node's.
+/// The attempt may still write, so it should finish the proper way; its job was deleted; it was another node's, or at another job; there are
+/// enough of that job.
 pub async fn keep(tx: &mut Tx, orphan: &Orphan) -> Result<(bool, bool)> {
-    let attempt: Option<(String, i64)> = sqlx::query_as("SELECT state, node FROM attempts WHERE id = ?")
-        .bind(&orphan.attempt)
-        .fetch_optional(&mut tx.conn)
-        .await
-        .map_err(explain)?;
-    match attempt {
-        Some((state, _)) if state == "live" || state == "lost" => {
-            return Err(Error::new(Code::Conflict, "this attempt may still write: finish it instead"));
-        }
-        Some((_, node)) if node != orphan.node => {
-            return Err(Error::new(Code::Forbidden, "this attempt was another node's"));
-        }
-        _ => (),
-    }
+    check_attempt(tx, orphan).await?;
+    check_number(tx, orphan).await?;
     let job = sqlx::query("SELECT key, owner FROM jobs WHERE id = ?")
         .bind(&orphan.job)
         .fetch_optional(&mut tx.conn)
@@ -82,7 +77,7 @@ pub async fn keep(tx: &mut Tx, orphan: &Orphan) -> Result<(bool, bool)> {
            FROM nodes n WHERE n.key = ?13
          ON CONFLICT (id) DO NOTHING",
     )
-    .bind(&orphan.attempt)
+    .bind(&orphan.writer.attempt)
     .bind(job)
     .bind(&orphan.job)
     .bind(owner)
@@ -102,5 +97,46 @@ pub async fn keep(tx: &mut Tx, orphan: &Orphan) -> Result<(bool, bool)> {
     .execute(&mut tx.conn)
     .await
     .map_err(explain)?;
-    Ok((job.is_some(), kept.rows_affected() == 0))
+    let dup = kept.rows_affected() == 0;
+    if !dup {
+        late::open_files(tx, &orphan.writer, tx.now + FILES_FOR).await?;
+    }
+    Ok((job.is_some(), dup))
+}
+
+async fn check_attempt(tx: &mut Tx, orphan: &Orphan) -> Result<()> {
+    if let Some(gone) = late::gone(&mut tx.conn, &orphan.writer.attempt).await? {
+        return Err(Error::new(Code::Ended, "the job of this attempt was deleted").with("state", gone.state));
+    }
+    let attempt: Option<(String, i64, String)> =
+        sqlx::query_as("SELECT a.state, a.node, j.id FROM attempts a JOIN jobs j ON j.key = a.job WHERE a.id = ?")
+            .bind(&orphan.writer.attempt)
+            .fetch_optional(&mut tx.conn)
+            .await
+            .map_err(explain)?;
+    match attempt {
+        Some((state, ..)) if state == "live" || state == "lost" => {
+            Err(Error::new(Code::Conflict, "this attempt may still write: finish it instead"))
+        }
+        Some((_, node, _)) if node != orphan.node => {
+            Err(Error::new(Code::Forbidden, "this attempt was another node's"))
+        }
+        Some((_, _, job)) if job != orphan.job => Err(Error::new(Code::Forbidden, "this attempt was at another job")),
+        _ => Ok(()),
+    }
+}
+
+async fn check_number(tx: &mut Tx, orphan: &Orphan) -> Result<()> {
+    let others: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM results WHERE job_id = ? AND tier = 'orphan' AND id <> ?")
+            .bind(&orphan.job)
+            .bind(&orphan.writer.attempt)
+            .fetch_one(&mut tx.conn)
+            .await
+            .map_err(explain)?;
+    if others < KEPT {
+        return Ok(());
+    }
+    let detail = format!("{others} orphans of this job are kept, no more are");
+    Err(Error::new(Code::QuotaExceeded, detail).with("limit", KEPT).retry_after(24 * 3600))
 }

@@ -185,8 +185,8 @@ async fn take(tx: &mut Tx, node: &NodeRow, claim: &Claim, job: i64) -> Result<Cl
     .map_err(explain)?;
     let (fence, express): (i64, bool) = (row.get(0), row.get(1));
     sqlx::query(
-        "INSERT INTO attempts (id, job, fence, node, token, boot_id, state, lease_until, beat_at, claimed_at, walltime_s)
-         SELECT ?, key, ?, ?, ?, ?, 'live', ?, ?, ?, walltime_s FROM jobs WHERE key = ?",
+        "INSERT INTO attempts (id, job, fence, node, token, boot_id, state, lease_until, beat_at, claimed_at, deadline, walltime_s)
+         SELECT ?, key, ?, ?, ?, ?, 'live', ?, ?, ?, ?, walltime_s FROM jobs WHERE key = ?",
     )
     .bind(&claim.attempt)
     .bind(fence)
@@ -196,6 +196,7 @@ async fn take(tx: &mut Tx, node: &NodeRow, claim: &Claim, job: i64) -> Result<Cl
     .bind(tx.now + claim.lease_ms)
     .bind(tx.now)
     .bind(tx.now)
+    .bind(tx.now + attempts::START)
     .bind(job)
     .execute(&mut tx.conn)
     .await

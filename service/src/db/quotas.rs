@@ -98,3 +98,12 @@ pub async fn clear(tx: &mut Tx, subject: &str) -> Result<bool> {
         .map_err(explain)?;
     Ok(done.rows_affected() == 1)
 }
+
+/// How many drafts a user has.
+///
+/// # Errors
+/// Of the database.
+pub async fn drafts(conn: &mut Conn, owner: i64) -> Result<i64> {
+    let count = sqlx::query_scalar("SELECT count(*) FROM jobs WHERE owner = ? AND state = 'draft'").bind(owner);
+    count.fetch_one(conn).await.map_err(explain)
+}

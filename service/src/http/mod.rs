@@ -7,7 +7,8 @@ use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::Shared;
-use caller::Caller;
+use crate::error::Result;
+use crate::limits::{Key, Limit};
 
 pub mod accounts;
 pub mod agent;
@@ -56,15 +57,15 @@ pub fn router(app: &Shared) -> Router {
     let (people, _) = people().split_for_parts();
     let (nodes, _) = agent::routes().split_for_parts();
     // Nodes have a door of their own: no cookies, no sessions, tokens of another kind.
-    let nodes = nodes.layer(from_fn_with_state(app.clone(), anonymous));
+    let nodes = nodes.layer(from_fn_with_state(app.clone(), agent::door));
     let (health, _) = health::routes().split_for_parts();
+    let health = health.layer(from_fn_with_state(app.clone(), counted));
     let all = auth::protect(people.merge(pages::routes()), app).merge(nodes).merge(health).with_state(app.clone());
     layers::outer(all, app)
 }
 
-/// Says from where a node calls.
-async fn anonymous(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
-    let address = auth::address(&app, &request);
-    request.extensions_mut().insert(Caller { user: None, address });
-    next.run(request).await
+/// Counts who asks how the service is, by address: nobody else is known of them.
+async fn counted(State(app): State<Shared>, request: Request, next: Next) -> Result<Response> {
+    app.limits.check(Limit::Anonymous, &Key::address(auth::address(&app, &request)))?;
+    Ok(next.run(request).await)
 }

@@ -27,6 +27,7 @@ const NAME: usize = 48;
 
 #[derive(Debug)]
 struct Node {
+    name: String,
     at: i64,
     values: Vec<(Arc<str>, f64)>,
     per_core: Vec<(Arc<str>, Vec<f64>)>,
@@ -34,6 +35,7 @@ struct Node {
 
 #[derive(Debug, Default)]
 struct Known {
+    /// By id: several nodes may have one name.
     nodes: HashMap<String, Node>,
     /// Each name once, shared by all nodes.
     names: BTreeSet<Arc<str>>,
@@ -77,13 +79,13 @@ impl NodeMetrics {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The node called `node` has sent this at `now`; it takes the place of what it sent before.
-    pub fn record(&self, node: &str, sample: &Sample, now: i64) {
+    /// The node `id`, called `name`, has sent this at `now`; it takes the place of what it sent before.
+    pub fn record(&self, id: &str, name: &str, sample: &Sample, now: i64) {
         let mut known = self.lock();
-        if now.saturating_sub(known.swept) > FRESH_MS || known.nodes.len() >= NODES && !known.nodes.contains_key(node) {
+        if now.saturating_sub(known.swept) > FRESH_MS || known.nodes.len() >= NODES && !known.nodes.contains_key(id) {
             known.sweep(now);
         }
-        if known.nodes.len() >= NODES && !known.nodes.contains_key(node) {
+        if known.nodes.len() >= NODES && !known.nodes.contains_key(id) {
             return;
         }
         let values = sample.values.iter().take(VALUES);
@@ -92,11 +94,11 @@ impl NodeMetrics {
         let per_core = per_core
             .filter_map(|(name, values)| Some((known.name(name)?, values.iter().take(CORES).copied().collect())));
         let per_core = per_core.collect();
-        known.nodes.insert(node.to_owned(), Node { at: now, values, per_core });
+        known.nodes.insert(id.to_owned(), Node { name: name.to_owned(), at: now, values, per_core });
     }
 }
 
-/// The figures as `/metrics` shows them: `hpl_node_NAME{node="…"}`, those of cores with a label `core`.
+/// The figures as `/metrics` shows them: `hpl_node_NAME{node="…",id="…"}`, those of cores with a label `core`.
 #[derive(Debug)]
 pub(super) struct Latest {
     pub(super) nodes: Arc<NodeMetrics>,
@@ -106,17 +108,20 @@ pub(super) struct Latest {
 
 struct Labels<'a> {
     node: &'a str,
+    id: &'a str,
     core: Option<usize>,
 }
 
 impl EncodeLabelSet for Labels<'_> {
     fn encode(&self, encoder: &mut prometheus_client::encoding::LabelSetEncoder) -> Result<(), fmt::Error> {
-        let mut label = encoder.encode_label();
-        let mut key = label.encode_label_key()?;
-        fmt::Write::write_str(&mut key, "node")?;
-        let mut value = key.encode_label_value()?;
-        encode_text(self.node, &mut value)?;
-        value.finish()?;
+        for (name, text) in [("node", self.node), ("id", self.id)] {
+            let mut label = encoder.encode_label();
+            let mut key = label.encode_label_key()?;
+            fmt::Write::write_str(&mut key, name)?;
+            let mut value = key.encode_label_value()?;
+            encode_text(text, &mut value)?;
+            value.finish()?;
+        }
         let Some(core) = self.core else { return Ok(()) };
         let mut label = encoder.encode_label();
         let mut key = label.encode_label_key()?;
@@ -136,13 +141,14 @@ impl Collector for Latest {
         let mut known = self.nodes.lock();
         known.sweep(self.clock.load(Ordering::Relaxed));
         let mut by_name: BTreeMap<&str, Vec<(Labels<'_>, f64)>> = BTreeMap::new();
-        for (node, figures) in &known.nodes {
+        for (id, figures) in &known.nodes {
+            let node = figures.name.as_str();
             for (name, value) in &figures.values {
-                by_name.entry(name).or_default().push((Labels { node, core: None }, *value));
+                by_name.entry(name).or_default().push((Labels { node, id, core: None }, *value));
             }
             for (name, values) in &figures.per_core {
                 let cores = values.iter().enumerate();
-                let cores = cores.map(|(core, value)| (Labels { node, core: Some(core) }, *value));
+                let cores = cores.map(|(core, value)| (Labels { node, id, core: Some(core) }, *value));
                 by_name.entry(name).or_default().extend(cores);
             }
         }
@@ -170,14 +176,15 @@ mod tests {
     #[test]
     fn the_latest_figures_are_shown_while_they_are_fresh() {
         let metrics = Metrics::new(WriterMetrics::default());
-        metrics.nodes.record("a\"b", &sample(&[("memory_used_bytes", 1.0)]), 1000);
+        metrics.nodes.record("1", "a\"b", &sample(&[("memory_used_bytes", 1.0)]), 1000);
         let mut second = sample(&[("memory_used_bytes", 2.5), ("x\ny", 1.0), ("Big", 1.0), ("", 1.0)]);
         second.per_core.insert("core_mhz".into(), vec![800.0, 900.0]);
-        metrics.nodes.record("a\"b", &second, 2000);
+        metrics.nodes.record("1", "a\"b", &second, 2000);
         let text = metrics.text(&Now { at: 2000, ..Now::default() });
-        for line in
-            ["hpl_node_memory_used_bytes{node=\"a\\\"b\"} 2.5", "hpl_node_core_mhz{node=\"a\\\"b\",core=\"1\"} 900.0"]
-        {
+        for line in [
+            r#"hpl_node_memory_used_bytes{node="a\"b",id="1"} 2.5"#,
+            r#"hpl_node_core_mhz{node="a\"b",id="1",core="1"} 900.0"#,
+        ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }
         assert_eq!(text.lines().filter(|l| l.starts_with("hpl_node_")).count(), 3, "{text}");
@@ -186,12 +193,23 @@ mod tests {
     }
 
     #[test]
+    fn two_nodes_of_one_name_are_two() {
+        let metrics = Metrics::new(WriterMetrics::default());
+        metrics.nodes.record("1", "compute", &sample(&[("watts", 1.0)]), 0);
+        metrics.nodes.record("2", "compute", &sample(&[("watts", 2.0)]), 0);
+        let text = metrics.text(&Now::default());
+        for line in [r#"hpl_node_watts{node="compute",id="1"} 1.0"#, r#"hpl_node_watts{node="compute",id="2"} 2.0"#] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+    }
+
+    #[test]
     fn strange_nodes_cannot_fill_the_memory() {
         let nodes = NodeMetrics::default();
         for node in 0..40 {
             let names: Vec<String> = (0..100).map(|i| format!("n{node}_{i}")).collect();
             let values: Vec<_> = names.iter().map(|name| (name.as_str(), 0.0)).collect();
-            nodes.record(&node.to_string(), &sample(&values), 0);
+            nodes.record(&node.to_string(), "node", &sample(&values), 0);
         }
         let mut known = nodes.lock();
         assert_eq!(known.names.len(), NAMES);

@@ -288,6 +288,16 @@ impl Account {
         }
     }
 
+    /// The orphans that were kept are shown with their files.
+    pub async fn orphans_are_whole(&self) {
+        for orphan in self.nodes.iter().flat_map(|n| &n.daemon.whole) {
+            let root = format!("/api/v1/results/{}", orphan.attempt);
+            assert_eq!(self.user.get(&root).await["tier"], "orphan");
+            assert_eq!(self.bytes(&format!("{root}/log/out")).await, orphan.log, "the log of {}", orphan.attempt);
+            assert_eq!(self.bytes(&format!("{root}/artifacts/HPL.out")).await, golden_output());
+        }
+    }
+
     async fn job_is_whole(&self, id: &str, delivered: &BTreeMap<&String, &Vec<u8>>) {
         let history = self.user.get(&format!("/api/v1/jobs/{id}/history")).await;
         let events = history.as_array().unwrap();

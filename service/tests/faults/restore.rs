@@ -68,7 +68,7 @@ fn unpack(file: &Path, data: &Path) {
 async fn deliver_orphans(account: &mut Account) {
     for node in &mut account.nodes {
         let (mut unknown, began) = (false, Instant::now());
-        while node.daemon.run.is_some() || !node.daemon.orphans.is_empty() {
+        while node.daemon.whole.is_empty() {
             if let Some((_, status, body)) = node.talk().await {
                 unknown |= status == 404 && body["code"] == "unknown_attempt";
             }
@@ -116,6 +116,7 @@ async fn a_restore_loses_nothing_that_the_nodes_hold() {
     deliver_orphans(&mut account).await;
     deliver(&mut slow).await;
     account.nodes.push(slow);
+    account.orphans_are_whole().await;
     go_on(program, &mut account, &before.into_keys().collect(), &begun).await;
     check(&data).await;
 }

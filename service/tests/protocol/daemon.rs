@@ -27,11 +27,16 @@ pub enum Kind {
     Hello,
     Claim,
     Beat,
-    Events { last: usize },
+    Events {
+        last: usize,
+    },
     Log,
     Artifact,
     Finish,
     Orphan,
+    /// A file of an orphan that was kept.
+    Late,
+    Wait,
 }
 
 /// A run on the node.
@@ -40,7 +45,7 @@ pub struct Run {
     pub assignment: Assignment,
     /// What happened so far: preparing, started, progress..., finishing.
     events: Vec<Value>,
-    acked: usize,
+    pub acked: usize,
     beat: u64,
     pub log: Vec<u8>,
     log_sent: u64,
@@ -50,8 +55,8 @@ pub struct Run {
     pub running: bool,
     /// The service has said yes to `started`.
     pub start_acked: bool,
-    ended: bool,
-    cancelled: bool,
+    /// How it ended, once it has.
+    ended: Option<&'static str>,
     /// The service does not know the attempt: nothing more is said until the orphan.
     unknown: bool,
 }
@@ -63,19 +68,37 @@ pub struct Delivered {
     pub log: Vec<u8>,
 }
 
+/// What the journal says of the end of a run.
+pub struct Told {
+    pub job: String,
+    attempt: String,
+    /// `completed`, `cancelled`, or the class of its failure.
+    pub how: &'static str,
+    /// The state that the service answered, once it has.
+    pub answered: Option<String>,
+}
+
 /// The daemon.
 pub struct Daemon {
     pub name: String,
     join: String,
     pub node: String,
-    token: String,
+    pub token: String,
     pub boot: u32,
-    said_hello: bool,
+    pub said_hello: bool,
     claim_seq: u64,
     pub run: Option<Run>,
     pub orphans: Vec<Run>,
+    /// Orphans that the service has kept, and whose files are on their way.
+    pub kept: Vec<Run>,
+    /// Orphans that the service has with all their files.
+    pub whole: Vec<Delivered>,
     /// Attempts whose end the service has accepted as completed.
     pub delivered: Vec<Delivered>,
+    /// Every end that was ever told.
+    pub journal: Vec<Told>,
+    /// Some runs fail.
+    pub clumsy: bool,
 }
 
 impl Daemon {
@@ -90,7 +113,11 @@ impl Daemon {
             claim_seq: 1,
             run: None,
             orphans: vec![],
+            kept: vec![],
+            whole: vec![],
             delivered: vec![],
+            journal: vec![],
+            clumsy: false,
         }
     }
 
@@ -129,11 +156,16 @@ impl Daemon {
         if let Some(orphan) = self.orphans.first().filter(|_| dice.is_multiple_of(5)) {
             let a = &orphan.assignment;
             let body = json!({
-                "assignment": { "job": a.job, "attempt": a.attempt, "owner": a.owner, "benchmark": a.benchmark,
+                "assignment": { "job": a.job, "attempt": a.attempt, "token": a.token, "owner": a.owner, "benchmark": a.benchmark,
                                 "parameters": a.parameters },
                 "finish": self.finish_body(orphan),
             });
             return Some(self.call(Kind::Orphan, Method::POST, "/agent/v1/orphans".into(), &self.token, &body));
+        }
+        if let Some(kept) = self.kept.first().filter(|_| dice.is_multiple_of(2)) {
+            let root = format!("/agent/v1/attempts/{}", kept.assignment.attempt);
+            let call = if kept.log_sealed { output_call(kept, &root) } else { log_call(kept, &root, dice) };
+            return Some(Call { kind: Kind::Late, ..call });
         }
         if self.run.is_none() {
             let body = json!({ "boot_id": self.boot_id(), "memory_available": 15u64 << 30, "free_disk": 1u64 << 40,
@@ -147,12 +179,12 @@ impl Daemon {
     fn work(&mut self, dice: u32) -> Option<Call> {
         let run = self.run.as_mut()?;
         if dice.is_multiple_of(3) || run.unknown {
-            run.go_on(dice);
+            run.go_on(dice, self.clumsy);
         }
         if run.unknown {
-            if run.ended {
+            if run.ended.is_some() {
                 let run = self.run.take()?;
-                self.orphans.extend((!run.cancelled).then_some(run));
+                self.orphans.extend(run.is_result().then_some(run));
             }
             return None;
         }
@@ -163,7 +195,7 @@ impl Daemon {
         match dice % 7 {
             0 | 1 => {
                 run.beat += 1;
-                let phase = if run.ended {
+                let phase = if run.ended.is_some() {
                     "finishing"
                 } else if run.running {
                     "running"
@@ -174,19 +206,21 @@ impl Daemon {
                 Some(self.call(Kind::Beat, Method::POST, format!("{root}/beat"), &token, &body))
             }
             2 if !run.log.is_empty() && !run.log_sealed => Some(log_call(run, &root, dice)),
-            3 if run.ended && !run.output_sent => {
-                let hash = HEXLOWER.encode(&Sha256::digest(golden_output()));
-                let length = golden_output().len();
-                let path = format!("{root}/artifacts/HPL.out?fence={fence}&offset=0&length={length}&sha256={hash}");
-                let body = golden_output().to_vec();
-                Some(Call { kind: Kind::Artifact, method: Method::PUT, path, token, body, json: false })
-            }
+            3 if run.ended.is_some() && !run.output_sent => Some(output_call(run, &root)),
             _ if unsaid => {
                 let last = run.events.len().min(run.acked + 1 + dice as usize % 3);
                 let body = json!({ "fence": fence, "events": run.events[run.acked..last] });
                 Some(self.call(Kind::Events { last }, Method::POST, format!("{root}/events"), &token, &body))
             }
-            _ if run.ended && run.output_sent && run.log_sealed => {
+            4 if dice.is_multiple_of(2) => {
+                let path = format!("{root}/wait?fence={fence}&wait=0");
+                Some(self.call(Kind::Wait, Method::GET, path, &token, &Value::Null))
+            }
+            _ if run.ended.is_some() && run.output_sent && run.log_sealed => {
+                let (job, attempt) = (run.assignment.job.to_string(), run.assignment.attempt.to_string());
+                if self.journal.iter().all(|t| t.attempt != attempt) {
+                    self.journal.push(Told { job, attempt, how: run.ended?, answered: None });
+                }
                 let body = self.finish_body(self.run.as_ref()?);
                 Some(self.call(Kind::Finish, Method::POST, format!("{root}/finish"), &token, &body))
             }
@@ -195,10 +229,10 @@ impl Daemon {
     }
 
     fn finish_body(&self, run: &Run) -> Value {
-        let outcome = if run.cancelled {
-            json!({ "outcome": "cancelled" })
-        } else {
-            json!({ "outcome": "completed", "result": golden_result() })
+        let outcome = match run.ended {
+            Some("completed") => json!({ "outcome": "completed", "result": golden_result() }),
+            Some("cancelled") => json!({ "outcome": "cancelled" }),
+            class => json!({ "outcome": "failed", "class": class, "code": "clumsy", "detail": "it fell" }),
         };
         let hash = HEXLOWER.encode(&Sha256::digest(&run.log));
         json!({
@@ -224,13 +258,42 @@ impl Daemon {
             }
             (Kind::Claim, 204) => self.claim_seq += 1,
             (Kind::Claim, _) if code == "identity_in_use" => self.said_hello = false,
-            (Kind::Orphan, 200) => drop(self.orphans.remove(0)),
+            (Kind::Orphan, 200) => {
+                let orphan = self.orphans.remove(0);
+                let there = body["incomplete"].as_array().unwrap().is_empty();
+                if there && orphan.output_sent { self.whole.push(orphan.delivered()) } else { self.kept.push(orphan) }
+            }
+            (Kind::Orphan, 410) => drop(self.orphans.remove(0)),
             // The service says that the attempt may write after all: it was revived meanwhile.
             (Kind::Orphan, _) => (),
-            (Kind::Beat | Kind::Events { .. } | Kind::Log | Kind::Artifact | Kind::Finish, _) => {
+            (Kind::Beat | Kind::Wait | Kind::Events { .. } | Kind::Log | Kind::Artifact | Kind::Finish, _) => {
                 self.hear_of_run(call, *status, body, code);
             }
-            (kind, status) => assert!(status == 409 || status == 401, "{kind:?}: {status} {body}"),
+            (Kind::Late, status) => self.hear_of_kept(call, status, body),
+            // A join token may have run out; the token of a node does not.
+            (kind, status) => {
+                assert!(status == 409 || status == 401 && *kind == Kind::Join, "{kind:?}: {status} {body}")
+            }
+        }
+    }
+
+    fn hear_of_kept(&mut self, call: &Call, status: u16, body: &Value) {
+        let Some(at) = self.kept.iter().position(|k| call.path.contains(k.assignment.attempt.as_str())) else { return };
+        let kept = &mut self.kept[at];
+        match status {
+            200 if call.path.contains("/log/") => {
+                kept.log_sent = body["length"].as_u64().unwrap();
+                kept.log_sealed = body["complete"] == true;
+            }
+            416 | 422 => kept.log_sent = body["offset"].as_u64().unwrap(),
+            200 | 409 if call.path.contains("/artifacts/") => kept.output_sent = true,
+            // The day for it is over, or the service was restored once more.
+            404 | 409 | 410 => return drop(self.kept.remove(at)),
+            status => panic!("{:?} of {}: {status} {body}", call.kind, self.name),
+        }
+        if kept.log_sealed && kept.output_sent {
+            let kept = self.kept.remove(at);
+            self.whole.push(kept.delivered());
         }
     }
 
@@ -238,12 +301,13 @@ impl Daemon {
         // An answer may be to a call for a run that is over.
         let Some(run) = self.run.as_mut().filter(|r| call.path.contains(r.assignment.attempt.as_str())) else { return };
         match (&call.kind, status.as_u16(), code) {
-            (Kind::Beat, 200, _) => {
+            (Kind::Beat | Kind::Wait, 200, _) => {
                 let cancel = |c: &Value| c["command"] == "cancel";
-                if body["commands"].as_array().unwrap().iter().any(cancel) && !run.ended {
-                    run.end(true);
+                if body["commands"].as_array().unwrap().iter().any(cancel) && run.ended.is_none() {
+                    run.end("cancelled");
                 }
             }
+            (Kind::Wait, 204, _) => (),
             (Kind::Events { .. }, 200, _) => {
                 run.acked = run.acked.max(body["seq"].as_u64().unwrap() as usize);
                 run.start_acked = run.events[..run.acked].iter().any(|e| e["event"]["kind"] == "started");
@@ -260,17 +324,17 @@ impl Daemon {
             (Kind::Artifact, 409, "conflict") => run.output_sent = true,
             (Kind::Finish, 200, _) => {
                 let run = self.run.take().unwrap();
-                if !run.cancelled {
-                    let Assignment { job, attempt, .. } = &run.assignment;
-                    let (job, attempt) = (job.to_string(), attempt.to_string());
-                    self.delivered.push(Delivered { job, attempt, log: run.log });
+                let told = self.journal.iter_mut().find(|t| t.attempt == run.assignment.attempt.as_str());
+                told.unwrap().answered = body["state"].as_str().map(str::to_owned);
+                if run.is_result() {
+                    self.delivered.push(run.delivered());
                 }
             }
-            (_, 409, "stale_fence") | (_, 401, _) => {
+            (_, 409, "stale_fence") => {
                 let mut run = self.run.take().unwrap();
                 run.running = false;
                 // Only what ended by itself is a result.
-                self.orphans.extend((run.ended && !run.cancelled).then_some(run));
+                self.orphans.extend(run.is_result().then_some(run));
             }
             (_, 410, _) => drop(self.run.take()),
             (_, 404, "unknown_attempt") => run.unknown = true,
@@ -283,7 +347,7 @@ fn log_call(run: &Run, root: &str, dice: u32) -> Call {
     let from = run.log_sent as usize;
     let to = run.log.len().min(from + 1 + (dice as usize >> 3) % 900);
     let mut path = format!("{root}/log/out?fence={}&offset={from}", run.assignment.fence);
-    if run.ended && to == run.log.len() {
+    if run.ended.is_some() && to == run.log.len() {
         let hash = HEXLOWER.encode(&Sha256::digest(&run.log));
         path += &format!("&length={to}&sha256={hash}");
     }
@@ -291,7 +355,24 @@ fn log_call(run: &Run, root: &str, dice: u32) -> Call {
     Call { kind: Kind::Log, method: Method::PUT, path, token, body, json: false }
 }
 
+fn output_call(run: &Run, root: &str) -> Call {
+    let hash = HEXLOWER.encode(&Sha256::digest(golden_output()));
+    let (length, fence) = (golden_output().len(), run.assignment.fence);
+    let path = format!("{root}/artifacts/HPL.out?fence={fence}&offset=0&length={length}&sha256={hash}");
+    let (token, body) = (run.assignment.token.clone(), golden_output().to_vec());
+    Call { kind: Kind::Artifact, method: Method::PUT, path, token, body, json: false }
+}
+
 impl Run {
+    fn is_result(&self) -> bool {
+        self.ended == Some("completed")
+    }
+
+    fn delivered(self) -> Delivered {
+        let Assignment { job, attempt, .. } = &self.assignment;
+        Delivered { job: job.to_string(), attempt: attempt.to_string(), log: self.log }
+    }
+
     fn new(assignment: Assignment) -> Run {
         Run {
             assignment,
@@ -304,8 +385,7 @@ impl Run {
             output_sent: false,
             running: false,
             start_acked: false,
-            ended: false,
-            cancelled: false,
+            ended: None,
             unknown: false,
         }
     }
@@ -316,36 +396,36 @@ impl Run {
     }
 
     /// One step of the run itself.
-    fn go_on(&mut self, dice: u32) {
+    fn go_on(&mut self, dice: u32, clumsy: bool) {
         match self.events.len() {
             0 => self.happen(json!({ "kind": "preparing" })),
             1 => {
                 self.running = true;
                 self.happen(json!({ "kind": "started" }));
             }
-            2..=5 if !self.ended => {
+            2..=5 if self.ended.is_none() && clumsy && dice.is_multiple_of(11) => {
+                self.end(["benchmark", "infra", "policy"][dice as usize / 33 % 3]);
+            }
+            2..=5 if self.ended.is_none() => {
                 let fraction = (self.events.len() - 1) as f64 / 5.0;
                 self.log.extend(format!("column {dice} of many\n").bytes().cycle().take(40 + dice as usize % 700));
                 let seconds = 60.0 * fraction;
                 self.happen(json!({ "kind": "progress", "fraction": fraction, "seconds": seconds, "score": 88.0,
                                     "score_now": 88.0 }));
             }
-            _ if !self.ended => self.end(false),
+            _ if self.ended.is_none() => self.end("completed"),
             _ => (),
         }
     }
 
-    fn end(&mut self, cancelled: bool) {
+    fn end(&mut self, how: &'static str) {
         self.log.extend(b"the last line\n");
-        self.cancelled = cancelled;
-        self.ended = true;
+        self.ended = Some(how);
         if self.running {
             self.happen(json!({ "kind": "finishing" }));
         }
         self.running = false;
-        if cancelled {
-            // There is no output to send.
-            self.output_sent = true;
-        }
+        // There is no output to send of what did not complete.
+        self.output_sent = !self.is_result();
     }
 }

@@ -4,6 +4,13 @@
 
 mod chaos;
 mod daemon;
+mod door;
+mod late;
+mod orders;
+mod orphans;
+mod outcomes;
 mod pick;
 mod table;
+mod talk;
+mod timers;
 mod world;

@@ -4,30 +4,8 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use crate::daemon::{Daemon, Kind};
+use crate::talk::{one_daemon, talk_until};
 use crate::world::World;
-
-/// A daemon that talks over a perfect network until `enough`.
-async fn talk_until(world: &World, daemon: &mut Daemon, enough: impl Fn(&Daemon) -> bool) {
-    for dice in 0..4000u32 {
-        if enough(daemon) {
-            return;
-        }
-        if let Some(call) = daemon.next(dice.wrapping_mul(2_654_435_761) >> 7) {
-            let body = axum::body::Body::from(call.body.clone());
-            let answer = world.send(call.method.clone(), &call.path, &call.token, Some(body), call.json).await;
-            daemon.hear(&call, Some(&answer));
-        }
-        world.advance(500);
-        world.reap().await;
-    }
-    panic!("it was never enough");
-}
-
-async fn one_daemon(world: &World) -> Daemon {
-    let mut daemon = Daemon::new("node", world.join_token(1).await);
-    talk_until(world, &mut daemon, |d| !d.node.is_empty()).await;
-    daemon
-}
 
 #[tokio::test]
 async fn a_job_goes_through_the_whole_protocol() {
@@ -174,7 +152,8 @@ async fn an_attempt_from_after_the_backup_is_unknown_and_its_result_is_kept() {
     talk_until(&world, &mut daemon, |d| d.run.is_some()).await;
     let run = daemon.run.as_mut().unwrap();
     run.assignment.attempt = id.parse().unwrap();
-    talk_until(&world, &mut daemon, |d| d.run.is_none() && d.orphans.is_empty()).await;
+    run.assignment.token = token.reveal().to_owned();
+    talk_until(&world, &mut daemon, |d| !d.whole.is_empty()).await;
     let kept = service::db::results::get(&mut world.app.db.read().await.unwrap(), id).await.unwrap().unwrap();
     assert_eq!(serde_json::to_value(kept.detail.row.tier).unwrap(), "orphan");
     assert_eq!(kept.detail.row.job.as_str(), job);

@@ -16,7 +16,9 @@ use service::config::Config;
 use service::db::nodes_admin::{self, NewJoinToken};
 use service::db::users::{self, NewUser};
 use service::http::caller::{Caller, Known, Proof};
+use service::limits::Rates;
 use service::ops;
+use service::password::Passwords;
 use service::reaper;
 use service::secret::{Secret, TokenKind};
 use tempfile::TempDir;
@@ -29,8 +31,11 @@ const BEGIN: i64 = 1_793_491_200_000;
 pub fn config(folder: &TempDir, flags: &[&str]) -> Config {
     let command = Config::augment_args(clap::Command::new("serve"));
     let data = folder.path().to_str().unwrap();
-    let given = ["serve", "--data", data, "--no-rate-limits", "--disk-low", "0", "--disk-critical", "0"];
-    let matches = command.get_matches_from(given.iter().chain(flags));
+    // Where nothing else is said, a full disk of the machine is no matter.
+    let disk = ["--disk-low", "0", "--disk-critical", "0"];
+    let disk = if flags.contains(&"--disk-low") { &disk[..0] } else { &disk[..] };
+    let given = ["serve", "--data", data, "--no-rate-limits"];
+    let matches = command.get_matches_from(given.iter().chain(disk).chain(flags));
     Config::from_arg_matches(&matches).unwrap()
 }
 
@@ -41,15 +46,17 @@ pub type Answer = (StatusCode, Value);
 pub struct World {
     folder: TempDir,
     flags: Vec<String>,
+    rates: Rates,
     clock: Clock,
     hand: Arc<AtomicI64>,
     pub app: Shared,
     router: Router,
 }
 
-async fn open(folder: &TempDir, flags: &[String], clock: Clock) -> (Shared, Router) {
+async fn open(folder: &TempDir, flags: &[String], rates: &Rates, clock: Clock) -> (Shared, Router) {
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let app = App::open(config(folder, &flags), clock).await.unwrap();
+    let passwords = Passwords::new(1).unwrap();
+    let app = App::open_with(config(folder, &flags), clock, passwords, rates).await.unwrap();
     reaper::reconcile(&app).await.unwrap();
     let router = service::http::router(&app);
     (app, router)
@@ -57,21 +64,26 @@ async fn open(folder: &TempDir, flags: &[String], clock: Clock) -> (Shared, Rout
 
 impl World {
     pub async fn new(flags: &[&str]) -> World {
+        World::with_rates(flags, Rates::unlimited()).await
+    }
+
+    /// One in which callers are counted.
+    pub async fn with_rates(flags: &[&str], rates: Rates) -> World {
         // What goes wrong inside is in the output of a test that fails.
         let level = tracing_subscriber::EnvFilter::new("warn");
         let _ = tracing_subscriber::fmt().with_env_filter(level).with_test_writer().try_init();
         let folder = tempfile::tempdir().unwrap();
         let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
         let (clock, hand) = Clock::manual(BEGIN);
-        let (app, router) = open(&folder, &flags, clock.clone()).await;
-        World { folder, flags, clock, hand, app, router }
+        let (app, router) = open(&folder, &flags, &rates, clock.clone()).await;
+        World { folder, flags, rates, clock, hand, app, router }
     }
 
     /// Stops the service and starts it again on the same folder, `away` milliseconds later.
     pub async fn restart(&mut self, away: i64) {
         self.app.db.close().await;
         self.advance(away);
-        (self.app, self.router) = open(&self.folder, &self.flags, self.clock.clone()).await;
+        (self.app, self.router) = open(&self.folder, &self.flags, &self.rates, self.clock.clone()).await;
     }
 
     pub fn advance(&self, ms: i64) {
@@ -142,8 +154,13 @@ impl World {
 
     /// Submits the run that the golden result belongs to. Returns the job's id.
     pub async fn submit(&self, caller: &Caller) -> String {
+        self.submit_for(caller, 600).await
+    }
+
+    /// [`World::submit`] with another walltime.
+    pub async fn submit_for(&self, caller: &Caller, walltime_s: u32) -> String {
         let request: SubmitRequest = serde_json::from_value(json!({
-            "benchmark": "hpl", "parameters": golden_parameters(), "walltime_s": 600
+            "benchmark": "hpl", "parameters": golden_parameters(), "walltime_s": walltime_s
         }))
         .unwrap();
         let body = ops::jobs::submit(&self.app, caller, &request, None).await.unwrap();

@@ -77,6 +77,12 @@ impl Lost {
         Lost::infra("node_forgot", "the node no longer knows of this attempt")
     }
 
+    /// The node is no longer trusted with anything.
+    #[must_use]
+    pub fn revoked() -> Lost {
+        Lost::infra("node_revoked", "an administrator revoked the node while the attempt was on it")
+    }
+
     /// The node was started anew.
     #[must_use]
     pub fn reboot() -> Lost {

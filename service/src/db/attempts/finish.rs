@@ -5,9 +5,9 @@ use hpl_spec::job::{FailClass, JobEvent, JobState};
 
 use super::end::{Lost, cancelled, close, fail, retry_or_fail};
 use super::say::missing_events;
-use super::{AttemptRow, Writer, admit, identify, revive};
+use super::{AttemptRow, DELIVERY, Writer, admit, identify, revive};
 use crate::db::jobs::{state_of, step};
-use crate::db::{Tx, explain};
+use crate::db::{Tx, explain, late};
 use crate::error::Result;
 
 /// A job came to its end on a node.
@@ -34,7 +34,7 @@ pub struct Finish {
 /// # Errors
 /// As [`admit`]; events are missing; the job cannot end so.
 pub async fn finish(tx: &mut Tx, finish: &Finish) -> Result<(JobState, bool)> {
-    let known = identify(&mut tx.conn, &finish.writer, tx.now).await?;
+    let known = identify(&mut tx.conn, &finish.writer).await?;
     if known.fence == finish.writer.fence && known.finish_hash.as_ref() == Some(&finish.hash) {
         let state: String = sqlx::query_scalar("SELECT state FROM jobs WHERE key = ?")
             .bind(known.job)
@@ -43,13 +43,14 @@ pub async fn finish(tx: &mut Tx, finish: &Finish) -> Result<(JobState, bool)> {
             .map_err(explain)?;
         return Ok((state_of(&state)?, true));
     }
-    let mut row = admit(&mut tx.conn, &finish.writer, tx.now).await?;
+    let mut row = admit(&mut tx.conn, &finish.writer).await?;
     let events = i64::try_from(finish.events).unwrap_or(i64::MAX);
     if row.event_seq != events {
         return Err(missing_events(row.event_seq + 1));
     }
     revive(tx, &mut row, finish.lease_ms).await?;
     close(tx, &row, "ended", Some(&finish.hash)).await?;
+    late::open_files(tx, &finish.writer, tx.now + DELIVERY).await?;
     let cancel: bool = sqlx::query_scalar("SELECT cancel_requested FROM jobs WHERE key = ?")
         .bind(row.job)
         .fetch_one(&mut tx.conn)

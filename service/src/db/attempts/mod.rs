@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::jobs::step;
-use super::{Conn, Tx, explain};
+use super::{Conn, Tx, explain, late};
 use crate::error::{Code, Error, Result};
 use crate::secret::TokenHash;
 
@@ -20,7 +20,7 @@ mod say;
 pub use end::Lost;
 pub(super) use end::{cancelled, cut_off, fail, lost};
 pub use finish::{Finish, finish};
-pub use say::{Beaten, beat, check_dropped, commands, events};
+pub use say::{Beaten, Speaker, beat, check_dropped, check_progress, commands, events};
 
 /// After its walltime a run that still speaks gets so many milliseconds to end.
 pub const GRACE: i64 = 60_000;
@@ -52,7 +52,8 @@ pub struct AttemptRow {
     pub state: String,
     /// It is safe until then.
     pub lease_until: i64,
-    /// Its run is over at the latest then.
+    /// It must have come so far at the latest then: to its start; to the end of its program, walltime and grace after
+    /// it started; to its delivery.
     pub deadline: Option<i64>,
     /// The last beat.
     pub beat_seq: i64,
@@ -68,12 +69,14 @@ pub struct AttemptRow {
     pub ended_at: Option<i64>,
     /// The hash of the end that was accepted.
     pub finish_hash: Option<Vec<u8>>,
+    /// What the node had to drop so far, by kind, as JSON.
+    pub dropped: String,
     /// The hash of its token.
     token: Vec<u8>,
 }
 
 const COLUMNS: &str = "SELECT key, id, job, fence, node, boot_id, state, lease_until, deadline, beat_seq, event_seq,
-    claimed_at, started_at, finishing_at, ended_at, finish_hash, token FROM attempts ";
+    claimed_at, started_at, finishing_at, ended_at, finish_hash, dropped, token FROM attempts ";
 
 /// The statements that are put together here, for the test that looks at their plans.
 #[cfg(test)]
@@ -102,6 +105,7 @@ fn read(row: &SqliteRow) -> AttemptRow {
         finishing_at: row.get("finishing_at"),
         ended_at: row.get("ended_at"),
         finish_hash: row.get("finish_hash"),
+        dropped: row.get("dropped"),
         token: row.get("token"),
     }
 }
@@ -141,31 +145,50 @@ pub struct Writer {
     pub fence: i64,
 }
 
-/// The attempt that `writer` names, whatever its state, if the token is its own.
+/// Whether the token is that of the attempt that `writer` names, whatever its state and whatever fence is named.
 ///
 /// # Errors
-/// It is not known; the token is another's, or no longer valid: it is so for a quarter of an hour after the end.
-pub async fn identify(conn: &mut Conn, writer: &Writer, now: i64) -> Result<AttemptRow> {
-    let Some(row) = find(conn, &writer.attempt).await? else {
-        let detail = "the service does not know this attempt, perhaps because it was restored from a backup: let the \
-                      run end, keep what it makes, and submit it as an orphan";
-        return Err(Error::new(Code::UnknownAttempt, detail));
-    };
-    if TokenHash::from_slice(&row.token) != Some(writer.token) {
-        return Err(Error::new(Code::Unauthenticated, "this token belongs to another attempt"));
+/// It is not known; the token is another's.
+pub async fn prove(conn: &mut Conn, writer: &Writer) -> Result<()> {
+    match identify(conn, writer).await {
+        Err(why) if why.code == Code::UnknownAttempt && late::is_known(conn, writer).await? => Ok(()),
+        other => other.map(|_| ()),
     }
-    if row.ended_at.is_some_and(|at| now > at + DELIVERY) {
-        return Err(Error::new(Code::TokenExpired, "the attempt has ended long ago"));
-    }
-    Ok(row)
 }
 
-/// The attempt that `writer` names, if it may still write.
+/// The attempt that `writer` names, if the token is its own.
+async fn identify(conn: &mut Conn, writer: &Writer) -> Result<AttemptRow> {
+    let Some(row) = find(conn, &writer.attempt).await? else { return Err(absent(conn, writer).await?) };
+    if TokenHash::from_slice(&row.token) == Some(writer.token) {
+        Ok(row)
+    } else {
+        Err(Error::new(Code::Unauthenticated, "this token belongs to another attempt"))
+    }
+}
+
+/// What an attempt hears that is not there.
+async fn absent(conn: &mut Conn, writer: &Writer) -> Result<Error> {
+    Ok(match late::gone(conn, &writer.attempt).await? {
+        Some(gone) if !gone.has_token(&writer.token) => {
+            Error::new(Code::Unauthenticated, "this token belongs to another attempt")
+        }
+        Some(gone) if gone.stale => stale(gone.fence),
+        Some(gone) => Error::new(Code::Ended, "the job of this attempt was deleted").with("state", gone.state),
+        None => {
+            let detail = "the service does not know this attempt, perhaps because it was restored from a backup: let \
+                          the run end, keep what it makes, and submit it as an orphan";
+            Error::new(Code::UnknownAttempt, detail)
+        }
+    })
+}
+
+/// The attempt that `writer` names, if it may still write. However late the others come, they hear why not: a node may
+/// have been cut off for days, and repeats its end until it is answered.
 ///
 /// # Errors
-/// As [`identify`]; its fence is dead, or it has ended.
-pub async fn admit(conn: &mut Conn, writer: &Writer, now: i64) -> Result<AttemptRow> {
-    let row = identify(conn, writer, now).await?;
+/// As [`prove`]; its fence is dead, or it has ended.
+pub async fn admit(conn: &mut Conn, writer: &Writer) -> Result<AttemptRow> {
+    let row = identify(conn, writer).await?;
     match row.state.as_str() {
         _ if row.fence != writer.fence => Err(stale(row.fence)),
         "live" | "lost" => Ok(row),
@@ -174,13 +197,14 @@ pub async fn admit(conn: &mut Conn, writer: &Writer, now: i64) -> Result<Attempt
     }
 }
 
-/// The attempt that `writer` names, if it may still send logs and artifacts: also for a while after its end.
+/// Whether the attempt that `writer` names may still send logs and artifacts: also for a while after its end, and after
+/// its orphan was kept.
 ///
 /// # Errors
-/// As [`identify`]; its fence is dead.
-pub async fn admit_files(conn: &mut Conn, writer: &Writer, now: i64) -> Result<AttemptRow> {
-    let row = identify(conn, writer, now).await?;
-    if row.fence != writer.fence || row.state == "stale" { Err(stale(row.fence)) } else { Ok(row) }
+/// As [`admit`], once that while is over.
+pub async fn admit_files(conn: &mut Conn, writer: &Writer, now: i64) -> Result<()> {
+    let Err(why) = admit(conn, writer).await else { return Ok(()) };
+    if late::takes_files(conn, writer, now).await? { Ok(()) } else { Err(why) }
 }
 
 /// After a node said hello from `boot`: an attempt of an earlier boot is gone.
@@ -208,25 +232,25 @@ async fn ended(conn: &mut Conn, job: i64) -> Error {
     }
 }
 
-/// A lost attempt speaks again. It gets time to deliver, however late it is.
+/// A lost attempt speaks again. Its walltime counts as before; if that is over, or its program has ended, it gets time to
+/// deliver, however late it is.
 async fn revive(tx: &mut Tx, row: &mut AttemptRow, lease_ms: i64) -> Result<()> {
     if row.state != "lost" {
         return Ok(());
     }
     let lease_until = tx.now + lease_ms;
-    sqlx::query(
-        "UPDATE attempts SET state = 'live', beat_at = ?1, lease_until = ?2, deadline = max(coalesce(deadline, 0), ?3)
-          WHERE key = ?4",
-    )
-    .bind(tx.now)
-    .bind(lease_until)
-    .bind(tx.now + DELIVERY)
-    .bind(row.key)
-    .execute(&mut tx.conn)
-    .await
-    .map_err(explain)?;
+    let runs_on = row.deadline.filter(|at| *at > tx.now && row.finishing_at.is_none());
+    let deadline = runs_on.unwrap_or(tx.now + DELIVERY);
+    sqlx::query("UPDATE attempts SET state = 'live', beat_at = ?, lease_until = ?, deadline = ? WHERE key = ?")
+        .bind(tx.now)
+        .bind(lease_until)
+        .bind(deadline)
+        .bind(row.key)
+        .execute(&mut tx.conn)
+        .await
+        .map_err(explain)?;
     row.state = "live".into();
-    row.lease_until = lease_until;
+    (row.lease_until, row.deadline) = (lease_until, Some(deadline));
     // Not what the daemon says of its phase, but what its events have told: they are still to come in order.
     step(tx, row.job, &JobEvent::Returned { finishing: row.finishing_at.is_some() }).await.map(|_| ())
 }

@@ -18,8 +18,17 @@ pub struct Beaten {
     pub dup: bool,
     /// What the service wants.
     pub commands: Vec<Command>,
-    /// The name of the node.
-    pub node: String,
+    /// The node.
+    pub node: Speaker,
+}
+
+/// The node that an attempt is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Speaker {
+    /// Its id.
+    pub id: String,
+    /// Its name, which others may have too.
+    pub name: String,
 }
 
 /// A sign of life.
@@ -34,6 +43,7 @@ pub async fn beat(
     daemon: Option<&str>,
 ) -> Result<Beaten> {
     let seq = i64::try_from(beat.seq).unwrap_or(i64::MAX);
+    let dropped = serde_json::to_string(&beat.dropped).map_err(Error::internal)?;
     // The common case in one statement: alive, and newer than the last.
     let row = sqlx::query(
         "UPDATE attempts SET lease_until = ?1, beat_at = ?2, beat_seq = ?3, progress = coalesce(?4, progress),
@@ -44,7 +54,7 @@ pub async fn beat(
     .bind(tx.now)
     .bind(seq)
     .bind(beat.progress.map(|p| progress_json(&p)))
-    .bind(serde_json::to_string(&beat.dropped).map_err(Error::internal)?)
+    .bind(&dropped)
     .bind(&writer.attempt)
     .bind(writer.token.as_bytes().as_slice())
     .bind(writer.fence)
@@ -53,16 +63,18 @@ pub async fn beat(
     .map_err(explain)?;
     let mut dup = false;
     if row.is_none() {
-        let mut row = admit(&mut tx.conn, writer, tx.now).await?;
+        let mut row = admit(&mut tx.conn, writer).await?;
         dup = seq <= row.beat_seq;
         if !dup {
             revive(tx, &mut row, lease_ms).await?;
             sqlx::query(
-                "UPDATE attempts SET beat_seq = ?, beat_at = ?, progress = coalesce(?, progress) WHERE key = ?",
+                "UPDATE attempts SET beat_seq = ?, beat_at = ?, progress = coalesce(?, progress), dropped = ?
+                  WHERE key = ?",
             )
             .bind(seq)
             .bind(tx.now)
             .bind(beat.progress.map(|p| progress_json(&p)))
+            .bind(&dropped)
             .bind(row.key)
             .execute(&mut tx.conn)
             .await
@@ -77,14 +89,14 @@ fn progress_json(progress: &Progress) -> String {
     serde_json::to_string(progress).unwrap_or_default()
 }
 
-/// What the service wants of the node of an attempt now, and the node's name. `daemon` is the version that daemons should
+/// What the service wants of the node of an attempt now, and which node that is. `daemon` is the version that daemons should
 /// have, if one was named.
 ///
 /// # Errors
 /// Of the database.
-pub async fn commands(conn: &mut Conn, attempt: &str, daemon: Option<&str>) -> Result<(Vec<Command>, String)> {
+pub async fn commands(conn: &mut Conn, attempt: &str, daemon: Option<&str>) -> Result<(Vec<Command>, Speaker)> {
     let row = sqlx::query(
-        "SELECT j.cancel_requested, n.draining, n.name, j.walltime_s, a.walltime_s AS told, n.version
+        "SELECT j.cancel_requested, n.draining, n.id, n.name, j.walltime_s, a.walltime_s AS told, n.version
            FROM attempts a JOIN jobs j ON j.key = a.job JOIN nodes n ON n.key = a.node WHERE a.id = ?",
     )
     .bind(attempt)
@@ -105,7 +117,7 @@ pub async fn commands(conn: &mut Conn, attempt: &str, daemon: Option<&str>) -> R
     if let Some(version) = daemon.filter(|v| *v != row.get::<&str, _>("version")) {
         commands.push(Command::Update { version: version.into() });
     }
-    Ok((commands, row.get("name")))
+    Ok((commands, Speaker { id: row.get("id"), name: row.get("name") }))
 }
 
 /// Events in order; what is known already is passed over. Returns the number of the last event and whether all were
@@ -114,7 +126,7 @@ pub async fn commands(conn: &mut Conn, attempt: &str, daemon: Option<&str>) -> R
 /// # Errors
 /// As [`admit`]; there is a gap before them; one of them cannot happen now; there are too many.
 pub async fn events(tx: &mut Tx, writer: &Writer, events: &[NumberedEvent], lease_ms: i64) -> Result<(u64, bool)> {
-    let mut row = admit(&mut tx.conn, writer, tx.now).await?;
+    let mut row = admit(&mut tx.conn, writer).await?;
     let known = row.event_seq;
     let new: Vec<_> = events.iter().filter(|e| number(e) > known).collect();
     if new.is_empty() {
@@ -174,9 +186,7 @@ async fn happen(tx: &mut Tx, row: &AttemptRow, event: &NumberedEvent) -> Result<
         AgentEvent::Finishing => (
             JobEvent::Finishing,
             // Whatever its walltime was: now it has the time to deliver.
-            Some(
-                "UPDATE attempts SET finishing_at = ?1, deadline = max(coalesce(deadline, 0), ?1 + ?2) WHERE key = ?3",
-            ),
+            Some("UPDATE attempts SET finishing_at = ?1, deadline = ?1 + ?2 WHERE key = ?3"),
         ),
     };
     if let Some(times) = times {
@@ -186,7 +196,11 @@ async fn happen(tx: &mut Tx, row: &AttemptRow, event: &NumberedEvent) -> Result<
     step_with(tx, row.job, &moved, Some(event.at_ms)).await.map(|_| ())
 }
 
-fn check_progress(progress: &Progress) -> Result<()> {
+/// How far a run says it is, checked.
+///
+/// # Errors
+/// A number that cannot be.
+pub fn check_progress(progress: &Progress) -> Result<()> {
     let Progress { fraction, seconds, score, score_now } = *progress;
     if (0.0..=1.0).contains(&fraction) && [seconds, score, score_now].iter().all(|v| v.is_finite() && *v >= 0.0) {
         Ok(())

@@ -13,11 +13,12 @@ use hpl_spec::id::AttemptId;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{Bearer, EVENTS_PER_CALL, SAMPLES_PER_CALL, WAIT_S, check_text};
+use super::proof::Proven;
+use super::{EVENTS_PER_CALL, SAMPLES_PER_CALL, WAIT_S, check_text};
 use crate::app::{App, Shared};
 use crate::db::attempts::{self, Finish, Writer};
 use crate::error::{Error, Result};
-use crate::http::extract::{Json, Path, Query};
+use crate::http::extract::{Json, Query};
 use crate::store::FileName;
 
 /// A sign of life. What the service wants rides on the answer.
@@ -26,13 +27,15 @@ use crate::store::FileName;
     responses((status = 200, body = BeatReply), (status = "4XX", body = Problem)))]
 pub async fn beat(
     State(app): State<Shared>,
-    bearer: Bearer,
-    Path(attempt): Path<AttemptId>,
+    proven: Proven,
     Json(request): Json<BeatRequest>,
 ) -> Result<axum::Json<BeatReply>> {
-    let writer = bearer.writer(&app, &attempt, request.fence)?;
+    let writer = proven.writer(request.fence);
     check_samples(&request.samples)?;
     attempts::check_dropped(&request.dropped)?;
+    if let Some(progress) = &request.progress {
+        attempts::check_progress(progress)?;
+    }
     let (lease_ms, daemon) = (app.lease_ms(), app.config.daemon_version.clone());
     let (said, request) = app
         .db
@@ -43,7 +46,7 @@ pub async fn beat(
         })
         .await?;
     if !said.dup {
-        app.take_samples(&attempt, &said.node, request.samples).await;
+        app.take_samples(&proven.attempt, &said.node, request.samples).await;
     }
     Ok(axum::Json(BeatReply { dup: said.dup, lease_s: app.config.lease_s, commands: said.commands }))
 }
@@ -90,16 +93,11 @@ pub struct Waiting {
     params(("attempt" = String, Path, description = "the attempt's id"), Waiting), security(("token" = [])),
     responses((status = 200, body = BeatReply), (status = 204, description = "nothing is wanted"),
               (status = "4XX", body = Problem)))]
-pub async fn wait(
-    State(app): State<Shared>,
-    bearer: Bearer,
-    Path(attempt): Path<AttemptId>,
-    Query(waiting): Query<Waiting>,
-) -> Result<Response> {
-    let writer = bearer.writer(&app, &attempt, waiting.fence)?;
+pub async fn wait(State(app): State<Shared>, proven: Proven, Query(waiting): Query<Waiting>) -> Result<Response> {
+    let writer = proven.writer(waiting.fence);
     let until = Instant::now() + Duration::from_secs(waiting.wait.min(WAIT_S).into());
     loop {
-        let bell = app.hub.attempt_bell(&attempt);
+        let bell = app.hub.attempt_bell(&proven.attempt);
         let rung = bell.notified();
         tokio::pin!(rung);
         // Listening begins before the look, or what comes in between would be missed.
@@ -121,7 +119,7 @@ pub async fn wait(
 
 async fn wanted(app: &App, writer: &Writer) -> Result<Vec<Command>> {
     let mut reader = app.db.read().await?;
-    attempts::admit(&mut reader, writer, app.clock.now()).await?;
+    attempts::admit(&mut reader, writer).await?;
     Ok(attempts::commands(&mut reader, &writer.attempt, app.config.daemon_version.as_deref()).await?.0)
 }
 
@@ -131,11 +129,10 @@ async fn wanted(app: &App, writer: &Writer) -> Result<Vec<Command>> {
     responses((status = 200, body = EventsReply), (status = "4XX", body = Problem)))]
 pub async fn events(
     State(app): State<Shared>,
-    bearer: Bearer,
-    Path(attempt): Path<AttemptId>,
+    proven: Proven,
     Json(request): Json<EventsRequest>,
 ) -> Result<axum::Json<EventsReply>> {
-    let writer = bearer.writer(&app, &attempt, request.fence)?;
+    let writer = proven.writer(request.fence);
     if request.events.len() > EVENTS_PER_CALL {
         let found = request.events.len();
         return Err(Error::field("events", format!("found {found} events; expected at most {EVENTS_PER_CALL}")));
@@ -154,13 +151,12 @@ pub async fn events(
     responses((status = 200, body = FinishReply), (status = "4XX", body = Problem)))]
 pub async fn finish(
     State(app): State<Shared>,
-    bearer: Bearer,
-    Path(attempt): Path<AttemptId>,
+    proven: Proven,
     Json(request): Json<FinishRequest>,
 ) -> Result<axum::Json<FinishReply>> {
-    let writer = bearer.writer(&app, &attempt, request.fence)?;
+    let writer = proven.writer(request.fence);
     check_finish(&request)?;
-    let incomplete = incomplete(&app, &attempt, &request.files).await?;
+    let incomplete = incomplete(&app, &proven.attempt, &request.files).await?;
     let finish = Finish {
         writer,
         events: request.events,
@@ -207,7 +203,7 @@ pub(super) fn check_finish(request: &FinishRequest) -> Result<()> {
 }
 
 /// The announced files that are not here whole.
-async fn incomplete(app: &App, attempt: &AttemptId, files: &[FileDigest]) -> Result<Vec<String>> {
+pub(super) async fn incomplete(app: &App, attempt: &AttemptId, files: &[FileDigest]) -> Result<Vec<String>> {
     let there = app.store.list(attempt).await.map_err(Error::internal)?;
     let whole = |file: &&FileDigest| {
         let name = file.path.parse::<FileName>().ok();

@@ -11,7 +11,8 @@ use hpl_spec::benchmark;
 use hpl_spec::id::AttemptId;
 use serde::Deserialize;
 
-use super::{Bearer, WAIT_S, check_text};
+use super::proof::Node;
+use super::{WAIT_S, check_text};
 use crate::app::{App, Shared};
 use crate::db::nodes::NodeRow;
 use crate::db::queue::{self, Claim, Claimed};
@@ -42,11 +43,10 @@ pub struct Wait {
     responses((status = 200, body = Assignment), (status = 204, description = "no job now"), (status = "4XX", body = Problem)))]
 pub async fn claim(
     State(app): State<Shared>,
-    bearer: Bearer,
+    Node(node): Node,
     Query(wait): Query<Wait>,
     Json(request): Json<ClaimRequest>,
 ) -> Result<Response> {
-    let node = bearer.node(&app).await?;
     check_text("boot_id", &request.boot_id, 128)?;
     if request.unhealthy.len() > 16 || request.unhealthy.iter().any(|why| why.len() > 256) {
         return Err(Error::field("unhealthy", "expected at most 16 reasons of at most 256 bytes"));

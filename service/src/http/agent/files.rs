@@ -9,7 +9,7 @@ use hpl_spec::api::agent::Stored;
 use hpl_spec::id::AttemptId;
 use serde::Deserialize;
 
-use super::Bearer;
+use super::proof::Proven;
 use crate::app::{App, Shared};
 use crate::db::attempts;
 use crate::disk::Load;
@@ -40,13 +40,13 @@ pub struct Piece {
     responses((status = 200, body = Stored), (status = "4XX", body = Problem)))]
 pub async fn log(
     State(app): State<Shared>,
-    bearer: Bearer,
-    Path((attempt, stream)): Path<(AttemptId, String)>,
+    proven: Proven,
+    Path((_, stream)): Path<(AttemptId, String)>,
     Query(piece): Query<Piece>,
     Body(bytes): Body,
 ) -> Result<axum::Json<Stored>> {
     let stream: Stream = stream.parse().map_err(|why| Error::field("stream", format!("{why}")))?;
-    put(&app, &bearer, &attempt, &stream.into(), piece, bytes, Load::Bulk).await
+    put(&app, &proven, &stream.into(), piece, bytes, Load::Bulk).await
 }
 
 /// A piece of an artifact: at most 256 KiB. The file that the benchmark's result rests on is taken as long as
@@ -58,28 +58,27 @@ pub async fn log(
     responses((status = 200, body = Stored), (status = "4XX", body = Problem)))]
 pub async fn artifact(
     State(app): State<Shared>,
-    bearer: Bearer,
-    Path((attempt, name)): Path<(AttemptId, String)>,
+    proven: Proven,
+    Path((_, name)): Path<(AttemptId, String)>,
     Query(piece): Query<Piece>,
     Body(bytes): Body,
 ) -> Result<axum::Json<Stored>> {
     let is_output = hpl_spec::benchmark::BENCHMARKS.iter().any(|b| b.output == name);
     let name: ArtifactName = name.parse().map_err(|why| Error::field("name", format!("{why}")))?;
     let load = if is_output { Load::Result } else { Load::Bulk };
-    put(&app, &bearer, &attempt, &name.into(), piece, bytes, load).await
+    put(&app, &proven, &name.into(), piece, bytes, load).await
 }
 
 async fn put(
     app: &App,
-    bearer: &Bearer,
-    attempt: &AttemptId,
+    proven: &Proven,
     file: &FileName,
     piece: Piece,
     bytes: Bytes,
     load: Load,
 ) -> Result<axum::Json<Stored>> {
-    let writer = bearer.writer(app, attempt, piece.fence)?;
-    attempts::admit_files(&mut *app.db.read().await?, &writer, app.clock.now()).await?;
+    let attempt = &proven.attempt;
+    attempts::admit_files(&mut *app.db.read().await?, &proven.writer(piece.fence), app.clock.now()).await?;
     let whole = whole(&piece)?;
     let length = bytes.len() as u64;
     let chunk = Chunk { offset: piece.offset, bytes, load };

@@ -9,17 +9,19 @@ use hpl_spec::api::Problem;
 use hpl_spec::api::agent::{AttemptStanding, HelloReply, HelloRequest, Intervals, JoinReply, JoinRequest, Limits};
 use hpl_spec::id::{AttemptId, NodeId};
 
-use super::{Bearer, CHUNK, EVENTS_PER_CALL, SAMPLE_S, SAMPLES_PER_CALL, WAIT_S, check_protocol, check_text};
+use super::proof::{Bearer, Node};
+use super::{CHUNK, EVENTS_PER_CALL, SAMPLE_S, SAMPLES_PER_CALL, WAIT_S, check_protocol, check_text};
 use crate::app::Shared;
 use crate::db::attempts::{self, EVENTS};
-use crate::db::nodes;
+use crate::db::nodes::{self, Join};
 use crate::error::{Code, Error, Result};
 use crate::http::caller::Caller;
 use crate::http::extract::{Json, Path};
 use crate::limits::{Key, Limit};
-use crate::secret::{Secret, TokenKind, random_id};
+use crate::secret::{TokenKind, random_id};
 
-/// A node joins with a join token; the answer holds its own token, told this once.
+/// A node joins with a join token; the answer holds its own token. A node that has not heard the answer may ask again:
+/// until it has said hello it gets the same one, and the join token loses nothing.
 #[utoipa::path(post, operation_id = "agent_join", path = "/agent/v1/join", tag = "agent", request_body = JoinRequest, security(("token" = [])),
     responses((status = 201, body = JoinReply), (status = "4XX", body = Problem)))]
 pub async fn join(
@@ -29,17 +31,19 @@ pub async fn join(
     Json(request): Json<JoinRequest>,
 ) -> Result<(StatusCode, axum::Json<JoinReply>)> {
     check_protocol(request.protocol)?;
-    app.limits.check(Limit::LogIn, &Key::address(caller.address))?;
+    // The nodes of a cluster may all come from one address.
+    app.limits.check(Limit::Anonymous, &Key::address(caller.address))?;
     check_text("name", &request.name, 64)?;
     check_text("machine_id", &request.machine_id, 128)?;
-    let join = bearer.hash(TokenKind::Join)?;
-    let token = Secret::new(TokenKind::Node);
-    let hash = token.hash();
-    let node: NodeId = random_id(app.clock.now());
-    let (id, address) = (node.as_str().to_owned(), caller.address.to_string());
-    app.db
-        .write(move |tx| Box::pin(async move { nodes::join(tx, &join, &id, &hash, &request, &address).await }))
-        .await?;
+    let join = Join {
+        token: bearer.hash(TokenKind::Join)?,
+        key: app.attempt_key.clone(),
+        id: random_id::<NodeId>(app.clock.now()).to_string(),
+        request,
+        address: caller.address.to_string(),
+    };
+    let (id, token) = app.db.write(move |tx| Box::pin(async move { nodes::join(tx, &join).await })).await?;
+    let node = id.parse().map_err(Error::internal)?;
     Ok((StatusCode::CREATED, axum::Json(JoinReply { node, token: token.reveal().to_owned() })))
 }
 
@@ -49,12 +53,11 @@ pub async fn join(
     responses((status = 200, body = HelloReply), (status = "4XX", body = Problem)))]
 pub async fn hello(
     State(app): State<Shared>,
-    bearer: Bearer,
+    Node(row): Node,
     Path(node): Path<NodeId>,
     Json(request): Json<HelloRequest>,
 ) -> Result<axum::Json<HelloReply>> {
     check_protocol(request.protocol)?;
-    let row = bearer.node(&app).await?;
     if row.id != node.as_str() {
         return Err(Error::new(Code::Forbidden, "this token belongs to another node"));
     }

@@ -1,26 +1,21 @@
 //! The agent routes: what nodes say, see [`hpl_spec::api::agent`]. A node proves itself with its node token, an
 //! attempt with the token of its assignment; both only in the `Authorization` header.
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
-use hpl_spec::id::AttemptId;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::{App, Shared};
-use crate::db::attempts::Writer;
-use crate::db::nodes::{self, NodeRow};
+use crate::app::Shared;
 use crate::error::{Code, Error, Result};
-use crate::http::auth;
 use crate::http::layers::take_up_to;
-use crate::limits::{Key, Limit};
-use crate::secret::{self, TokenHash, TokenKind};
 
 mod attempt;
 mod claim;
 mod files;
 mod join;
 mod orphan;
+mod proof;
+
+pub use proof::door;
 
 /// Bytes of one call that sends a part of a log or an artifact.
 pub const CHUNK: usize = 256 << 10;
@@ -49,46 +44,6 @@ pub fn routes() -> OpenApiRouter<Shared> {
     let ends =
         OpenApiRouter::new().routes(routes!(attempt::finish)).routes(routes!(orphan::orphan)).layer(take_up_to(FINISH));
     small.merge(large).merge(ends)
-}
-
-/// The token that a request carries.
-struct Bearer(String);
-
-impl<S: Sync> FromRequestParts<S> for Bearer {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        let none = || Error::new(Code::Unauthenticated, "send the token as `Authorization: Bearer hpl_…`");
-        let token = auth::bearer(&parts.headers).ok_or_else(none)?;
-        token.map(|token| Bearer(token.to_owned()))
-    }
-}
-
-impl Bearer {
-    fn hash(&self, kind: TokenKind) -> Result<TokenHash> {
-        secret::parse(kind, &self.0).map_err(|why| Error::new(Code::Unauthenticated, why.to_string()))
-    }
-
-    /// The node whose token this is.
-    async fn node(&self, app: &App) -> Result<NodeRow> {
-        let hash = self.hash(TokenKind::Node)?;
-        let node = nodes::by_token(&mut *app.db.read().await?, &hash).await?;
-        let Some(node) = node else {
-            return Err(Error::new(Code::Unauthenticated, "this node token is not known here; join again"));
-        };
-        if node.revoked {
-            return Err(Error::new(Code::TokenExpired, "this node token was revoked; join again"));
-        }
-        app.limits.check(Limit::Agent, &Key::name(&node.id))?;
-        Ok(node)
-    }
-
-    /// The attempt whose token this claims to be, to be proven inside the unit that writes.
-    fn writer(&self, app: &App, attempt: &AttemptId, fence: i64) -> Result<Writer> {
-        let token = self.hash(TokenKind::Attempt)?;
-        app.limits.check(Limit::Agent, &Key::name(attempt.as_str()))?;
-        Ok(Writer { attempt: attempt.as_str().to_owned(), token, fence })
-    }
 }
 
 /// A text of a node: its length in characters, and no control characters.

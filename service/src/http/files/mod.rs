@@ -2,6 +2,7 @@
 //! here reads them, and the headers keep browsers from reading more into them than text.
 
 mod follow;
+mod of_result;
 mod range;
 
 use axum::body::Body;
@@ -41,7 +42,11 @@ const LOG_OFFSET: HeaderName = HeaderName::from_static("x-log-offset");
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(log)).routes(routes!(artifacts)).routes(routes!(artifact))
+    OpenApiRouter::new()
+        .routes(routes!(log))
+        .routes(routes!(artifacts))
+        .routes(routes!(artifact))
+        .routes(routes!(of_result::file))
 }
 
 /// Which part of a log.
@@ -305,12 +310,17 @@ async fn artifact(
     if found.file.is_none() {
         return Err(missing());
     }
+    attached(found, &headers).await
+}
+
+/// A file, or the range of it that is wanted, to be saved and not shown.
+async fn attached(found: Found, headers: &HeaderMap) -> Result<Response> {
     // The name holds nothing that would have to be quoted: see `ArtifactName`.
     let disposition = match &found.name {
         FileName::Artifact(name) => format!("attachment; filename=\"{name}\""),
         FileName::Log(stream) => format!("attachment; filename=\"{stream}.log\""),
     };
-    let wanted = range::wanted(&headers, found.length());
+    let wanted = range::wanted(headers, found.length());
     let mut response = send(found, wanted).await?;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::try_from(disposition).map_err(Error::internal)?);

@@ -161,7 +161,7 @@ pub async fn hold(app: &App, caller: &Caller, id: &str, why: String) -> Result<J
 /// An administrator lets a held job wait for a node again.
 ///
 /// # Errors
-/// The caller is no administrator; the job is not held.
+/// The caller is no administrator; the job is not held, or waits for its turn in a sweep.
 pub async fn release(app: &App, caller: &Caller, id: &str) -> Result<Job> {
     caller.admin()?;
     let (job, by) = mine(app, caller, id).await?;
@@ -169,8 +169,8 @@ pub async fn release(app: &App, caller: &Caller, id: &str) -> Result<Job> {
         .write(move |tx| {
             Box::pin(async move {
                 let job = fresh(tx, job.key).await?;
-                orders::release(tx, &job).await?;
-                note(tx, &by, "job.release", &job, JobState::Queued.name()).await
+                let state = orders::release(tx, &job).await?;
+                note(tx, &by, "job.release", &job, state.name()).await
             })
         })
         .await?;

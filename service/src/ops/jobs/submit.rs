@@ -17,11 +17,14 @@ use crate::http::caller::{Caller, Scope};
 use crate::limits::{Key, Limit};
 use crate::secret::{TokenHash, random_id};
 
+/// Drafts of a user, those of sweeps among them. They expire after a day.
+const DRAFTS: i64 = 1000;
+
 /// Writes down what is asked for: a job, queued or as a draft; or a sweep of drafts. With an idempotency key the same
 /// request gets the same answer. Returns the answer as JSON.
 ///
 /// # Errors
-/// Something in the request is wrong; the quota of waiting jobs is used up; the disk is nearly full.
+/// Something in the request is wrong; the quota of waiting jobs, or that of drafts, is used up; the disk is nearly full.
 pub async fn submit(app: &App, caller: &Caller, request: &SubmitRequest, idem_key: Option<String>) -> Result<String> {
     let user = caller.user(Scope::Submit)?.key;
     app.limits.check(Limit::Submit, &Key::name(&user.to_string()))?;
@@ -53,6 +56,8 @@ pub async fn submit(app: &App, caller: &Caller, request: &SubmitRequest, idem_ke
                 }
                 if new.first().is_some_and(|j| j.state == JobState::Queued) {
                     check_waiting(tx, user, &quota).await?;
+                } else {
+                    check_drafts(tx, user, new.len()).await?;
                 }
                 if let Some((id, input)) = &sweep {
                     sweeps::create(tx, id.as_str(), user, benchmark, input).await?;
@@ -87,6 +92,16 @@ async fn create_all(tx: &mut Tx, new: &[NewJob]) -> Result<Vec<Job>> {
         made.push(present(row)?);
     }
     Ok(made)
+}
+
+async fn check_drafts(tx: &mut Tx, user: i64, more: usize) -> Result<()> {
+    let drafts = quotas::drafts(&mut tx.conn, user).await?;
+    if drafts + more as i64 <= DRAFTS {
+        return Ok(());
+    }
+    let detail =
+        format!("{drafts} drafts of yours are kept and {more} would come, {DRAFTS} may be: submit or delete some");
+    Err(Error::new(Code::QuotaExceeded, detail).with("limit", DRAFTS).retry_after(60))
 }
 
 async fn check_waiting(tx: &mut Tx, user: i64, quota: &Quota) -> Result<()> {
