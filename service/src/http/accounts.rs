@@ -61,7 +61,8 @@ fn by(user: &Known, caller: &Caller) -> By {
     By::user(&user.name, caller.address)
 }
 
-/// Sign up. The answer holds the recovery codes, which are shown this once; its cookie is a session.
+/// Sign up. The answer holds the recovery codes, which are shown this once; its cookie is a session. Where no session
+/// could be begun, the account is there all the same and the answer has no cookie: log in.
 #[utoipa::path(
     post, path = "/signup", tag = "accounts", request_body = SignUpRequest,
     responses(
@@ -77,7 +78,10 @@ async fn sign_up(
     Json(request): Json<SignUpRequest>,
 ) -> Result<(StatusCode, Json<SignUpReply>)> {
     let (user, reply) = ops::sign_up(&app, caller.address, request).await?;
-    session::begin(&session, &user, caller.address, user_agent(&headers)).await?;
+    // The account is made: whatever becomes of the session, its codes must not be lost.
+    if let Err(why) = session::begin(&session, &user, caller.address, user_agent(&headers)).await {
+        tracing::warn!(user = user.name, %why, "signed up, but no session could be begun");
+    }
     Ok((StatusCode::CREATED, Json(reply)))
 }
 

@@ -67,8 +67,17 @@ pub fn hash(id: &Id) -> TokenHash {
 /// Begins a session for who has just logged in, under a new id: one that was planted before is worth nothing.
 ///
 /// # Errors
-/// The database cannot write.
+/// The database cannot write. The layer then finds nothing to save: an answer may be given all the same.
 pub async fn begin(session: &Session, user: &LoggedIn, address: IpAddr, agent: &str) -> Result<()> {
+    let begun = try_begin(session, user, address, agent).await;
+    if begun.is_err() {
+        // Else the layer would try to save it once more, and put its own failure in the place of the answer.
+        session.clear().await;
+    }
+    begun
+}
+
+async fn try_begin(session: &Session, user: &LoggedIn, address: IpAddr, agent: &str) -> Result<()> {
     let agent: String = agent.chars().filter(|c| !c.is_control()).take(AGENT_CHARS).collect();
     let begun = Begun { user: user.key, address: address.to_string(), agent };
     session.cycle_id().await.map_err(explain)?;

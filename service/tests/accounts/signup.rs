@@ -122,3 +122,25 @@ async fn a_recovery_code_sets_a_password_once_and_ends_all_sessions() {
     assert!(audit.contains(&"ada password.recovered ada".to_owned()), "{audit:?}");
     assert!(audit.contains(&"anonymous password.recovery_refused ada".to_owned()), "{audit:?}");
 }
+
+#[tokio::test]
+async fn recovery_codes_are_told_even_if_no_session_can_be_begun() {
+    let world = World::open().await;
+    // A cookie of an earlier session must not change that.
+    let before = world.sign_up("bob").await.cookie();
+    world.no_room_for_sessions().await;
+    for (name, cookie) in [("ada", None), ("eve", Some(before))] {
+        let sign_up = post("/signup", json!({"username": name, "password": PASSWORD}));
+        let sign_up = match &cookie {
+            Some(cookie) => sign_up.cookie(cookie),
+            None => sign_up,
+        };
+        let made = sign_up.send(&world).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        assert_eq!(made.body["recovery_codes"].as_array().unwrap().len(), 8);
+        assert!(made.set_cookies().iter().all(|cookie| cookie.contains("Max-Age=0")), "{:?}", made.set_cookies());
+        let code = made.text("/recovery_codes/0");
+        let request = json!({"username": name, "recovery_code": code, "new_password": "another horse entirely"});
+        assert_eq!(post("/recover", request).send(&world).await.status, 200, "the account is there, and so are its codes");
+    }
+}

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use service::app::{App, Shared};
 use service::clock::Clock;
 use service::config::Config;
+use service::db::testing;
 use service::limits::Rates;
 use service::ops::accounts::{self as ops, By};
 use service::password::Passwords;
@@ -82,6 +83,11 @@ impl World {
     pub async fn audit(&self) -> Vec<String> {
         let page = ops::audit_page(&self.app.db, None, None, 500).await.unwrap();
         page.entries.into_iter().map(|e| format!("{} {} {}", e.actor, e.action, e.subject)).collect()
+    }
+
+    /// From now on no session can be written for want of room, and all else can.
+    pub async fn no_room_for_sessions(&self) {
+        self.app.db.write(|tx| Box::pin(async move { testing::no_room_for_sessions(tx).await })).await.unwrap();
     }
 
     /// Closes the database and looks for a text in every file of the data folder.

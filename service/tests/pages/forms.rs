@@ -1,6 +1,7 @@
 //! Forms: whose they are, what becomes of what was typed, and what they do.
 
 use axum::http::StatusCode;
+use service::db::testing;
 
 use crate::site::{PASSWORD, site};
 
@@ -246,4 +247,14 @@ async fn tokens_and_sessions_are_made_and_ended() {
     let change = [("csrf", csrf.as_str()), ("password", PASSWORD), ("new_password", new)];
     assert_eq!(ada.post("/account/password", &change).await.location, "/account?said=password");
     assert_eq!(ada.get("/account").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_signs_up_sees_the_codes_even_if_no_session_can_be_begun() {
+    let site = site(&[]).await;
+    site.app.db.write(|tx| Box::pin(async move { testing::no_room_for_sessions(tx).await })).await.unwrap();
+    let mut ada = site.browser();
+    let codes = ada.sign_up("ada").await;
+    assert_eq!(codes.text.matches("<li><code>").count(), 8, "{}", codes.text);
+    assert!(codes.has("href=\"/login\">I wrote them down") && !codes.has("Logged in as"), "{}", codes.text);
 }

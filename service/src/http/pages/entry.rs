@@ -35,6 +35,16 @@ struct SignUpPage {
 struct CodesPage {
     frame: Frame,
     codes: Vec<String>,
+    next: Next,
+}
+
+/// Where one goes from the recovery codes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// On to a first run: the session has begun.
+    Submit,
+    /// To the log-in: the account is there, but no session could be begun.
+    LogIn,
 }
 
 #[derive(Template)]
@@ -102,15 +112,22 @@ async fn sign_up(
             invite: sent.filled("invite").map(str::to_owned),
         };
         let (user, reply) = ops::sign_up(&app, visitor.caller.address, request).await?;
-        session::begin(&session, &user, visitor.caller.address, user_agent(&headers)).await?;
-        Ok::<_, Error>((user, reply))
+        // The account is made: whatever becomes of the session, its codes must not be lost.
+        let next = match session::begin(&session, &user, visitor.caller.address, user_agent(&headers)).await {
+            Ok(()) => Next::Submit,
+            Err(why) => {
+                tracing::warn!(user = user.name, %why, "signed up, but no session could be begun");
+                Next::LogIn
+            }
+        };
+        Ok::<_, Error>((user, reply, next))
     };
     match made.await {
-        Ok((user, reply)) => {
+        Ok((user, reply, next)) => {
             // The session has just begun: what this page could put in a form belongs to the one before.
             let mut frame = Frame::new("Your recovery codes", "/signup");
-            frame.user = Some(user.name);
-            super::show(StatusCode::CREATED, &CodesPage { frame, codes: reply.recovery_codes })
+            frame.user = (next == Next::Submit).then_some(user.name);
+            super::show(StatusCode::CREATED, &CodesPage { frame, codes: reply.recovery_codes, next })
         }
         Err(error) => sign_up_page(&app, &visitor, &sent, Some(&error)),
     }
