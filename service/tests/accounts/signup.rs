@@ -141,6 +141,38 @@ async fn recovery_codes_are_told_even_if_no_session_can_be_begun() {
         assert!(made.set_cookies().iter().all(|cookie| cookie.contains("Max-Age=0")), "{:?}", made.set_cookies());
         let code = made.text("/recovery_codes/0");
         let request = json!({"username": name, "recovery_code": code, "new_password": "another horse entirely"});
-        assert_eq!(post("/recover", request).send(&world).await.status, 200, "the account is there, and so are its codes");
+        assert_eq!(
+            post("/recover", request).send(&world).await.status,
+            200,
+            "the account is there, and so are its codes"
+        );
     }
+}
+
+#[tokio::test]
+async fn new_recovery_codes_take_the_place_of_the_old_ones_and_want_the_password() {
+    let world = World::open().await;
+    let account = world.sign_up("ada").await;
+    let (cookie, old) = (account.cookie(), account.text("/recovery_codes/0"));
+    let scopes = json!({"name": "ci", "scopes": ["read", "submit"]});
+    let token = post("/me/tokens", scopes).cookie(&cookie).send(&world).await.text("/token");
+    let renew = |password: &str| post("/me/recovery-codes", json!({"password": password}));
+    assert_eq!(renew(PASSWORD).send(&world).await.verdict(), (401, "unauthenticated"));
+    assert_eq!(renew(PASSWORD).bearer(&token).send(&world).await.verdict(), (403, "forbidden"));
+    assert_eq!(renew("a wrong guess").cookie(&cookie).send(&world).await.verdict(), (401, "wrong_password"));
+    assert_eq!(renew(PASSWORD).cookie(&cookie).send(&world).await.verdict(), (429, "rate_limited"));
+    world.advance(1000);
+    let renewed = renew(PASSWORD).cookie(&cookie).send(&world).await;
+    assert_eq!((renewed.status, renewed.body["recovery_codes"].as_array().unwrap().len()), (201, 8));
+    assert_eq!(get("/me").cookie(&cookie).send(&world).await.body["recovery_codes_left"], 8, "the session goes on");
+
+    let recover = |code: &str, address: &str| {
+        let request = json!({"username": "ada", "recovery_code": code, "new_password": "another horse entirely"});
+        post("/recover", request).from(address)
+    };
+    assert_eq!(recover(&old, "192.0.2.3").send(&world).await.verdict(), (401, "wrong_password"));
+    assert_eq!(recover(&renewed.text("/recovery_codes/7"), "192.0.2.4").send(&world).await.status, 200);
+    let audit = world.audit().await;
+    assert!(audit.contains(&"ada recovery_codes.renewed ada".to_owned()), "{audit:?}");
+    assert!(audit.contains(&"ada password.refused ada".to_owned()), "{audit:?}");
 }

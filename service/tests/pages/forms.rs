@@ -24,6 +24,7 @@ async fn forms_of_others_are_refused() {
             &format!("{job}/requeue"),
             "/logout",
             "/account/password",
+            "/account/recovery-codes",
             "/account/tokens",
             "/account/sessions/others/end",
         ] {
@@ -257,4 +258,20 @@ async fn who_signs_up_sees_the_codes_even_if_no_session_can_be_begun() {
     let codes = ada.sign_up("ada").await;
     assert_eq!(codes.text.matches("<li><code>").count(), 8, "{}", codes.text);
     assert!(codes.has("href=\"/login\">I wrote them down") && !codes.has("Logged in as"), "{}", codes.text);
+}
+
+#[tokio::test]
+async fn the_account_page_makes_new_recovery_codes() {
+    let site = site(&[]).await;
+    let mut ada = site.browser();
+    let first = ada.sign_up("ada").await;
+    let old = first.text.split("<li><code>").nth(1).unwrap().split('<').next().unwrap();
+    let token = ada.get("/account").await.token();
+    let wrong = ada.post("/account/recovery-codes", &[("csrf", &token), ("password", "wrong")]).await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    assert!(wrong.has("role=\"alert\"") && wrong.has("action=\"/account/recovery-codes\""), "{}", wrong.text);
+    site.advance(5000);
+    let page = ada.post("/account/recovery-codes", &[("csrf", &token), ("password", PASSWORD)]).await;
+    assert_eq!((page.status, page.text.matches("<li><code>").count()), (StatusCode::CREATED, 8), "{}", page.text);
+    assert!(page.has("work no longer") && page.has("href=\"/account\">I wrote them down") && !page.has(old));
 }

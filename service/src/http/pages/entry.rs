@@ -32,19 +32,21 @@ struct SignUpPage {
 
 #[derive(Template)]
 #[template(path = "codes.html")]
-struct CodesPage {
-    frame: Frame,
-    codes: Vec<String>,
-    next: Next,
+pub(super) struct CodesPage {
+    pub(super) frame: Frame,
+    pub(super) codes: Vec<String>,
+    pub(super) occasion: Occasion,
 }
 
-/// Where one goes from the recovery codes.
+/// Why recovery codes are shown, and so where one goes from there.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// On to a first run: the session has begun.
-    Submit,
-    /// To the log-in: the account is there, but no session could be begun.
-    LogIn,
+pub(super) enum Occasion {
+    /// The account is made and the session has begun: on to a first run.
+    SignedUp,
+    /// The account is made, but no session could be begun: to the log-in.
+    NotLoggedIn,
+    /// They take the place of others: back to the account.
+    Renewed,
 }
 
 #[derive(Template)]
@@ -113,21 +115,21 @@ async fn sign_up(
         };
         let (user, reply) = ops::sign_up(&app, visitor.caller.address, request).await?;
         // The account is made: whatever becomes of the session, its codes must not be lost.
-        let next = match session::begin(&session, &user, visitor.caller.address, user_agent(&headers)).await {
-            Ok(()) => Next::Submit,
+        let occasion = match session::begin(&session, &user, visitor.caller.address, user_agent(&headers)).await {
+            Ok(()) => Occasion::SignedUp,
             Err(why) => {
                 tracing::warn!(user = user.name, %why, "signed up, but no session could be begun");
-                Next::LogIn
+                Occasion::NotLoggedIn
             }
         };
-        Ok::<_, Error>((user, reply, next))
+        Ok::<_, Error>((user, reply, occasion))
     };
     match made.await {
-        Ok((user, reply, next)) => {
+        Ok((user, reply, occasion)) => {
             // The session has just begun: what this page could put in a form belongs to the one before.
             let mut frame = Frame::new("Your recovery codes", "/signup");
-            frame.user = (next == Next::Submit).then_some(user.name);
-            super::show(StatusCode::CREATED, &CodesPage { frame, codes: reply.recovery_codes, next })
+            frame.user = (occasion == Occasion::SignedUp).then_some(user.name);
+            super::show(StatusCode::CREATED, &CodesPage { frame, codes: reply.recovery_codes, occasion })
         }
         Err(error) => sign_up_page(&app, &visitor, &sent, Some(&error)),
     }
