@@ -176,3 +176,16 @@ async fn new_recovery_codes_take_the_place_of_the_old_ones_and_want_the_password
     assert!(audit.contains(&"ada recovery_codes.renewed ada".to_owned()), "{audit:?}");
     assert!(audit.contains(&"ada password.refused ada".to_owned()), "{audit:?}");
 }
+
+#[tokio::test]
+async fn nobody_new_comes_in_while_the_disk_is_nearly_full() {
+    let all = u64::MAX.to_string();
+    let world = World::new(&["--plain-http", "--disk-low", &all, "--disk-critical", &all]).await;
+    let refused = post("/signup", json!({"username": "ada", "password": PASSWORD})).send(&world).await;
+    assert_eq!(refused.verdict(), (507, "disk_full"), "{}", refused.body);
+    assert_eq!(refused.headers["retry-after"], "60");
+    let detail = refused.text("/detail");
+    assert!(detail.contains("new accounts") && detail.contains("new jobs"), "{detail}");
+    // Who is there comes in, and may make room.
+    world.admin("grace").await.cookie();
+}

@@ -54,8 +54,10 @@ impl World {
     pub async fn with(arguments: &[&str], rates: Rates, passwords: Passwords) -> World {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().to_str().unwrap();
-        let own = ["serve", "--data", data, "--disk-low", "0", "--disk-critical", "0"];
-        let config = Cli::parse_from([&own, arguments].concat()).config;
+        let own = ["serve", "--data", data];
+        let disk = ["--disk-low", "0", "--disk-critical", "0"];
+        let disk = if arguments.contains(&"--disk-critical") { &[][..] } else { &disk };
+        let config = Cli::parse_from([&own, disk, arguments].concat()).config;
         let (clock, hand) = Clock::manual(1_800_000_000_000);
         let app = App::open_with(config, clock, passwords, &rates).await.unwrap();
         let router = service::http::router(&app);

@@ -30,11 +30,12 @@ pub struct LoggedIn {
 /// Makes an account, if the settings let this stranger have one.
 ///
 /// # Errors
-/// Sign-up is closed or the invitation is not good; the rate of sign-ups; name or password break a rule; the name is
-/// taken.
+/// Sign-up is closed or the invitation is not good; the rate of sign-ups; the disk is nearly full; name or password
+/// break a rule; the name is taken.
 pub async fn sign_up(app: &App, address: IpAddr, request: SignUpRequest) -> Result<(LoggedIn, SignUpReply)> {
     app.limits.check(Limit::SignUp, &Key::address(address))?;
     let invite = invitation(app.config.signup(), request.invite.as_deref())?;
+    app.check_room()?;
     check_new(&request.username, &request.password)?;
     let password = app.passwords.hash(&request.password).await.map_err(hashing)?;
     let codes = secret::recovery_codes();
