@@ -72,7 +72,7 @@ async fn act(
         Admin::CreateUser { name, cohort } => create(db, by, name, false, cohort, ask).await,
         Admin::DisableUser { name } => {
             ops::set_disabled(db, by, &name, true).await?;
-            Ok(format!("{name} is disabled: sessions have ended, tokens open nothing.\n"))
+            Ok(format!("{name} is disabled: sessions have ended, tokens open nothing, jobs are cancelled.\n"))
         }
         Admin::EnableUser { name } => {
             ops::set_disabled(db, by, &name, false).await?;

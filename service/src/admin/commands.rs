@@ -18,7 +18,7 @@ pub enum Admin {
         #[arg(long, default_value = "", hide_default_value = true)]
         cohort: String,
     },
-    /// Disable an account: its sessions end, its tokens open nothing
+    /// Disable an account: its sessions end, its tokens open nothing, its jobs are cancelled
     DisableUser {
         /// The username
         name: String,

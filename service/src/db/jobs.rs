@@ -442,6 +442,23 @@ pub async fn get(conn: &mut Conn, key: i64) -> Result<Option<JobRow>> {
     row.as_ref().map(read).transpose()
 }
 
+/// The jobs of a user that can be cancelled, but for drafts: what waits for its turn in a sweep first, so that none of
+/// it has its turn because another one was cancelled.
+///
+/// # Errors
+/// Of the database.
+pub async fn to_cancel(conn: &mut Conn, owner: i64) -> Result<Vec<i64>> {
+    sqlx::query_scalar(
+        "SELECT key FROM jobs WHERE owner = ? AND state IN
+             ('held', 'queued', 'claimed', 'preparing', 'running', 'finishing', 'lost')
+          ORDER BY state = 'held' DESC, key",
+    )
+    .bind(owner)
+    .fetch_all(conn)
+    .await
+    .map_err(explain)
+}
+
 /// A statement out of fixed parts.
 pub(super) fn const_format(columns: &str, rest: &str) -> String {
     format!("SELECT {columns}{rest}")
