@@ -16,6 +16,8 @@ use crate::serve::{ServeSettings, serve as accept};
 use crate::tls::Tls;
 use crate::{db, http, reaper};
 
+mod lock;
+
 /// In the data folder: where the service was last reached, for join strings made on the console.
 const REACH: &str = "reach";
 /// What a backup holds beside the database.
@@ -24,9 +26,10 @@ const IN_BACKUP: &[&str] = &["keys", "tls", "logs", "artifacts", "metrics"];
 /// Serves until SIGTERM or Ctrl-C; requests in flight come to their end, nothing is lost.
 ///
 /// # Errors
-/// What cannot be opened, bound or read, for the one who starts the service.
+/// What cannot be opened, bound or read, for the one who starts the service; another one serves from this folder.
 pub async fn serve(config: Config, clock: Clock) -> Result<(), String> {
     crate::failpoints::arm();
+    let _ours = lock::take(&config.data.folder)?;
     let app = App::open(config, clock).await?;
     // Before anybody is told that the service is there: who reads that may stop it at once.
     stop_on_signals(&app)?;

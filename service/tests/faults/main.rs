@@ -24,3 +24,4 @@ mod program;
 mod restore;
 mod run;
 mod stop;
+mod twice;

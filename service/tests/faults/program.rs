@@ -120,6 +120,11 @@ impl Program {
     }
 }
 
+/// What programs on this data folder have logged.
+pub fn log(data: &Path) -> String {
+    std::fs::read_to_string(data.with_extension("log")).unwrap_or_default()
+}
+
 /// Prints what the program said last.
 fn print_end(log: &Path) {
     let text = std::fs::read_to_string(log).unwrap_or_default();
