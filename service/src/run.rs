@@ -16,6 +16,7 @@ use crate::serve::{ServeSettings, serve as accept};
 use crate::tls::Tls;
 use crate::{db, http, reaper};
 
+mod descriptors;
 mod lock;
 
 /// In the data folder: where the service was last reached, for join strings made on the console.
@@ -47,7 +48,7 @@ pub async fn serve(config: Config, clock: Clock) -> Result<(), String> {
     if let Some(tls) = &tls {
         tokio::spawn(tls.clone().watch(app.stop.clone()));
     }
-    let settings = ServeSettings { trusted_proxies: config.trusted_proxies.clone(), ..ServeSettings::default() };
+    let settings = settings(config);
     let router = http::router(&app);
     let served = accept(listener, tls.map(|t| t.config()), router, settings, app.stop.clone()).await;
     app.stop.cancel();
@@ -57,6 +58,12 @@ pub async fn serve(config: Config, clock: Clock) -> Result<(), String> {
     app.db.close().await;
     tracing::info!("stopped; nothing is lost");
     served.map_err(|why| format!("serving ended: {why}"))
+}
+
+fn settings(config: &Config) -> ServeSettings {
+    let usual = ServeSettings::default();
+    let most_connections = descriptors::connections(descriptors::raise(), usual.most_connections);
+    ServeSettings { trusted_proxies: config.trusted_proxies.clone(), most_connections, ..usual }
 }
 
 fn open_tls(app: &App) -> Result<Option<Arc<Tls>>, String> {

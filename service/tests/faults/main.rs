@@ -15,6 +15,7 @@ mod world;
 mod away;
 mod certificate;
 mod client;
+mod descriptors;
 mod disk;
 mod kill;
 mod load;
