@@ -102,7 +102,10 @@ fn reach(config: &Config, address: SocketAddr, tls: Option<&Tls>) -> Result<Reac
     if host.is_empty() {
         return Err("--public-name: expected HOST or HOST:PORT".into());
     }
-    Ok(Reach { host, port, pin: tls.map(Tls::pin) })
+    // A certificate of the operator's is vouched for by others and comes with a new key whenever it is renewed; a pin
+    // would shut out every node that had joined before.
+    let ours = tls.filter(|_| config.cert.is_none());
+    Ok(Reach { host, port, pin: ours.map(Tls::pin) })
 }
 
 /// Reads `HOST:PORT`.
@@ -143,9 +146,9 @@ fn announce(app: &App, address: SocketAddr, reach: &Reach) -> Result<(), String>
             .map_err(|why| format!("cannot write {}: {why}", file.display()))
     };
     write(&data.join(REACH), &note)?;
-    let scheme = if reach.pin.is_some() { "https" } else { "http" };
+    let scheme = if app.config.plain_http { "http" } else { "https" };
     tracing::info!(data = %data.display(), "serving on {scheme}://{address}, known as {host}:{}", reach.port);
-    if reach.pin.is_none() {
+    if app.config.plain_http {
         tracing::warn!("plain HTTP: passwords cross the network unprotected");
     }
     match &app.config.ready_file {
