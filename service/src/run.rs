@@ -40,8 +40,9 @@ pub async fn serve(config: Config, clock: Clock) -> Result<(), String> {
         .await
         .map_err(|why| format!("cannot listen on {}: {why}; choose another address with --listen", config.listen))?;
     let address = listener.local_addr().map_err(|why| format!("the listener has no address: {why}"))?;
-    let tls = open_tls(&app)?;
-    let reach = reach(config, address, tls.as_deref())?;
+    let (host, port) = known_as(config, address)?;
+    let tls = open_tls(&app, &host)?;
+    let reach = Reach { host, port, pin: pin(config, tls.as_deref()) };
     announce(&app, address, &reach)?;
 
     let background = tokio::spawn(reaper::run(app.clone()));
@@ -66,17 +67,14 @@ fn settings(config: &Config) -> ServeSettings {
     ServeSettings { trusted_proxies: config.trusted_proxies.clone(), most_connections, ..usual }
 }
 
-fn open_tls(app: &App) -> Result<Option<Arc<Tls>>, String> {
+fn open_tls(app: &App, host: &str) -> Result<Option<Arc<Tls>>, String> {
     let config = &app.config;
     if config.plain_http {
         return Ok(None);
     }
     let tls = match (&config.cert, &config.key) {
         (Some(cert), Some(key)) => Tls::from_files(cert, key),
-        _ => {
-            let names: Vec<String> = config.public_name.iter().map(|n| host_and_port(n, 443).0).collect();
-            Tls::self_signed(&config.data.folder, &names)
-        }
+        _ => Tls::self_signed(&config.data.folder, &[host.to_owned()]),
     };
     tls.map(|tls| Some(Arc::new(tls))).map_err(|why| why.to_string())
 }
@@ -93,7 +91,8 @@ fn host_and_port(text: &str, otherwise: u16) -> (String, u16) {
     }
 }
 
-fn reach(config: &Config, address: SocketAddr, tls: Option<&Tls>) -> Result<Reach, String> {
+/// The name or address by which people and nodes reach the service, and the port.
+fn known_as(config: &Config, address: SocketAddr) -> Result<(String, u16), String> {
     let (host, port) = match &config.public_name {
         Some(name) => host_and_port(name, address.port()),
         None if address.ip().is_unspecified() => ("localhost".to_owned(), address.port()),
@@ -102,10 +101,14 @@ fn reach(config: &Config, address: SocketAddr, tls: Option<&Tls>) -> Result<Reac
     if host.is_empty() {
         return Err("--public-name: expected HOST or HOST:PORT".into());
     }
+    Ok((host, port))
+}
+
+/// The key that nodes are to believe, if it is one of our own.
+fn pin(config: &Config, tls: Option<&Tls>) -> Option<String> {
     // A certificate of the operator's is vouched for by others and comes with a new key whenever it is renewed; a pin
     // would shut out every node that had joined before.
-    let ours = tls.filter(|_| config.cert.is_none());
-    Ok(Reach { host, port, pin: ours.map(Tls::pin) })
+    tls.filter(|_| config.cert.is_none()).map(Tls::pin)
 }
 
 /// Reads `HOST:PORT`.
@@ -215,7 +218,35 @@ pub async fn backup(data: &Path, file: &Path) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    #[test]
+    fn it_is_known_by_its_name_or_by_the_address_it_listens_on() {
+        for (flags, bound, host, port) in [
+            (&[][..], "192.0.2.7:8080", "192.0.2.7", 8080),
+            (&[], "[2001:db8::1]:8080", "2001:db8::1", 8080),
+            (&[], "0.0.0.0:8080", "localhost", 8080),
+            (&["--public-name", "hpl.example"], "0.0.0.0:8080", "hpl.example", 8080),
+            (&["--public-name", "hpl.example:443"], "10.0.0.1:8080", "hpl.example", 443),
+        ] {
+            let config = Cli::parse_from([&["serve"], flags].concat()).config;
+            let (known, at) = known_as(&config, bound.parse().unwrap()).unwrap();
+            assert_eq!((known.as_str(), at), (host, port), "{flags:?} {bound}");
+            // Names and addresses can both stand in a certificate.
+            let folder = tempfile::tempdir().unwrap();
+            Tls::self_signed(folder.path(), &[known]).unwrap();
+        }
+        let config = Cli::parse_from(["serve", "--public-name", ":443"]).config;
+        assert!(known_as(&config, "10.0.0.1:1".parse().unwrap()).is_err());
+    }
 
     #[test]
     fn names_may_have_a_port_or_none() {
