@@ -9,20 +9,20 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::Reach;
 use crate::app::{App, Shared};
-use crate::backup::{self, Source};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::serve::{ServeSettings, serve as accept};
 use crate::tls::Tls;
-use crate::{db, http, reaper};
+use crate::{http, reaper};
 
 mod descriptors;
 mod lock;
+mod saving;
+
+pub use self::saving::backup;
 
 /// In the data folder: where the service was last reached, for join strings made on the console.
 const REACH: &str = "reach";
-/// What a backup holds beside the database.
-const IN_BACKUP: &[&str] = &["keys", "tls", "logs", "artifacts", "metrics"];
 
 /// Serves until SIGTERM or Ctrl-C; requests in flight come to their end, nothing is lost.
 ///
@@ -179,41 +179,6 @@ fn stop_on_signals(app: &Shared) -> Result<(), String> {
         std::process::exit(130);
     });
     Ok(())
-}
-
-/// Writes a consistent copy of the data folder to a new tar file; says what was written.
-///
-/// # Errors
-/// The file exists or cannot be written; the folder holds no database.
-pub async fn backup(data: &Path, file: &Path) -> Result<String, String> {
-    if !data.join(db::FILE).is_file() {
-        return Err(format!("{} holds no database; name the data folder with --data", data.display()));
-    }
-    if file.exists() {
-        return Err(format!("{} exists; name another file", file.display()));
-    }
-    let copy = data.join(format!("backup-{}.db", std::process::id()));
-    let copied = db::copy(data, &copy).await.map_err(|why| format!("the database could not be copied: {why}"));
-    let (data, out, database) = (data.to_owned(), file.to_owned(), copy.clone());
-    let packed = match copied {
-        Ok(()) => tokio::task::spawn_blocking(move || {
-            let source = Source { database_copy: &database, database_name: db::FILE, data: &data, include: IN_BACKUP };
-            backup::write_tar(&out, source, &mut |_| ()).map_err(|why| why.to_string())
-        })
-        .await
-        .map_err(|why| why.to_string())
-        .flatten(),
-        Err(why) => Err(why),
-    };
-    // Whatever came of it, the copy has served.
-    let _ = std::fs::remove_file(&copy);
-    let bytes = packed?;
-    Ok(format!(
-        "{} ({:.1} MB) holds database, keys, logs and artifacts.\nTo restore: stop the service, unpack it into an empty \
-         folder, and serve with --data FOLDER.",
-        file.display(),
-        bytes as f64 / 1e6
-    ))
 }
 
 #[cfg(test)]

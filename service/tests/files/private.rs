@@ -44,3 +44,35 @@ async fn the_database_is_its_owners_alone() {
     beside.close().await;
     db.close().await;
 }
+
+/// The number of a process that has ended.
+fn dead() -> u32 {
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    child.id()
+}
+
+#[tokio::test]
+async fn the_next_backup_removes_what_a_killed_one_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    open(&data).await.close().await;
+    let put = |name: String| {
+        let file = data.join(name);
+        std::fs::write(&file, "hashes").unwrap();
+        file
+    };
+    let (first, second, own) = (dead(), dead(), std::process::id());
+    let left = [put(format!("backup-{first}.db")), put(format!("backup-{first}.db-journal"))];
+    let one_of_our_number = put(format!("backup-{own}.db"));
+    // Of a process that is there; of one that cannot be seen but holds it; and what is none.
+    let theirs = [put("backup-1.db".into()), put(format!("backup-{second}.db")), put("backup-monday.db".into())];
+    let held = std::fs::File::open(&theirs[1]).unwrap();
+    held.lock().unwrap();
+
+    service::run::backup(&data, &folder.path().join("backup.tar")).await.unwrap();
+    assert!(left.iter().all(|file| !file.exists()) && !one_of_our_number.exists());
+    assert!(theirs.iter().all(|file| file.exists()));
+    assert_eq!(mode(&folder.path().join("backup.tar")), 0o600);
+}
