@@ -40,6 +40,13 @@ pub enum Admin {
         #[arg(long, default_value = "", hide_default_value = true)]
         cohort: String,
     },
+    /// List the invitations that can be used
+    ListInvites,
+    /// Revoke an invitation; accounts that were made by it stay
+    RevokeInvite {
+        /// Its number in the list
+        id: i64,
+    },
     /// Make a token by which nodes join; prints the join string
     JoinToken(JoinToken),
     /// Revoke a join token; nodes that have joined stay

@@ -140,6 +140,23 @@ pub async fn create_invite(db: &Db, by: By, request: InviteRequest) -> Result<Ne
     Ok(NewInvite { invite: secret.reveal().to_owned(), uses, expires_at, cohort })
 }
 
+/// Revokes an invitation; accounts that were made by it stay.
+///
+/// # Errors
+/// There is none of that number to revoke.
+pub async fn revoke_invite(db: &Db, by: By, key: i64) -> Result<()> {
+    db.write(move |tx| {
+        Box::pin(async move {
+            if !invites::revoke(tx, key).await? {
+                let detail = format!("there is no invitation {key}, or it is revoked; see list-invites");
+                return Err(Error::new(Code::NotFound, detail));
+            }
+            audit::write(tx, &by.name, "invite.revoke", &format!("invite {key}"), &by.address, None, None).await
+        })
+    })
+    .await
+}
+
 /// Checks `user:NAME` or `cohort:NAME`; the name if it is a user's.
 fn check_subject(subject: &str) -> Result<Option<String>> {
     let wrong = || Error::field("subject", "expected user:NAME or cohort:NAME");
