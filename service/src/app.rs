@@ -75,7 +75,7 @@ impl App {
     /// What cannot be opened, and why, for the one who starts the service.
     pub async fn open(config: Config, clock: Clock) -> Result<Shared, String> {
         let passwords = Passwords::new(HASHES_AT_ONCE).map_err(|why| why.to_string())?;
-        let rates = if config.no_rate_limits { Rates::unlimited() } else { Rates::default() };
+        let rates = config.rates();
         App::open_with(config, clock, passwords, &rates).await
     }
 

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
+use crate::limits::Rates;
+
 /// Who may sign up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Signup {
@@ -92,7 +94,11 @@ pub struct Config {
     #[arg(long, env = "HPL_SERVICE_DISK_CRITICAL", default_value_t = 512 << 20, value_name = "BYTES")]
     pub disk_critical: u64,
 
-    /// Requests are not limited by rate: for measuring the service alone
+    /// How often who may ask.
+    #[command(flatten)]
+    pub rates: Rates,
+
+    /// Requests are not limited by rate, whatever the rates are: for measuring the service alone
     #[arg(long, env = "HPL_SERVICE_NO_RATE_LIMITS")]
     pub no_rate_limits: bool,
 
@@ -115,6 +121,12 @@ impl Config {
     pub fn signup(&self) -> Signup {
         let default = if self.listen.ip().is_loopback() { Signup::Open } else { Signup::Invite };
         self.signup.unwrap_or(default)
+    }
+
+    /// How often who may ask, if that is limited at all.
+    #[must_use]
+    pub fn rates(&self) -> Rates {
+        if self.no_rate_limits { Rates::unlimited() } else { self.rates }
     }
 
     /// Settings that contradict each other.
@@ -147,5 +159,39 @@ impl Config {
             return Err(format!("--known-binary {hash}: expected the 64 hexadecimal digits of a SHA-256"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    fn config(flags: &str) -> Config {
+        Cli::parse_from(std::iter::once("serve").chain(flags.split_whitespace())).config
+    }
+
+    #[test]
+    fn every_rate_is_a_setting() {
+        assert_eq!(config("").rates(), Rates::default());
+        let flags = "--signups-per-hour 1 --logins-per-minute 2 --submits-per-hour 3 --calls-per-hour 4 \
+                     --node-calls-per-minute 5 --stranger-calls-per-minute 0";
+        let rates = Rates {
+            sign_up_per_hour: 1,
+            log_in_per_minute: 2,
+            submit_per_hour: 3,
+            api_per_hour: 4,
+            agent_per_minute: 5,
+            anonymous_per_minute: 0,
+        };
+        assert_eq!(config(flags).rates(), rates);
+        assert_eq!(config(&format!("{flags} --no-rate-limits")).rates(), Rates::unlimited());
     }
 }

@@ -95,6 +95,17 @@ async fn sign_ups_of_one_address_are_limited() {
 }
 
 #[tokio::test]
+async fn the_rates_are_what_the_settings_say() {
+    let world = World::by_settings(&["--plain-http", "--signups-per-hour", "1", "--logins-per-minute", "0"]).await;
+    world.sign_up("one").await;
+    let second = json!({"username": "two", "password": PASSWORD});
+    assert_eq!(post("/signup", second).send(&world).await.verdict(), (429, "rate_limited"));
+    for _ in 0..12 {
+        assert_eq!(log_in("one", PASSWORD).send(&world).await.status, 200, "0 is no limit");
+    }
+}
+
+#[tokio::test]
 async fn a_recovery_code_sets_a_password_once_and_ends_all_sessions() {
     let world = World::open().await;
     let account = world.sign_up("ada").await;

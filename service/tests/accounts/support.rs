@@ -51,6 +51,12 @@ impl World {
         Self::new(&["--plain-http"]).await
     }
 
+    /// With the rates that the arguments say.
+    pub async fn by_settings(arguments: &[&str]) -> World {
+        let rates = Cli::parse_from([&["serve"], arguments].concat()).config.rates();
+        Self::with(arguments, rates, Passwords::cheap().unwrap()).await
+    }
+
     pub async fn with(arguments: &[&str], rates: Rates, passwords: Passwords) -> World {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().to_str().unwrap();
