@@ -58,7 +58,7 @@ pub struct Config {
     #[arg(long, env = "HPL_SERVICE_KEY", value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
 
-    /// Network of a proxy whose X-Forwarded-For is believed; may be given several times
+    /// Network of a proxy whose X-Forwarded-For and -Proto are believed; may be given several times
     #[arg(long = "trusted-proxy", env = "HPL_SERVICE_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxies: Vec<IpNet>,
 
