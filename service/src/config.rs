@@ -194,4 +194,45 @@ mod tests {
         assert_eq!(config(flags).rates(), rates);
         assert_eq!(config(&format!("{flags} --no-rate-limits")).rates(), Rates::unlimited());
     }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_refused_with_what_to_do() {
+        let hash = "a1".repeat(32);
+        for good in [
+            "",
+            "--plain-http",
+            "--plain-http --listen [::1]:0",
+            "--listen 192.0.2.1:443",
+            "--listen 192.0.2.1:80 --plain-http --plain-http-anywhere",
+            "--beat 30 --lease 90",
+            "--disk-low 5 --disk-critical 5",
+            &format!("--known-binary {hash} --known-binary {hash}"),
+        ] {
+            assert_eq!(config(good).check(), Ok(()), "{good}");
+        }
+        for (wrong, named) in [
+            ("--plain-http --listen 192.0.2.1:80", "--plain-http-anywhere"),
+            ("--plain-http --listen 0.0.0.0:80", "--plain-http-anywhere"),
+            ("--beat 31", "--lease 90"),
+            ("--beat 0", "--beat 0"),
+            ("--disk-low 5 --disk-critical 6", "--disk-critical"),
+            ("--walltime-max 0", "--walltime-max"),
+            (&format!("--known-binary {hash} --known-binary {}", &hash[1..]), "64 hexadecimal digits"),
+            (&format!("--known-binary {}", hash.replace('a', "g")), "64 hexadecimal digits"),
+        ] {
+            let said = config(wrong).check().unwrap_err();
+            assert!(said.contains(named), "{wrong}: {said}");
+        }
+        for wrong in ["--plain-http-anywhere", "--cert a.pem", "--key a.pem", "--trusted-proxy here"] {
+            assert!(Cli::try_parse_from(std::iter::once("serve").chain(wrong.split(' '))).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn everybody_may_sign_up_on_loopback_alone_unless_it_is_said() {
+        assert_eq!(config("").signup(), Signup::Open);
+        assert_eq!(config("--listen 192.0.2.1:443").signup(), Signup::Invite);
+        assert_eq!(config("--listen 192.0.2.1:443 --signup open").signup(), Signup::Open);
+        assert_eq!(config("--signup closed").signup(), Signup::Closed);
+    }
 }

@@ -73,6 +73,10 @@ async fn a_join_string_names_the_token_the_place_and_the_pin() {
     assert_eq!(admin(folder.path(), "revoke-node a").await.unwrap_err().code, Code::NotFound);
     assert_eq!(admin(folder.path(), "drain-node a").await.unwrap_err().code, Code::NotFound);
     assert!(admin(folder.path(), "nodes").await.unwrap().starts_with("NAME"));
+    let audit = admin(folder.path(), "audit").await.unwrap();
+    let told =
+        |action: &str| audit.lines().filter(|line| line.contains(action) && line.contains("join token 1")).count();
+    assert_eq!((told(" join_token.create "), told(" join_token.revoke ")), (1, 1), "{audit}");
 }
 
 #[tokio::test]

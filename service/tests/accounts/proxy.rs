@@ -4,7 +4,7 @@ use serde_json::json;
 use service::limits::Rates;
 use service::password::Passwords;
 
-use crate::support::{Call, PASSWORD, World, get, post};
+use crate::support::{Call, PASSWORD, World, at, get, post};
 
 async fn world() -> World {
     let rates = Rates { sign_up_per_hour: 1, ..Rates::unlimited() };
@@ -54,4 +54,30 @@ async fn browsers_that_came_over_tls_are_told_to_do_so_again() {
     assert!(told("10.0.0.1", Some("https")).await);
     assert!(!told("10.0.0.1", Some("http")).await && !told("10.0.0.1", None).await);
     assert!(!told("192.0.2.1", Some("https")).await, "anybody could say so");
+}
+
+#[tokio::test]
+async fn the_figures_are_for_the_machine_itself_and_for_tokens_of_their_scope() {
+    let world = World::open().await;
+    let grace = world.admin("grace").await.cookie();
+    let token = async |scope: &str| {
+        let request = json!({"name": scope, "scopes": [scope]});
+        post("/me/tokens", request).cookie(&grace).send(&world).await.text("/token")
+    };
+    let (metrics, read) = (token("metrics").await, token("read").await);
+    let figures = || at("GET", "/metrics");
+    let shown = figures().bearer(&metrics).send(&world).await;
+    assert_eq!(shown.status, 200, "{}", shown.body);
+    assert!(shown.body.as_str().unwrap().contains("hpl_service_jobs"));
+    assert_eq!(figures().bearer(&read).send(&world).await.verdict(), (403, "wrong_scope"));
+    assert_eq!(get("/me").bearer(&metrics).send(&world).await.verdict(), (403, "wrong_scope"));
+    assert_eq!(figures().send(&world).await.verdict(), (401, "unauthenticated"));
+    assert_eq!(figures().from("127.0.0.1").send(&world).await.status, 200);
+    let proxied = figures().from("127.0.0.1").header("x-forwarded-for", "127.0.0.1");
+    assert_eq!(proxied.send(&world).await.verdict(), (401, "unauthenticated"));
+
+    // A proxy on this machine speaks for everybody, whatever it says.
+    let world = World::new(&["--plain-http", "--trusted-proxy", "127.0.0.0/8"]).await;
+    assert_eq!(figures().from("127.0.0.1").send(&world).await.verdict(), (401, "unauthenticated"));
+    assert_eq!(figures().from("::1").send(&world).await.status, 200);
 }

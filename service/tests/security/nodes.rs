@@ -156,3 +156,32 @@ async fn who_is_disabled_has_nothing_running_or_waiting() {
     let page = get("/admin/audit?action=user.disable").cookie(&grace).send(&world).await;
     assert_eq!(page.text("/entries/0/after"), "1 sessions ended, 3 jobs cancelled");
 }
+
+#[tokio::test]
+async fn who_joins_and_who_ends_the_job_of_another_is_written_down() {
+    let world = World::open().await;
+    let grace = world.admin("grace").await.cookie();
+    let ada = world.sign_up("ada").await.cookie();
+    let (id, _) = node(&world, "one").await;
+    let submit = async || {
+        let run = json!({"benchmark": "hpl", "parameters": {"n": 2000, "nb": 128, "p": 1, "q": 1}});
+        post("/jobs", run).cookie(&ada).send(&world).await.text("/jobs/0/id")
+    };
+    let (own, others) = (submit().await, submit().await);
+    for (job, cookie) in [(&own, &ada), (&others, &grace)] {
+        let cancelled = post(&format!("/jobs/{job}/cancel"), json!({})).cookie(cookie).send(&world).await;
+        assert_eq!((cancelled.status, cancelled.text("/state")), (200, "cancelled".into()), "{}", cancelled.body);
+    }
+    let audit = async |action: &str| {
+        let page = get(&format!("/admin/audit?action={action}")).cookie(&grace).send(&world).await;
+        page.body["entries"].as_array().unwrap().clone()
+    };
+    let cancels = audit("job.cancel").await;
+    assert_eq!(cancels.len(), 1, "what is one's own is nobody else's business: {cancels:?}");
+    assert_eq!((&cancels[0]["actor"], &cancels[0]["subject"]), (&json!("grace"), &json!(others)));
+    assert_eq!((&cancels[0]["before"], &cancels[0]["after"]), (&json!("queued"), &json!("cancelled")));
+    let joins = audit("node.join").await;
+    assert_eq!(joins.len(), 1, "{joins:?}");
+    assert_eq!(joins[0]["address"], "192.0.2.1");
+    assert!(joins[0].to_string().contains("one"), "{joins:?} {id}");
+}
