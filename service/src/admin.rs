@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hpl_spec::api::accounts::{CreateUserRequest, InviteRequest, QuotaRequest};
 
 use crate::clock::Clock;
-use crate::db::{Db, FILE, check};
+use crate::db::{Db, FILE, check, invites};
 use crate::error::{Code, Error, Result};
 use crate::hub::Hub;
 use crate::ops::accounts::{self as ops, By};
@@ -72,7 +72,7 @@ async fn act(
         Admin::CreateUser { name, cohort } => create(db, by, name, false, cohort, ask).await,
         Admin::DisableUser { name } => {
             ops::set_disabled(db, by, &name, true).await?;
-            Ok(format!("{name} is disabled: sessions have ended, tokens open nothing.\n"))
+            Ok(format!("{name} is disabled: sessions have ended, tokens open nothing, jobs are cancelled.\n"))
         }
         Admin::EnableUser { name } => {
             ops::set_disabled(db, by, &name, false).await?;
@@ -83,6 +83,11 @@ async fn act(
             let made = ops::create_invite(db, by, request).await?;
             let until = time(made.expires_at);
             Ok(format!("{}\n\nGood for {uses} accounts until {until} UTC. It is shown this once.\n", made.invite))
+        }
+        Admin::ListInvites => list_invites(db, now).await,
+        Admin::RevokeInvite { id } => {
+            ops::revoke_invite(db, by, id).await?;
+            Ok(format!("Invitation {id} is revoked.\n"))
         }
         Admin::JoinToken(asked) => nodes::create_join_token(db, by, asked, reach).await,
         Admin::RevokeJoinToken { id } => nodes::revoke_join_token(db, by, id).await,
@@ -115,6 +120,15 @@ async fn create(
          and they are shown this once:\n{}\n",
         codes.join("\n")
     ))
+}
+
+async fn list_invites(db: &Db, now: i64) -> Result<String> {
+    let found = invites::list(&mut *db.read().await?, now).await?;
+    let lines: Vec<_> = found
+        .into_iter()
+        .map(|i| [i.key.to_string(), i.uses_left.to_string(), i.cohort, time(i.expires_at), i.created_by])
+        .collect();
+    Ok(table::table(["ID", "ACCOUNTS LEFT", "COHORT", "UNTIL (UTC)", "BY"], &lines))
 }
 
 async fn checked(db: &Db) -> Result<String> {

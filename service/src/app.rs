@@ -79,7 +79,7 @@ impl App {
     /// What cannot be opened, and why, for the one who starts the service.
     pub async fn open(config: Config, clock: Clock) -> Result<Shared, String> {
         let passwords = Passwords::new(HASHES_AT_ONCE).map_err(|why| why.to_string())?;
-        let rates = if config.no_rate_limits { Rates::unlimited() } else { Rates::default() };
+        let rates = config.rates();
         App::open_with(config, clock, passwords, &rates).await
     }
 
@@ -139,7 +139,7 @@ impl App {
         i64::from(self.config.lease_s) * 1000
     }
 
-    /// Whether there is room for one more job.
+    /// Whether there is room for one more job or account.
     ///
     /// # Errors
     /// The disk is nearly full.
@@ -147,7 +147,8 @@ impl App {
         if self.disk.state().takes(crate::disk::Load::Submission) {
             return Ok(());
         }
-        let detail = "the service is short of disk space and takes no new jobs; running ones go on. Come again later";
+        let detail = "the service is short of disk space and takes neither new jobs nor new accounts; what runs goes \
+                      on. Come again later";
         Err(Error::new(Code::DiskFull, detail).retry_after(60))
     }
 

@@ -9,8 +9,12 @@ use std::net::{IpAddr, SocketAddr};
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 
+use crate::serve::Peer;
+
 /// The header's name.
 const FORWARDED_FOR: &str = "x-forwarded-for";
+/// Where a proxy says by what protocol it was asked.
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
 /// Hops that are looked at; a chain of proxies is never longer.
 const HOPS: usize = 16;
 
@@ -38,6 +42,15 @@ pub fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr
         }
     }
     caller
+}
+
+/// Whether the caller's connection is encrypted: the one that the request came on, or else the one that a trusted
+/// proxy says it came on to the proxy.
+#[must_use]
+pub fn is_encrypted(peer: Peer, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
+    let last = headers.get_all(FORWARDED_PROTO).iter().next_back().and_then(|value| value.to_str().ok());
+    let said = || last.and_then(|text| text.rsplit(',').next()).is_some_and(|p| p.trim().eq_ignore_ascii_case("https"));
+    peer.tls || (is_trusted(peer.addr.ip(), trusted) && said())
 }
 
 /// Is the address within one of the networks?
@@ -111,6 +124,24 @@ mod tests {
         assert_eq!(caller("10.0.0.1", &[b"1.1.1.1, x, 10.2.3.4"], &trusted), "10.2.3.4");
         let long = "10.2.3.4, ".repeat(5000) + "10.2.3.4";
         assert_eq!(caller("10.0.0.1", &[long.as_bytes()], &trusted), "10.2.3.4");
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_may_say_that_it_was_asked_over_tls() {
+        let encrypted = |peer: &str, tls: bool, said: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in said {
+                headers.append(FORWARDED_PROTO, HeaderValue::from_str(line).unwrap());
+            }
+            let peer = Peer { addr: SocketAddr::new(peer.parse().unwrap(), 1), tls };
+            is_encrypted(peer, &headers, &["10.0.0.0/8".parse().unwrap()])
+        };
+        assert!(encrypted("192.0.2.1", true, &["http"]));
+        assert!(encrypted("10.0.0.1", false, &["https"]) && encrypted("::ffff:10.0.0.1", false, &["http, HTTPS"]));
+        for said in [&[][..], &["http"], &["https, http"], &["https", "http"], &[""]] {
+            assert!(!encrypted("10.0.0.1", false, said), "{said:?}");
+        }
+        assert!(!encrypted("192.0.2.1", false, &["https"]));
     }
 
     proptest! {

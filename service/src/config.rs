@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
+use crate::limits::Rates;
+
 /// Who may sign up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Signup {
@@ -56,7 +58,7 @@ pub struct Config {
     #[arg(long, env = "HPL_SERVICE_KEY", value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
 
-    /// Network of a proxy whose X-Forwarded-For is believed; may be given several times
+    /// Network of a proxy whose X-Forwarded-For and -Proto are believed; may be given several times
     #[arg(long = "trusted-proxy", env = "HPL_SERVICE_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxies: Vec<IpNet>,
 
@@ -92,7 +94,11 @@ pub struct Config {
     #[arg(long, env = "HPL_SERVICE_DISK_CRITICAL", default_value_t = 512 << 20, value_name = "BYTES")]
     pub disk_critical: u64,
 
-    /// Requests are not limited by rate: for measuring the service alone
+    /// How often who may ask.
+    #[command(flatten)]
+    pub rates: Rates,
+
+    /// Requests are not limited by rate, whatever the rates are: for measuring the service alone
     #[arg(long, env = "HPL_SERVICE_NO_RATE_LIMITS")]
     pub no_rate_limits: bool,
 
@@ -115,6 +121,12 @@ impl Config {
     pub fn signup(&self) -> Signup {
         let default = if self.listen.ip().is_loopback() { Signup::Open } else { Signup::Invite };
         self.signup.unwrap_or(default)
+    }
+
+    /// How often who may ask, if that is limited at all.
+    #[must_use]
+    pub fn rates(&self) -> Rates {
+        if self.no_rate_limits { Rates::unlimited() } else { self.rates }
     }
 
     /// Settings that contradict each other.
@@ -147,5 +159,80 @@ impl Config {
             return Err(format!("--known-binary {hash}: expected the 64 hexadecimal digits of a SHA-256"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    fn config(flags: &str) -> Config {
+        Cli::parse_from(std::iter::once("serve").chain(flags.split_whitespace())).config
+    }
+
+    #[test]
+    fn every_rate_is_a_setting() {
+        assert_eq!(config("").rates(), Rates::default());
+        let flags = "--signups-per-hour 1 --logins-per-minute 2 --submits-per-hour 3 --calls-per-hour 4 \
+                     --node-calls-per-minute 5 --stranger-calls-per-minute 0";
+        let rates = Rates {
+            sign_up_per_hour: 1,
+            log_in_per_minute: 2,
+            submit_per_hour: 3,
+            api_per_hour: 4,
+            agent_per_minute: 5,
+            anonymous_per_minute: 0,
+        };
+        assert_eq!(config(flags).rates(), rates);
+        assert_eq!(config(&format!("{flags} --no-rate-limits")).rates(), Rates::unlimited());
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_refused_with_what_to_do() {
+        let hash = "a1".repeat(32);
+        for good in [
+            "",
+            "--plain-http",
+            "--plain-http --listen [::1]:0",
+            "--listen 192.0.2.1:443",
+            "--listen 192.0.2.1:80 --plain-http --plain-http-anywhere",
+            "--beat 30 --lease 90",
+            "--disk-low 5 --disk-critical 5",
+            &format!("--known-binary {hash} --known-binary {hash}"),
+        ] {
+            assert_eq!(config(good).check(), Ok(()), "{good}");
+        }
+        for (wrong, named) in [
+            ("--plain-http --listen 192.0.2.1:80", "--plain-http-anywhere"),
+            ("--plain-http --listen 0.0.0.0:80", "--plain-http-anywhere"),
+            ("--beat 31", "--lease 90"),
+            ("--beat 0", "--beat 0"),
+            ("--disk-low 5 --disk-critical 6", "--disk-critical"),
+            ("--walltime-max 0", "--walltime-max"),
+            (&format!("--known-binary {hash} --known-binary {}", &hash[1..]), "64 hexadecimal digits"),
+            (&format!("--known-binary {}", hash.replace('a', "g")), "64 hexadecimal digits"),
+        ] {
+            let said = config(wrong).check().unwrap_err();
+            assert!(said.contains(named), "{wrong}: {said}");
+        }
+        for wrong in ["--plain-http-anywhere", "--cert a.pem", "--key a.pem", "--trusted-proxy here"] {
+            assert!(Cli::try_parse_from(std::iter::once("serve").chain(wrong.split(' '))).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn everybody_may_sign_up_on_loopback_alone_unless_it_is_said() {
+        assert_eq!(config("").signup(), Signup::Open);
+        assert_eq!(config("--listen 192.0.2.1:443").signup(), Signup::Invite);
+        assert_eq!(config("--listen 192.0.2.1:443 --signup open").signup(), Signup::Open);
+        assert_eq!(config("--signup closed").signup(), Signup::Closed);
     }
 }

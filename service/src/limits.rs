@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use clap::Args;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
@@ -27,37 +28,52 @@ const CHECKS_BETWEEN_SWEEPS: u64 = 1 << 16;
 #[error("too many requests; try again in {0} s")]
 pub struct RetryAfter(pub u32);
 
-/// The rates; 0 switches a limit off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The rates, which are settings; 0 switches a limit off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 pub struct Rates {
-    /// Sign-ups an hour and address.
+    /// Sign-ups an hour and address; 0: no limit, as with the other rates
+    #[arg(long = "signups-per-hour", env = "HPL_SERVICE_SIGNUPS_PER_HOUR", value_name = "TIMES")]
+    #[arg(default_value_t = Rates::USUAL.sign_up_per_hour)]
     pub sign_up_per_hour: u32,
-    /// Log-ins a minute and address.
+    /// Log-ins a minute and address
+    #[arg(long = "logins-per-minute", env = "HPL_SERVICE_LOGINS_PER_MINUTE", value_name = "TIMES")]
+    #[arg(default_value_t = Rates::USUAL.log_in_per_minute)]
     pub log_in_per_minute: u32,
-    /// Submitted jobs an hour and user.
+    /// Submitted jobs an hour and user
+    #[arg(long = "submits-per-hour", env = "HPL_SERVICE_SUBMITS_PER_HOUR", value_name = "TIMES")]
+    #[arg(default_value_t = Rates::USUAL.submit_per_hour)]
     pub submit_per_hour: u32,
-    /// API requests an hour and token, or user of a session.
+    /// API requests an hour and token, or user of a session
+    #[arg(long = "calls-per-hour", env = "HPL_SERVICE_CALLS_PER_HOUR", value_name = "TIMES")]
+    #[arg(default_value_t = Rates::USUAL.api_per_hour)]
     pub api_per_hour: u32,
-    /// Requests a minute and node.
+    /// Requests a minute and node
+    #[arg(long = "node-calls-per-minute", env = "HPL_SERVICE_NODE_CALLS_PER_MINUTE", value_name = "TIMES")]
+    #[arg(default_value_t = Rates::USUAL.agent_per_minute)]
     pub agent_per_minute: u32,
-    /// Requests a minute and address of callers who say not who they are.
+    /// Requests a minute and address of callers who say not who they are
+    #[arg(long = "stranger-calls-per-minute", env = "HPL_SERVICE_STRANGER_CALLS_PER_MINUTE", value_name = "TIMES")]
+    #[arg(default_value_t = Rates::USUAL.anonymous_per_minute)]
     pub anonymous_per_minute: u32,
 }
 
 impl Default for Rates {
     fn default() -> Self {
-        Rates {
-            sign_up_per_hour: 30,
-            log_in_per_minute: 10,
-            submit_per_hour: 60,
-            api_per_hour: 6000,
-            agent_per_minute: 600,
-            anonymous_per_minute: 1200,
-        }
+        Rates::USUAL
     }
 }
 
 impl Rates {
+    /// What holds if nothing is said.
+    pub const USUAL: Rates = Rates {
+        sign_up_per_hour: 30,
+        log_in_per_minute: 10,
+        submit_per_hour: 60,
+        api_per_hour: 6000,
+        agent_per_minute: 600,
+        anonymous_per_minute: 1200,
+    };
+
     /// No limit at all, for measuring what the service can do.
     #[must_use]
     pub fn unlimited() -> Rates {

@@ -1,8 +1,8 @@
-//! Files that only the service may read: keys.
+//! Files that only the service may read: keys, and the database.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Writes a file that is there whole or not at all, and never in place of another: of two that try, both
@@ -21,4 +21,20 @@ pub(crate) fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     linked?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
+}
+
+/// Makes an empty file for others to fill, unless it is there, and takes from group and others what rights they have.
+pub(crate) fn make(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    tighten(path)
+}
+
+/// Takes from group and others what rights they have on a file, if it is there.
+pub(crate) fn tighten(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.mode() & 0o077 == 0 => Ok(()),
+        Ok(meta) => std::fs::set_permissions(path, Permissions::from_mode(meta.mode() & 0o700)),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(why) => Err(why),
+    }
 }

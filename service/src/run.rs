@@ -9,24 +9,28 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::Reach;
 use crate::app::{App, Shared};
-use crate::backup::{self, Source};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::serve::{ServeSettings, serve as accept};
 use crate::tls::Tls;
-use crate::{db, http, reaper};
+use crate::{http, reaper};
+
+mod descriptors;
+mod lock;
+mod saving;
+
+pub use self::saving::backup;
 
 /// In the data folder: where the service was last reached, for join strings made on the console.
 const REACH: &str = "reach";
-/// What a backup holds beside the database.
-const IN_BACKUP: &[&str] = &["keys", "tls", "logs", "artifacts", "metrics"];
 
 /// Serves until SIGTERM or Ctrl-C; requests in flight come to their end, nothing is lost.
 ///
 /// # Errors
-/// What cannot be opened, bound or read, for the one who starts the service.
+/// What cannot be opened, bound or read, for the one who starts the service; another one serves from this folder.
 pub async fn serve(config: Config, clock: Clock) -> Result<(), String> {
     crate::failpoints::arm();
+    let _ours = lock::take(&config.data.folder)?;
     let app = App::open(config, clock).await?;
     // Before anybody is told that the service is there: who reads that may stop it at once.
     stop_on_signals(&app)?;
@@ -36,15 +40,16 @@ pub async fn serve(config: Config, clock: Clock) -> Result<(), String> {
         .await
         .map_err(|why| format!("cannot listen on {}: {why}; choose another address with --listen", config.listen))?;
     let address = listener.local_addr().map_err(|why| format!("the listener has no address: {why}"))?;
-    let tls = open_tls(&app)?;
-    let reach = reach(config, address, tls.as_deref())?;
+    let (host, port) = known_as(config, address)?;
+    let tls = open_tls(&app, &host)?;
+    let reach = Reach { host, port, pin: pin(config, tls.as_deref()) };
     announce(&app, address, &reach)?;
 
     let background = tokio::spawn(reaper::run(app.clone()));
     if let Some(tls) = &tls {
         tokio::spawn(tls.clone().watch(app.stop.clone()));
     }
-    let settings = ServeSettings { trusted_proxies: config.trusted_proxies.clone(), ..ServeSettings::default() };
+    let settings = settings(config);
     let router = http::router(&app);
     let served = accept(listener, tls.map(|t| t.config()), router, settings, app.stop.clone()).await;
     app.stop.cancel();
@@ -56,17 +61,20 @@ pub async fn serve(config: Config, clock: Clock) -> Result<(), String> {
     served.map_err(|why| format!("serving ended: {why}"))
 }
 
-fn open_tls(app: &App) -> Result<Option<Arc<Tls>>, String> {
+fn settings(config: &Config) -> ServeSettings {
+    let usual = ServeSettings::default();
+    let most_connections = descriptors::connections(descriptors::raise(), usual.most_connections);
+    ServeSettings { trusted_proxies: config.trusted_proxies.clone(), most_connections, ..usual }
+}
+
+fn open_tls(app: &App, host: &str) -> Result<Option<Arc<Tls>>, String> {
     let config = &app.config;
     if config.plain_http {
         return Ok(None);
     }
     let tls = match (&config.cert, &config.key) {
         (Some(cert), Some(key)) => Tls::from_files(cert, key),
-        _ => {
-            let names: Vec<String> = config.public_name.iter().map(|n| host_and_port(n, 443).0).collect();
-            Tls::self_signed(&config.data.folder, &names)
-        }
+        _ => Tls::self_signed(&config.data.folder, &[host.to_owned()]),
     };
     tls.map(|tls| Some(Arc::new(tls))).map_err(|why| why.to_string())
 }
@@ -83,7 +91,8 @@ fn host_and_port(text: &str, otherwise: u16) -> (String, u16) {
     }
 }
 
-fn reach(config: &Config, address: SocketAddr, tls: Option<&Tls>) -> Result<Reach, String> {
+/// The name or address by which people and nodes reach the service, and the port.
+fn known_as(config: &Config, address: SocketAddr) -> Result<(String, u16), String> {
     let (host, port) = match &config.public_name {
         Some(name) => host_and_port(name, address.port()),
         None if address.ip().is_unspecified() => ("localhost".to_owned(), address.port()),
@@ -92,7 +101,14 @@ fn reach(config: &Config, address: SocketAddr, tls: Option<&Tls>) -> Result<Reac
     if host.is_empty() {
         return Err("--public-name: expected HOST or HOST:PORT".into());
     }
-    Ok(Reach { host, port, pin: tls.map(Tls::pin) })
+    Ok((host, port))
+}
+
+/// The key that nodes are to believe, if it is one of our own.
+fn pin(config: &Config, tls: Option<&Tls>) -> Option<String> {
+    // A certificate of the operator's is vouched for by others and comes with a new key whenever it is renewed; a pin
+    // would shut out every node that had joined before.
+    tls.filter(|_| config.cert.is_none()).map(Tls::pin)
 }
 
 /// Reads `HOST:PORT`.
@@ -133,9 +149,9 @@ fn announce(app: &App, address: SocketAddr, reach: &Reach) -> Result<(), String>
             .map_err(|why| format!("cannot write {}: {why}", file.display()))
     };
     write(&data.join(REACH), &note)?;
-    let scheme = if reach.pin.is_some() { "https" } else { "http" };
+    let scheme = if app.config.plain_http { "http" } else { "https" };
     tracing::info!(data = %data.display(), "serving on {scheme}://{address}, known as {host}:{}", reach.port);
-    if reach.pin.is_none() {
+    if app.config.plain_http {
         tracing::warn!("plain HTTP: passwords cross the network unprotected");
     }
     match &app.config.ready_file {
@@ -165,44 +181,37 @@ fn stop_on_signals(app: &Shared) -> Result<(), String> {
     Ok(())
 }
 
-/// Writes a consistent copy of the data folder to a new tar file; says what was written.
-///
-/// # Errors
-/// The file exists or cannot be written; the folder holds no database.
-pub async fn backup(data: &Path, file: &Path) -> Result<String, String> {
-    if !data.join(db::FILE).is_file() {
-        return Err(format!("{} holds no database; name the data folder with --data", data.display()));
-    }
-    if file.exists() {
-        return Err(format!("{} exists; name another file", file.display()));
-    }
-    let copy = data.join(format!("backup-{}.db", std::process::id()));
-    let copied = db::copy(data, &copy).await.map_err(|why| format!("the database could not be copied: {why}"));
-    let (data, out, database) = (data.to_owned(), file.to_owned(), copy.clone());
-    let packed = match copied {
-        Ok(()) => tokio::task::spawn_blocking(move || {
-            let source = Source { database_copy: &database, database_name: db::FILE, data: &data, include: IN_BACKUP };
-            backup::write_tar(&out, source, &mut |_| ()).map_err(|why| why.to_string())
-        })
-        .await
-        .map_err(|why| why.to_string())
-        .flatten(),
-        Err(why) => Err(why),
-    };
-    // Whatever came of it, the copy has served.
-    let _ = std::fs::remove_file(&copy);
-    let bytes = packed?;
-    Ok(format!(
-        "{} ({:.1} MB) holds database, keys, logs and artifacts.\nTo restore: stop the service, unpack it into an empty \
-         folder, and serve with --data FOLDER.",
-        file.display(),
-        bytes as f64 / 1e6
-    ))
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    #[test]
+    fn it_is_known_by_its_name_or_by_the_address_it_listens_on() {
+        for (flags, bound, host, port) in [
+            (&[][..], "192.0.2.7:8080", "192.0.2.7", 8080),
+            (&[], "[2001:db8::1]:8080", "2001:db8::1", 8080),
+            (&[], "0.0.0.0:8080", "localhost", 8080),
+            (&["--public-name", "hpl.example"], "0.0.0.0:8080", "hpl.example", 8080),
+            (&["--public-name", "hpl.example:443"], "10.0.0.1:8080", "hpl.example", 443),
+        ] {
+            let config = Cli::parse_from([&["serve"], flags].concat()).config;
+            let (known, at) = known_as(&config, bound.parse().unwrap()).unwrap();
+            assert_eq!((known.as_str(), at), (host, port), "{flags:?} {bound}");
+            // Names and addresses can both stand in a certificate.
+            let folder = tempfile::tempdir().unwrap();
+            Tls::self_signed(folder.path(), &[known]).unwrap();
+        }
+        let config = Cli::parse_from(["serve", "--public-name", ":443"]).config;
+        assert!(known_as(&config, "10.0.0.1:1".parse().unwrap()).is_err());
+    }
 
     #[test]
     fn names_may_have_a_port_or_none() {

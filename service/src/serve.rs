@@ -51,7 +51,8 @@ pub struct ServeSettings {
     pub header_timeout: Duration,
     /// How long a connection may stay open without a request.
     pub idle_timeout: Duration,
-    /// How long a request and its answer may stand still, no byte of the connection moving.
+    /// How long a request and its answer may stand still: no byte of the connection moving, on HTTP/2 no piece of a
+    /// body.
     pub stall_timeout: Duration,
     /// How long requests in flight may take to end once the service stops.
     pub grace: Duration,

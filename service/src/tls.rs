@@ -122,7 +122,8 @@ impl Tls {
         let folder = data.join("tls");
         let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(at(&folder))?;
-        let names: Vec<String> = OWN_NAMES.iter().map(|n| (*n).to_owned()).chain(names.iter().cloned()).collect();
+        let further = names.iter().filter(|n| !OWN_NAMES.contains(&n.as_str())).cloned();
+        let names: Vec<String> = OWN_NAMES.iter().map(|n| (*n).to_owned()).chain(further).collect();
         match (cert.try_exists().map_err(at(&cert))?, key.try_exists().map_err(at(&key))?) {
             (true, false) => return Err(TlsError::KeyLost { cert, key }),
             (false, false) => {

@@ -73,6 +73,23 @@ pub struct PasswordRequest {
     pub new_password: String,
 }
 
+/// New recovery codes are wanted.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RecoveryCodesRequest {
+    /// The password.
+    pub password: String,
+}
+
+/// New recovery codes, which are shown this once.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RecoveryCodes {
+    /// Each works once; the ones before work no longer.
+    pub recovery_codes: Vec<String>,
+}
+
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

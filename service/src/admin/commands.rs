@@ -18,7 +18,7 @@ pub enum Admin {
         #[arg(long, default_value = "", hide_default_value = true)]
         cohort: String,
     },
-    /// Disable an account: its sessions end, its tokens open nothing
+    /// Disable an account: its sessions end, its tokens open nothing, its jobs are cancelled
     DisableUser {
         /// The username
         name: String,
@@ -39,6 +39,13 @@ pub enum Admin {
         /// The cohort of those accounts
         #[arg(long, default_value = "", hide_default_value = true)]
         cohort: String,
+    },
+    /// List the invitations that can be used
+    ListInvites,
+    /// Revoke an invitation; accounts that were made by it stay
+    RevokeInvite {
+        /// Its number in the list
+        id: i64,
     },
     /// Make a token by which nodes join; prints the join string
     JoinToken(JoinToken),

@@ -1,6 +1,6 @@
 //! Invitations to sign up.
 
-use super::{Tx, explain};
+use super::{Conn, Tx, explain};
 use crate::error::Result;
 use crate::secret::TokenHash;
 
@@ -38,6 +38,51 @@ pub async fn create(tx: &mut Tx, new: &NewInvite) -> Result<i64> {
     .fetch_one(&mut tx.conn)
     .await
     .map_err(explain)
+}
+
+/// An invitation as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Invite {
+    /// Its row.
+    pub key: i64,
+    /// How many accounts it is still good for.
+    pub uses_left: u32,
+    /// The cohort of those accounts, or nothing.
+    pub cohort: String,
+    /// Who made it.
+    pub created_by: String,
+    /// When it ends, in milliseconds since the epoch.
+    pub expires_at: i64,
+}
+
+/// The invitations that can be used, the latest first.
+///
+/// # Errors
+/// The database cannot read.
+pub async fn list(conn: &mut Conn, now: i64) -> Result<Vec<Invite>> {
+    sqlx::query_as(
+        "SELECT key, uses_left, cohort, created_by, expires_at FROM invites
+          WHERE uses_left > 0 AND expires_at > ? AND revoked_at IS NULL ORDER BY key DESC",
+    )
+    .bind(now)
+    .fetch_all(conn)
+    .await
+    .map_err(explain)
+}
+
+/// Revokes an invitation. Whether there was one to revoke.
+///
+/// # Errors
+/// The database cannot write.
+pub async fn revoke(tx: &mut Tx, key: i64) -> Result<bool> {
+    let now = tx.now;
+    let done = sqlx::query("UPDATE invites SET revoked_at = ? WHERE key = ? AND revoked_at IS NULL")
+        .bind(now)
+        .bind(key)
+        .execute(&mut tx.conn)
+        .await
+        .map_err(explain)?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Uses an invitation once. Its cohort, if it was good.

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
 use crate::hub::Hub;
 use crate::metrics::WriterMetrics;
+use crate::private_file;
 
 pub mod attempts;
 pub mod audit;
@@ -106,6 +107,7 @@ impl Db {
     /// The file cannot be opened, or was written by a newer version.
     pub async fn open(data: &Path, clock: Clock, hub: Arc<Hub>) -> Result<Db> {
         let file = data.join(FILE);
+        keep_private(&file).map_err(|why| Error::internal(format!("{}: {why}", file.display())))?;
         let mut connection = options(&file).create_if_missing(true).connect().await.map_err(explain)?;
         MIGRATIONS.run(&mut connection).await.map_err(|cause| {
             Error::internal(format!("the database {} could not be brought up to date: {cause}", file.display()))
@@ -164,14 +166,27 @@ impl Db {
     }
 }
 
-/// Writes a consistent copy of the database in the folder `data` to `file`, while others go on.
+/// Hashes and addresses are in the database: only its owner may read it, whatever the rights of the folder. The files
+/// beside it get the rights that it has when SQLite makes them.
+fn keep_private(file: &Path) -> std::io::Result<()> {
+    private_file::make(file)?;
+    for behind in ["-wal", "-shm"] {
+        let mut beside = file.as_os_str().to_owned();
+        beside.push(behind);
+        private_file::tighten(Path::new(&beside))?;
+    }
+    Ok(())
+}
+
+/// Writes a consistent copy of the database in the folder `data` to `file`, while others go on. Nobody else may read it.
 ///
 /// # Errors
-/// `file` exists or cannot be written.
+/// `file` exists and is not empty, or cannot be written.
 pub async fn copy(data: &Path, file: &Path) -> Result<()> {
-    if file.exists() {
+    if file.metadata().is_ok_and(|meta| meta.len() > 0) {
         return Err(Error::new(Code::Conflict, format!("{} exists; name another file", file.display())));
     }
+    private_file::make(file).map_err(|why| Error::internal(format!("{}: {why}", file.display())))?;
     let mut connection = options(&data.join(FILE)).connect().await.map_err(explain)?;
     let name = file.to_string_lossy().into_owned();
     let copied = sqlx::query("VACUUM INTO ?").bind(name).execute(&mut connection).await.map_err(explain);

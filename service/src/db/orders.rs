@@ -6,7 +6,7 @@ use hpl_spec::job::{JobEvent, JobState};
 use super::attempts;
 use super::jobs::{JobRow, step, visibility_name};
 use super::results::verdict;
-use super::{Tx, explain, late};
+use super::{Conn, Tx, explain, late};
 use crate::error::{Code, Error, Result};
 use crate::hub::Wake;
 
@@ -163,4 +163,21 @@ pub async fn set_visibility(tx: &mut Tx, job: &JobRow, visibility: Visibility) -
     let update = update.bind(visibility_name(visibility)).bind(job.key);
     update.execute(&mut tx.conn).await.map_err(explain)?;
     verdict::set_visibility(tx, job.key, visibility == Visibility::Public).await
+}
+
+/// The jobs of a user that can be cancelled, but for drafts: what waits for its turn in a sweep first, so that none of
+/// it has its turn because another one was cancelled.
+///
+/// # Errors
+/// Of the database.
+pub async fn to_cancel(conn: &mut Conn, owner: i64) -> Result<Vec<i64>> {
+    sqlx::query_scalar(
+        "SELECT key FROM jobs WHERE owner = ? AND state IN
+             ('held', 'queued', 'claimed', 'preparing', 'running', 'finishing', 'lost')
+          ORDER BY state = 'held' DESC, key",
+    )
+    .bind(owner)
+    .fetch_all(conn)
+    .await
+    .map_err(explain)
 }

@@ -110,6 +110,19 @@ pub async fn attempt(tx: &mut Tx, job_key: i64, id: &AttemptId, fence: i64, stat
     .map_err(explain)
 }
 
+/// From now on there is room in the database for everything but a session.
+pub async fn no_room_for_sessions(tx: &mut Tx) -> Result<()> {
+    for statement in [
+        "PRAGMA max_page_count = 4000",
+        "CREATE TABLE ballast (bytes BLOB)",
+        "CREATE TRIGGER sessions_are_heavy BEFORE INSERT ON sessions
+         BEGIN INSERT INTO ballast VALUES (zeroblob(64000000)); END",
+    ] {
+        execute(tx, statement).await?;
+    }
+    Ok(())
+}
+
 /// Runs one statement as it stands.
 pub async fn execute(tx: &mut Tx, statement: &'static str) -> Result<()> {
     sqlx::query(statement).execute(&mut tx.conn).await.map(|_| ()).map_err(explain)

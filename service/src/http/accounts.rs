@@ -6,8 +6,8 @@ use axum::http::header::USER_AGENT;
 use axum::http::{HeaderMap, StatusCode};
 use hpl_spec::api::Problem;
 use hpl_spec::api::accounts::{
-    LogInRequest, Me, NewToken, PasswordRequest, RecoverReply, RecoverRequest, SessionList, SessionsEnded, SignUpReply,
-    SignUpRequest, TokenList, TokenRequest,
+    LogInRequest, Me, NewToken, PasswordRequest, RecoverReply, RecoverRequest, RecoveryCodes, RecoveryCodesRequest,
+    SessionList, SessionsEnded, SignUpReply, SignUpRequest, TokenList, TokenRequest,
 };
 use tower_sessions::Session;
 use utoipa_axum::router::OpenApiRouter;
@@ -31,6 +31,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(recover))
         .routes(routes!(me))
         .routes(routes!(change_password))
+        .routes(routes!(renew_recovery_codes))
         .routes(routes!(list_sessions, revoke_other_sessions))
         .routes(routes!(revoke_session))
         .routes(routes!(list_tokens, create_token))
@@ -61,7 +62,8 @@ fn by(user: &Known, caller: &Caller) -> By {
     By::user(&user.name, caller.address)
 }
 
-/// Sign up. The answer holds the recovery codes, which are shown this once; its cookie is a session.
+/// Sign up. The answer holds the recovery codes, which are shown this once; its cookie is a session. Where no session
+/// could be begun, the account is there all the same and the answer has no cookie: log in.
 #[utoipa::path(
     post, path = "/signup", tag = "accounts", request_body = SignUpRequest,
     responses(
@@ -77,7 +79,10 @@ async fn sign_up(
     Json(request): Json<SignUpRequest>,
 ) -> Result<(StatusCode, Json<SignUpReply>)> {
     let (user, reply) = ops::sign_up(&app, caller.address, request).await?;
-    session::begin(&session, &user, caller.address, user_agent(&headers)).await?;
+    // The account is made: whatever becomes of the session, its codes must not be lost.
+    if let Err(why) = session::begin(&session, &user, caller.address, user_agent(&headers)).await {
+        tracing::warn!(user = user.name, %why, "signed up, but no session could be begun");
+    }
     Ok((StatusCode::CREATED, Json(reply)))
 }
 
@@ -168,6 +173,25 @@ async fn change_password(
     let ended = ops::change_password(&app, caller.address, &logged_in, id, request).await?;
     session::renew(&session).await?;
     Ok(Json(SessionsEnded { ended }))
+}
+
+/// Make new recovery codes in the place of all there were. The answer holds them, this once.
+#[utoipa::path(
+    post, path = "/me/recovery-codes", tag = "accounts", request_body = RecoveryCodesRequest,
+    responses(
+        (status = 201, body = RecoveryCodes),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn renew_recovery_codes(
+    State(app): State<Shared>,
+    caller: Caller,
+    Json(request): Json<RecoveryCodesRequest>,
+) -> Result<(StatusCode, Json<RecoveryCodes>)> {
+    let (user, _) = by_session(&caller)?;
+    let logged_in = LoggedIn { key: user.key, name: user.name.clone() };
+    let codes = ops::renew_recovery_codes(&app, caller.address, &logged_in, request).await?;
+    Ok((StatusCode::CREATED, Json(codes)))
 }
 
 /// The sessions of who asks.

@@ -35,8 +35,14 @@ struct Frame;
 /// Where nobody has proved anything yet.
 const ENTRANCES: [&str; 5] = ["/api/v1/signup", "/api/v1/login", "/api/v1/recover", "/healthz", "/readyz"];
 /// What a token may not do; see [`super::accounts::by_session`].
-const SESSION_ONLY: [&str; 5] =
-    ["/api/v1/logout", "/api/v1/me/password", "/api/v1/me/sessions", "/api/v1/me/sessions/{id}", "/api/v1/me/tokens"];
+const SESSION_ONLY: [&str; 6] = [
+    "/api/v1/logout",
+    "/api/v1/me/password",
+    "/api/v1/me/recovery-codes",
+    "/api/v1/me/sessions",
+    "/api/v1/me/sessions/{id}",
+    "/api/v1/me/tokens",
+];
 
 /// How callers prove who they are.
 struct Doors;

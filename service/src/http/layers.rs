@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 pub use self::body::take_up_to;
 use crate::app::Shared;
-use crate::client_ip::client_ip;
+use crate::client_ip::{client_ip, is_encrypted};
 use crate::error::{Code, Error};
 use crate::http::caller::Caller;
 use crate::serve::Peer;
@@ -131,9 +131,10 @@ async fn around(State(app): State<Shared>, mut request: Request, next: Next) -> 
     let route = route_of(&request);
     let peer = request.extensions().get::<Peer>().copied();
     let address = peer.map(|peer| client_ip(peer.addr.ip(), request.headers(), &app.config.trusted_proxies));
+    let tls = peer.is_some_and(|peer| is_encrypted(peer, request.headers(), &app.config.trusted_proxies));
     let span = tracing::info_span!("request", id = %id.0);
     let mut response = next.run(request).instrument(span.clone()).await;
-    let problem = answer::finish(&mut response, id, peer.is_some_and(|peer| peer.tls));
+    let problem = answer::finish(&mut response, id, tls);
     let status = response.status();
     app.metrics.request(method, route.as_str(), status, began.elapsed(), problem);
 

@@ -17,7 +17,7 @@ use tower_sessions::{Expiry, Session, SessionManagerLayer};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::db::{Db, sessions};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::ops::accounts::LoggedIn;
 use crate::secret::{TokenHash, random_id};
 
@@ -67,8 +67,17 @@ pub fn hash(id: &Id) -> TokenHash {
 /// Begins a session for who has just logged in, under a new id: one that was planted before is worth nothing.
 ///
 /// # Errors
-/// The database cannot write.
+/// The database cannot write. The layer then finds nothing to save: an answer may be given all the same.
 pub async fn begin(session: &Session, user: &LoggedIn, address: IpAddr, agent: &str) -> Result<()> {
+    let begun = try_begin(session, user, address, agent).await;
+    if begun.is_err() {
+        // Else the layer would try to save it once more, and put its own failure in the place of the answer.
+        session.clear().await;
+    }
+    begun
+}
+
+async fn try_begin(session: &Session, user: &LoggedIn, address: IpAddr, agent: &str) -> Result<()> {
     let agent: String = agent.chars().filter(|c| !c.is_control()).take(AGENT_CHARS).collect();
     let begun = Begun { user: user.key, address: address.to_string(), agent };
     session.cycle_id().await.map_err(explain)?;
@@ -93,8 +102,18 @@ pub async fn end(session: &Session) -> Result<()> {
     session.flush().await.map_err(explain)
 }
 
+/// The library carries errors as text, in which our code stands first: so a full disk is still told as one.
 fn explain(cause: session::Error) -> Error {
-    Error::internal(cause)
+    let session::Error::Store(session_store::Error::Backend(text)) = &cause else { return Error::internal(cause) };
+    let told = text.split_once(": ").and_then(|(name, detail)| {
+        let code = Code::ALL.iter().find(|code| code.row().0 == name)?;
+        Some((*code, detail))
+    });
+    match told {
+        Some((Code::DiskFull, detail)) => Error::new(Code::DiskFull, detail).retry_after(60),
+        Some((Code::Unavailable, detail)) => Error::new(Code::Unavailable, detail).retry_after(1),
+        _ => Error::internal(cause),
+    }
 }
 
 /// The table of sessions as the library wants it.
@@ -166,5 +185,24 @@ impl SessionStore for SessionTable {
             return Ok(());
         }
         self.db.write(move |tx| Box::pin(async move { sessions::end(tx, &hash).await })).await.map_err(backend)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_database_said_comes_through_the_library() {
+        let through = |why: Error| explain(session::Error::Store(backend(why)));
+        for why in [
+            Error::new(Code::DiskFull, "no room: none").retry_after(60),
+            Error::new(Code::Unavailable, "too many at once").retry_after(1),
+        ] {
+            assert_eq!(through(why.clone()), why);
+        }
+        assert_eq!(through(Error::new(Code::NotFound, "secret")).code, Code::Internal);
+        assert!(!through(Error::new(Code::Internal, "secret")).detail.contains("secret"));
+        assert_eq!(explain(session::Error::Store(session_store::Error::Encode("?".into()))).code, Code::Internal);
     }
 }

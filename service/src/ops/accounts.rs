@@ -14,10 +14,12 @@ mod manage;
 mod tokens;
 
 pub use access::{
-    LoggedIn, change_password, list_sessions, log_in, log_out, me, recover, revoke_other_sessions, revoke_session,
-    sign_up,
+    LoggedIn, change_password, list_sessions, log_in, log_out, me, recover, renew_recovery_codes,
+    revoke_other_sessions, revoke_session, sign_up,
 };
-pub use manage::{audit_page, clear_quota, create_invite, create_user, set_disabled, set_quota, user_page};
+pub use manage::{
+    audit_page, clear_quota, create_invite, create_user, revoke_invite, set_disabled, set_quota, user_page,
+};
 pub(crate) use tokens::wire;
 pub use tokens::{OVERLAP, create_token, list_tokens, revoke_token, rotate_token, scopes_of, scopes_text};
 

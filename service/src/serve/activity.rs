@@ -2,8 +2,11 @@
 //!
 //! hyper's own header timeout would also end connections that are merely idle, and its reading of the first bytes
 //! of a connection has none. So the bytes that move are seen here ([`Watched`]), the requests in flight are counted
-//! ([`InFlight`], which an answer's body carries to its end), and one pure function, [`Activity::overdue_at`],
-//! says by when the next thing must have happened.
+//! ([`InFlight`], which an answer's body carries to its end), and one function, [`Activity::overdue_at`], says by when
+//! the next thing must have happened.
+//!
+//! On HTTP/2 bytes move without anything going on: whoever answers pings but never opens a window would hold his
+//! answers for ever. There the pieces of bodies count instead ([`Carried`]).
 
 use std::io;
 use std::pin::Pin;
@@ -11,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::HttpBody;
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
@@ -23,15 +26,17 @@ pub struct Patience {
     pub header: Duration,
     /// No request at all.
     pub idle: Duration,
-    /// A request in flight and no byte moving.
+    /// A request in flight and no byte moving, on HTTP/2 no piece of a body.
     pub stall: Duration,
 }
 
 #[derive(Debug)]
 struct State {
     in_flight: usize,
-    /// When a byte last moved in either direction.
+    /// When a byte last moved in either direction; on HTTP/2 a piece of a body, or the head of a request.
     moved: Instant,
+    /// On HTTP/2: answers that could be sent, had the app more of them. Pings tell whether the client is still there.
+    unfinished: usize,
     /// Since when no request is in flight.
     idle_since: Instant,
     /// When the head of the next request began to come.
@@ -50,7 +55,14 @@ impl Activity {
     /// A connection that was just opened: its first request is awaited.
     #[must_use]
     pub fn new(now: Instant) -> Activity {
-        let state = State { in_flight: 0, moved: now, idle_since: now, head_since: Some(now), multiplexed: false };
+        let state = State {
+            in_flight: 0,
+            moved: now,
+            unfinished: 0,
+            idle_since: now,
+            head_since: Some(now),
+            multiplexed: false,
+        };
         Activity { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -61,10 +73,19 @@ impl Activity {
     /// Bytes came (`read`) or went.
     fn moved(&self, read: bool, now: Instant) {
         let mut state = self.lock();
+        if state.multiplexed {
+            return;
+        }
         state.moved = now;
-        if read && state.in_flight == 0 && !state.multiplexed && state.head_since.is_none() {
+        if read && state.in_flight == 0 && state.head_since.is_none() {
             state.head_since = Some(now);
         }
+    }
+
+    /// A piece of a request's or of an answer's body was taken.
+    fn went_on(&self, now: Instant) {
+        let mut state = self.lock();
+        state.moved = state.moved.max(now);
     }
 
     /// A request has come; it is in flight until the guard is dropped.
@@ -74,6 +95,7 @@ impl Activity {
         state.in_flight += 1;
         state.head_since = None;
         state.multiplexed = multiplexed;
+        state.moved = state.moved.max(Instant::now());
         InFlight(self.clone())
     }
 
@@ -91,6 +113,8 @@ impl Activity {
         match (state.in_flight, state.head_since) {
             (0, None) => state.idle_since + patience.idle,
             (0, Some(since)) => since + patience.header,
+            // Looked at again then; it is the app that everybody waits for.
+            (_, _) if state.multiplexed && state.unfinished > 0 => Instant::now() + patience.stall,
             (_, _) => state.moved + patience.stall,
         }
     }
@@ -108,27 +132,61 @@ impl Drop for InFlight {
     }
 }
 
-/// The body of an answer, whose request is in flight until the body was sent or given up.
+/// A body whose pieces are seen when they are taken: by the app from a request, by the connection from an answer.
 #[derive(Debug)]
-pub struct Answer {
-    body: Body,
-    _in_flight: InFlight,
+pub struct Carried<B> {
+    body: B,
+    activity: Activity,
+    /// Of an answer, whose request is in flight until the body was sent or given up.
+    in_flight: Option<InFlight>,
+    /// It is counted among [`State::unfinished`].
+    unfinished: bool,
 }
 
-impl Answer {
-    /// Ties the request to the body.
+impl<B> Carried<B> {
+    /// The body of a request.
     #[must_use]
-    pub fn new(body: Body, in_flight: InFlight) -> Answer {
-        Answer { body, _in_flight: in_flight }
+    pub fn request(body: B, activity: Activity) -> Carried<B> {
+        Carried { body, activity, in_flight: None, unfinished: false }
+    }
+
+    /// The body of an answer, tied to its request.
+    #[must_use]
+    pub fn answer(body: B, in_flight: InFlight) -> Carried<B> {
+        Carried { body, activity: in_flight.0.clone(), in_flight: Some(in_flight), unfinished: false }
+    }
+
+    fn set_unfinished(&mut self, unfinished: bool) {
+        if self.in_flight.is_none() || self.unfinished == unfinished {
+            return;
+        }
+        self.unfinished = unfinished;
+        let mut state = self.activity.lock();
+        if unfinished {
+            state.unfinished += 1;
+        } else {
+            state.unfinished -= 1;
+        }
     }
 }
 
-impl HttpBody for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
+impl<B> Drop for Carried<B> {
+    fn drop(&mut self) {
+        self.set_unfinished(false);
+    }
+}
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+impl<B: HttpBody + Unpin> HttpBody for Carried<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.set_unfinished(polled.is_pending());
+        if polled.is_ready() {
+            self.activity.went_on(Instant::now());
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -202,6 +260,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
+    use axum::body::Bytes;
+    use http_body_util::StreamBody;
+
     use super::*;
 
     const PATIENCE: Patience =
@@ -242,5 +305,36 @@ mod tests {
         let idle_since = activity.lock().idle_since;
         activity.moved(true, start + Duration::from_secs(60));
         assert_eq!(activity.overdue_at(&PATIENCE), idle_since + PATIENCE.idle);
+
+        let request = activity.begin(true);
+        let begun = activity.lock().moved;
+        activity.moved(true, begun + Duration::from_secs(60));
+        activity.moved(false, begun + Duration::from_secs(60));
+        assert_eq!(activity.overdue_at(&PATIENCE), begun + PATIENCE.stall, "nothing went on");
+        activity.went_on(begun + Duration::from_secs(60));
+        assert_eq!(activity.overdue_at(&PATIENCE), begun + Duration::from_secs(60) + PATIENCE.stall);
+        drop(request);
+    }
+
+    #[test]
+    fn an_answer_that_the_app_has_no_more_of_stalls_nobody() {
+        let activity = Activity::new(Instant::now());
+        let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, std::io::Error>>(2);
+        let body = StreamBody::new(tokio_stream::wrappers::ReceiverStream::new(receiver));
+        let mut answer = Carried::answer(body, activity.begin(true));
+        let mut poll = || Pin::new(&mut answer).poll_frame(&mut Context::from_waker(Waker::noop())).is_ready();
+        let stalls = || {
+            let moved = activity.lock().moved;
+            activity.overdue_at(&PATIENCE) == moved + PATIENCE.stall
+        };
+        assert!(!poll());
+        assert!(!stalls(), "it waits for the app");
+        sender.try_send(Ok(Frame::data(Bytes::from_static(b"x")))).unwrap();
+        assert!(poll());
+        assert!(stalls(), "the next piece is the client's to ask for");
+        assert!(!poll());
+        drop(answer);
+        let state = activity.lock();
+        assert_eq!((state.unfinished, state.in_flight), (0, 0));
     }
 }

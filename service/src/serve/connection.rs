@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::activity::{Activity, Answer, Patience, Watched};
+use super::activity::{Activity, Carried, Patience, Watched};
 use super::{Peer, ServeSettings};
 
 /// Most header lines of a request.
@@ -161,7 +161,7 @@ async fn answer(
     mut request: Request<Incoming>,
     peer: Peer,
     activity: Activity,
-) -> Result<Response<Answer>, Infallible> {
+) -> Result<Response<Carried<Body>>, Infallible> {
     let in_flight = activity.begin(request.version() == Version::HTTP_2);
     // hyper counts the lines of HTTP/1 only
     let response = if request.headers().len() > MOST_HEADERS {
@@ -170,9 +170,9 @@ async fn answer(
         refusal
     } else {
         request.extensions_mut().insert(peer);
-        app.oneshot(request.map(Body::new)).await?
+        app.oneshot(request.map(|body| Body::new(Carried::request(body, activity)))).await?
     };
-    Ok(response.map(|body| Answer::new(body, in_flight)))
+    Ok(response.map(|body| Carried::answer(body, in_flight)))
 }
 
 /// Says that TLS is spoken here, and closes.

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use clap::Parser;
+use serde_json::json;
 use service::admin::{Admin, Reach, run};
 use service::clock::Clock;
 use service::error::{Code, Error};
 
-use crate::support::{PASSWORD, World, get, log_in};
+use crate::support::{PASSWORD, World, get, log_in, post};
 
 #[derive(Parser)]
 struct Cli {
@@ -72,6 +73,10 @@ async fn a_join_string_names_the_token_the_place_and_the_pin() {
     assert_eq!(admin(folder.path(), "revoke-node a").await.unwrap_err().code, Code::NotFound);
     assert_eq!(admin(folder.path(), "drain-node a").await.unwrap_err().code, Code::NotFound);
     assert!(admin(folder.path(), "nodes").await.unwrap().starts_with("NAME"));
+    let audit = admin(folder.path(), "audit").await.unwrap();
+    let told =
+        |action: &str| audit.lines().filter(|line| line.contains(action) && line.contains("join token 1")).count();
+    assert_eq!((told(" join_token.create "), told(" join_token.revoke ")), (1, 1), "{audit}");
 }
 
 #[tokio::test]
@@ -87,4 +92,30 @@ async fn the_audit_log_fits_a_terminal() {
     let one = admin(folder.path(), "audit --action invite.create").await.unwrap();
     assert_eq!(one.lines().count(), 2);
     assert_eq!(admin(folder.path(), "audit --action nothing").await.unwrap().lines().count(), 1);
+}
+
+#[tokio::test]
+async fn invitations_are_listed_and_revoked() {
+    let world = World::new(&["--plain-http", "--signup", "invite"]).await;
+    let folder = world.folder.path();
+    let sign_up = async |name: &str, invite: &str| {
+        let request = json!({"username": name, "password": PASSWORD, "invite": invite});
+        post("/signup", request).send(&world).await.status
+    };
+    let invite = async |line: &str| admin(folder, line).await.unwrap().lines().next().unwrap().to_owned();
+    let (many, once) = (invite("invite --uses 2 --days 2 --cohort hpc-101").await, invite("invite").await);
+    assert_eq!(sign_up("ada", &many).await, 201);
+    let listed = admin(folder, "list-invites").await.unwrap();
+    let lines: Vec<Vec<&str>> = listed.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[1], ["1", "1", "hpc-101", "2027-01-17", "08:00:00", "console"], "{listed}");
+    assert_eq!(lines[0][..2], ["2", "1"], "{listed}");
+    assert!(!listed.contains("hpl_i_"));
+
+    assert!(admin(folder, "revoke-invite 1").await.unwrap().contains("revoked"));
+    assert_eq!(sign_up("bob", &many).await, 403);
+    assert_eq!(admin(folder, "revoke-invite 1").await.unwrap_err().code, Code::NotFound);
+    assert_eq!(admin(folder, "revoke-invite 9").await.unwrap_err().code, Code::NotFound);
+    assert_eq!(sign_up("bob", &once).await, 201);
+    assert_eq!(admin(folder, "list-invites").await.unwrap().lines().count(), 1, "revoked and used up ones are gone");
+    assert!(world.audit().await.contains(&"console invite.revoke invite 1".to_owned()));
 }

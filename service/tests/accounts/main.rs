@@ -4,6 +4,7 @@ mod console;
 mod csrf;
 mod login;
 mod manage;
+mod proxy;
 mod sessions;
 mod signup;
 mod support;

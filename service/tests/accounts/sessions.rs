@@ -171,3 +171,15 @@ async fn a_user_has_fifty_sessions_at_most() {
     assert_eq!(status(&world, &first).await, 401);
     assert_eq!(list(&world, &last).await.body["sessions"].as_array().unwrap().len(), 50);
 }
+
+#[tokio::test]
+async fn a_session_for_which_there_is_no_room_is_refused_as_that() {
+    let world = World::open().await;
+    let here = world.sign_up("ada").await.cookie();
+    world.no_room_for_sessions().await;
+    let refused = log_in("ada", PASSWORD).send(&world).await;
+    assert_eq!(refused.verdict(), (507, "disk_full"), "{}", refused.body);
+    assert_eq!(refused.headers["retry-after"], "60");
+    assert!(refused.set_cookies().is_empty());
+    assert_eq!(status(&world, &here).await, 200, "those that are there go on");
+}

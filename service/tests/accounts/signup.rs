@@ -95,6 +95,17 @@ async fn sign_ups_of_one_address_are_limited() {
 }
 
 #[tokio::test]
+async fn the_rates_are_what_the_settings_say() {
+    let world = World::by_settings(&["--plain-http", "--signups-per-hour", "1", "--logins-per-minute", "0"]).await;
+    world.sign_up("one").await;
+    let second = json!({"username": "two", "password": PASSWORD});
+    assert_eq!(post("/signup", second).send(&world).await.verdict(), (429, "rate_limited"));
+    for _ in 0..12 {
+        assert_eq!(log_in("one", PASSWORD).send(&world).await.status, 200, "0 is no limit");
+    }
+}
+
+#[tokio::test]
 async fn a_recovery_code_sets_a_password_once_and_ends_all_sessions() {
     let world = World::open().await;
     let account = world.sign_up("ada").await;
@@ -121,4 +132,71 @@ async fn a_recovery_code_sets_a_password_once_and_ends_all_sessions() {
     let audit = world.audit().await;
     assert!(audit.contains(&"ada password.recovered ada".to_owned()), "{audit:?}");
     assert!(audit.contains(&"anonymous password.recovery_refused ada".to_owned()), "{audit:?}");
+}
+
+#[tokio::test]
+async fn recovery_codes_are_told_even_if_no_session_can_be_begun() {
+    let world = World::open().await;
+    // A cookie of an earlier session must not change that.
+    let before = world.sign_up("bob").await.cookie();
+    world.no_room_for_sessions().await;
+    for (name, cookie) in [("ada", None), ("eve", Some(before))] {
+        let sign_up = post("/signup", json!({"username": name, "password": PASSWORD}));
+        let sign_up = match &cookie {
+            Some(cookie) => sign_up.cookie(cookie),
+            None => sign_up,
+        };
+        let made = sign_up.send(&world).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        assert_eq!(made.body["recovery_codes"].as_array().unwrap().len(), 8);
+        assert!(made.set_cookies().iter().all(|cookie| cookie.contains("Max-Age=0")), "{:?}", made.set_cookies());
+        let code = made.text("/recovery_codes/0");
+        let request = json!({"username": name, "recovery_code": code, "new_password": "another horse entirely"});
+        assert_eq!(
+            post("/recover", request).send(&world).await.status,
+            200,
+            "the account is there, and so are its codes"
+        );
+    }
+}
+
+#[tokio::test]
+async fn new_recovery_codes_take_the_place_of_the_old_ones_and_want_the_password() {
+    let world = World::open().await;
+    let account = world.sign_up("ada").await;
+    let (cookie, old) = (account.cookie(), account.text("/recovery_codes/0"));
+    let scopes = json!({"name": "ci", "scopes": ["read", "submit"]});
+    let token = post("/me/tokens", scopes).cookie(&cookie).send(&world).await.text("/token");
+    let renew = |password: &str| post("/me/recovery-codes", json!({"password": password}));
+    assert_eq!(renew(PASSWORD).send(&world).await.verdict(), (401, "unauthenticated"));
+    assert_eq!(renew(PASSWORD).bearer(&token).send(&world).await.verdict(), (403, "forbidden"));
+    assert_eq!(renew("a wrong guess").cookie(&cookie).send(&world).await.verdict(), (401, "wrong_password"));
+    assert_eq!(renew(PASSWORD).cookie(&cookie).send(&world).await.verdict(), (429, "rate_limited"));
+    world.advance(1000);
+    let renewed = renew(PASSWORD).cookie(&cookie).send(&world).await;
+    assert_eq!((renewed.status, renewed.body["recovery_codes"].as_array().unwrap().len()), (201, 8));
+    assert_eq!(get("/me").cookie(&cookie).send(&world).await.body["recovery_codes_left"], 8, "the session goes on");
+
+    let recover = |code: &str, address: &str| {
+        let request = json!({"username": "ada", "recovery_code": code, "new_password": "another horse entirely"});
+        post("/recover", request).from(address)
+    };
+    assert_eq!(recover(&old, "192.0.2.3").send(&world).await.verdict(), (401, "wrong_password"));
+    assert_eq!(recover(&renewed.text("/recovery_codes/7"), "192.0.2.4").send(&world).await.status, 200);
+    let audit = world.audit().await;
+    assert!(audit.contains(&"ada recovery_codes.renewed ada".to_owned()), "{audit:?}");
+    assert!(audit.contains(&"ada password.refused ada".to_owned()), "{audit:?}");
+}
+
+#[tokio::test]
+async fn nobody_new_comes_in_while_the_disk_is_nearly_full() {
+    let all = u64::MAX.to_string();
+    let world = World::new(&["--plain-http", "--disk-low", &all, "--disk-critical", &all]).await;
+    let refused = post("/signup", json!({"username": "ada", "password": PASSWORD})).send(&world).await;
+    assert_eq!(refused.verdict(), (507, "disk_full"), "{}", refused.body);
+    assert_eq!(refused.headers["retry-after"], "60");
+    let detail = refused.text("/detail");
+    assert!(detail.contains("new accounts") && detail.contains("new jobs"), "{detail}");
+    // Who is there comes in, and may make room.
+    world.admin("grace").await.cookie();
 }

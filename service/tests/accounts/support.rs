@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use service::app::{App, Shared};
 use service::clock::Clock;
 use service::config::Config;
+use service::db::testing;
 use service::limits::Rates;
 use service::ops::accounts::{self as ops, By};
 use service::password::Passwords;
@@ -50,11 +51,19 @@ impl World {
         Self::new(&["--plain-http"]).await
     }
 
+    /// With the rates that the arguments say.
+    pub async fn by_settings(arguments: &[&str]) -> World {
+        let rates = Cli::parse_from([&["serve"], arguments].concat()).config.rates();
+        Self::with(arguments, rates, Passwords::cheap().unwrap()).await
+    }
+
     pub async fn with(arguments: &[&str], rates: Rates, passwords: Passwords) -> World {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().to_str().unwrap();
-        let own = ["serve", "--data", data, "--disk-low", "0", "--disk-critical", "0"];
-        let config = Cli::parse_from([&own, arguments].concat()).config;
+        let own = ["serve", "--data", data];
+        let disk = ["--disk-low", "0", "--disk-critical", "0"];
+        let disk = if arguments.contains(&"--disk-critical") { &[][..] } else { &disk };
+        let config = Cli::parse_from([&own, disk, arguments].concat()).config;
         let (clock, hand) = Clock::manual(1_800_000_000_000);
         let app = App::open_with(config, clock, passwords, &rates).await.unwrap();
         let router = service::http::router(&app);
@@ -82,6 +91,11 @@ impl World {
     pub async fn audit(&self) -> Vec<String> {
         let page = ops::audit_page(&self.app.db, None, None, 500).await.unwrap();
         page.entries.into_iter().map(|e| format!("{} {} {}", e.actor, e.action, e.subject)).collect()
+    }
+
+    /// From now on no session can be written for want of room, and all else can.
+    pub async fn no_room_for_sessions(&self) {
+        self.app.db.write(|tx| Box::pin(async move { testing::no_room_for_sessions(tx).await })).await.unwrap();
     }
 
     /// Closes the database and looks for a text in every file of the data folder.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use service::limits::Rates;
 use service::password::Passwords;
 
-use crate::support::{Answer, DAY, MINUTE, World, call, get, log_in, post};
+use crate::support::{Answer, DAY, MINUTE, PASSWORD, World, call, get, log_in, post};
 
 async fn make(world: &World, cookie: &str, request: Value) -> Answer {
     post("/me/tokens", request).cookie(cookie).send(world).await
@@ -131,6 +131,7 @@ async fn scopes_bound_what_a_token_may_do() {
     for call in [
         post("/me/tokens", json!({"name": "x", "scopes": ["read"]})),
         post("/me/password", json!({"password": "x", "new_password": "y"})),
+        post("/me/recovery-codes", json!({"password": PASSWORD})),
         get("/me/sessions"),
         get("/me/tokens"),
         call("DELETE", "/me/sessions"),

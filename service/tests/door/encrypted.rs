@@ -43,11 +43,12 @@ async fn handshake(door: &Door, connector: &TlsConnector, name: &str) -> std::io
 #[tokio::test]
 async fn both_versions_of_tls_and_http_are_spoken() {
     let data = tempfile::tempdir().unwrap();
-    let tls = Tls::self_signed(data.path(), &["hpl.example".to_owned()]).unwrap();
+    let names = ["hpl.example", "192.0.2.7", "2001:db8::7"].map(str::to_owned);
+    let tls = Tls::self_signed(data.path(), &names).unwrap();
     let door = Door::open(Some(&tls), ServeSettings::default()).await;
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let connector = client(data.path(), &[version], &["http/1.1"]);
-        for name in ["hpl.example", "localhost", "127.0.0.1", "::1"] {
+        for name in ["hpl.example", "192.0.2.7", "2001:db8::7", "localhost", "127.0.0.1", "::1"] {
             let mut stream = handshake(&door, &connector, name).await.unwrap();
             stream.write_all(b"GET /peer HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
             let said = rest(&mut stream).await;

@@ -1,13 +1,17 @@
 //! The door seen from outside: real sockets on loopback against `serve` and `tls`.
 
 mod encrypted;
+mod multiplexed;
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::Extension;
-use axum::routing::get;
+use axum::routing::{get, post};
+use futures_util::Stream;
 use service::serve::{Peer, ServeSettings, serve};
 use service::tls::Tls;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -59,7 +63,18 @@ fn app() -> Router {
                 "slow but whole"
             }),
         )
+        .route("/steady", get(|| async { Body::from_stream(steady()) }))
+        .route("/length", post(|body: Bytes| async move { body.len().to_string() }))
         .route("/never", get(std::future::pending::<&str>))
+}
+
+/// A piece every half second, for longer than anything may stand still.
+fn steady() -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let piece = async |n: u32| {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        (n < 6).then(|| (Ok(Bytes::from_static(b"piece ")), n + 1))
+    };
+    futures_util::stream::unfold(0, piece)
 }
 
 /// Settings in which nothing takes long.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::Client;
 use reqwest::tls::TlsInfo;
 
-use crate::program::{Folder, start};
+use crate::program::{Folder, command, log, start};
 
 /// Puts a new pair in place, as tools that renew certificates do.
 fn renew(cert: &Path, key: &Path) {
@@ -41,4 +41,26 @@ async fn a_changed_certificate_is_served_without_a_restart() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     program.stop();
+}
+
+/// The join string that the console prints now.
+fn join_string(data: &Path) -> String {
+    command(data, &["admin", "join-token"], "").lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn only_the_key_of_our_own_certificate_is_pinned() {
+    let folder = Folder::new();
+    let data = folder.data();
+    start(&data, &[]).stop();
+    assert!(join_string(&data).contains("#sha256="));
+
+    let (cert, key) = (folder.path("cert.pem"), folder.path("key.pem"));
+    renew(&cert, &key);
+    let program = start(&data, &["--cert", cert.to_str().unwrap(), "--key", key.to_str().unwrap()]);
+    assert!(program.url.starts_with("https://"), "{}", program.url);
+    program.stop();
+    let joined = join_string(&data);
+    assert!(joined.contains("@127.0.0.1:") && !joined.contains('#'), "{joined}");
+    assert!(!log(&data).contains("plain HTTP"), "{}", log(&data));
 }

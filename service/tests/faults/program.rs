@@ -39,11 +39,24 @@ pub enum Start {
 
 /// Starts `serve` on `data`, to die at a fail point if one is named.
 pub fn try_start(data: &Path, flags: &[&str], die_at: Option<&str>) -> Start {
+    try_start_by(Command::new(PROGRAM), data, flags, die_at)
+}
+
+/// Starts `serve` on `data` by a shell, after these commands of it.
+pub fn start_after(shell: &str, data: &Path) -> Program {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{shell}; exec \"$0\" \"$@\""), PROGRAM]);
+    match try_start_by(command, data, &[], None) {
+        Start::Ready(program) => program,
+        Start::Ended(status) => panic!("the program ended at once: {status}"),
+    }
+}
+
+fn try_start_by(mut command: Command, data: &Path, flags: &[&str], die_at: Option<&str>) -> Start {
     let ready = data.with_extension("ready");
     let _ = std::fs::remove_file(&ready);
     let log = data.with_extension("log");
     let written = File::options().append(true).create(true).open(&log).unwrap();
-    let mut command = Command::new(PROGRAM);
     command.stderr(written);
     command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--ready-file"]).arg(&ready);
     command.arg("--data").arg(data).args(flags).stdin(Stdio::null()).env_remove("HPL_SERVICE_DIE_AT");
@@ -84,6 +97,11 @@ impl Program {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// What the system says of the process in a file of `/proc`.
+    pub fn proc(&self, name: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap()
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.signal(Signal::KILL);
@@ -118,6 +136,11 @@ impl Program {
         let status = self.wait(PATIENCE);
         assert!(status.success(), "{status}");
     }
+}
+
+/// What programs on this data folder have logged.
+pub fn log(data: &Path) -> String {
+    std::fs::read_to_string(data.with_extension("log")).unwrap_or_default()
 }
 
 /// Prints what the program said last.

@@ -2,5 +2,6 @@
 
 mod backup;
 mod certificate;
+mod private;
 mod store;
 mod transfer;

@@ -1,6 +1,7 @@
 //! Forms: whose they are, what becomes of what was typed, and what they do.
 
 use axum::http::StatusCode;
+use service::db::testing;
 
 use crate::site::{PASSWORD, site};
 
@@ -23,6 +24,7 @@ async fn forms_of_others_are_refused() {
             &format!("{job}/requeue"),
             "/logout",
             "/account/password",
+            "/account/recovery-codes",
             "/account/tokens",
             "/account/sessions/others/end",
         ] {
@@ -246,4 +248,30 @@ async fn tokens_and_sessions_are_made_and_ended() {
     let change = [("csrf", csrf.as_str()), ("password", PASSWORD), ("new_password", new)];
     assert_eq!(ada.post("/account/password", &change).await.location, "/account?said=password");
     assert_eq!(ada.get("/account").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_signs_up_sees_the_codes_even_if_no_session_can_be_begun() {
+    let site = site(&[]).await;
+    site.app.db.write(|tx| Box::pin(async move { testing::no_room_for_sessions(tx).await })).await.unwrap();
+    let mut ada = site.browser();
+    let codes = ada.sign_up("ada").await;
+    assert_eq!(codes.text.matches("<li><code>").count(), 8, "{}", codes.text);
+    assert!(codes.has("href=\"/login\">I wrote them down") && !codes.has("Logged in as"), "{}", codes.text);
+}
+
+#[tokio::test]
+async fn the_account_page_makes_new_recovery_codes() {
+    let site = site(&[]).await;
+    let mut ada = site.browser();
+    let first = ada.sign_up("ada").await;
+    let old = first.text.split("<li><code>").nth(1).unwrap().split('<').next().unwrap();
+    let token = ada.get("/account").await.token();
+    let wrong = ada.post("/account/recovery-codes", &[("csrf", &token), ("password", "wrong")]).await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    assert!(wrong.has("role=\"alert\"") && wrong.has("action=\"/account/recovery-codes\""), "{}", wrong.text);
+    site.advance(5000);
+    let page = ada.post("/account/recovery-codes", &[("csrf", &token), ("password", PASSWORD)]).await;
+    assert_eq!((page.status, page.text.matches("<li><code>").count()), (StatusCode::CREATED, 8), "{}", page.text);
+    assert!(page.has("work no longer") && page.has("href=\"/account\">I wrote them down") && !page.has(old));
 }

@@ -104,6 +104,7 @@ impl Operation {
             "log_in" => json!({"username": "ada", "password": PASSWORD}),
             "recover" => json!({"username": "ada", "recovery_code": "x", "new_password": PASSWORD}),
             "change_password" => json!({"password": PASSWORD, "new_password": "entirely new words"}),
+            "renew_recovery_codes" => json!({"password": PASSWORD}),
             "create_token" => json!({"name": "x", "scopes": ["read"]}),
             "create_invite" => json!({"uses": 1, "days": 1}),
             "set_quota" => json!({"running_max": 100}),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use service::db::nodes_admin::{self, NewJoinToken};
 use service::secret::{Secret, TokenKind};
 
-use crate::support::{Answer, MINUTE, World, at, post};
+use crate::support::{Answer, MINUTE, World, at, get, post};
 
 async fn join_token(world: &World) -> String {
     let token = Secret::new(TokenKind::Join);
@@ -123,4 +123,65 @@ async fn a_revoked_node_is_out() {
     world.app.db.write(|tx| Box::pin(async move { nodes_admin::revoke_node(tx, 1).await })).await.unwrap();
     assert_eq!(claim(&world, "one", &token).await.verdict(), (401, "token_expired"));
     assert_eq!(hello(&world, &id, "one", &token).await.verdict(), (401, "token_expired"));
+}
+
+#[tokio::test]
+async fn who_is_disabled_has_nothing_running_or_waiting() {
+    let world = World::open().await;
+    let grace = world.admin("grace").await.cookie();
+    let (ada, eve) = (world.sign_up("ada").await.cookie(), world.sign_up("eve").await.cookie());
+    let submit = async |cookie: &str| {
+        let run = json!({"benchmark": "hpl", "parameters": {"n": 2000, "nb": 128, "p": 1, "q": 1}});
+        post("/jobs", run).cookie(cookie).send(&world).await.text("/jobs/0/id")
+    };
+    let (runs, waits, held) = (submit(&ada).await, submit(&ada).await, submit(&ada).await);
+    let others = submit(&eve).await;
+    let hold = post(&format!("/jobs/{held}/hold"), json!({"why": "a test"})).cookie(&grace);
+    assert_eq!(hold.send(&world).await.status, 200);
+    let (_, token) = node(&world, "one").await;
+    let claimed = claim(&world, "one", &token).await;
+    assert_eq!(claimed.text("/job"), runs);
+
+    let disabled = post("/admin/users/ada/disable", json!({})).cookie(&grace).send(&world).await;
+    assert_eq!(disabled.status, 200, "{}", disabled.body);
+    let state = async |job: &str| get(&format!("/jobs/{job}")).cookie(&grace).send(&world).await.text("/state");
+    assert_eq!((state(&waits).await, state(&held).await), ("cancelled".into(), "cancelled".into()));
+    assert_eq!(state(&others).await, "queued");
+    // The node hears of it with its next beat.
+    let (attempt, fence) = (claimed.text("/attempt"), claimed.body["fence"].as_i64().unwrap());
+    let beat = json!({"fence": fence, "seq": 1, "phase": "preparing"});
+    let beat = at("POST", &format!("/agent/v1/attempts/{attempt}/beat")).json(beat).bearer(&claimed.text("/token"));
+    let beat = beat.send(&world).await;
+    assert!(beat.body.to_string().contains("cancel"), "{}", beat.body);
+    let page = get("/admin/audit?action=user.disable").cookie(&grace).send(&world).await;
+    assert_eq!(page.text("/entries/0/after"), "1 sessions ended, 3 jobs cancelled");
+}
+
+#[tokio::test]
+async fn who_joins_and_who_ends_the_job_of_another_is_written_down() {
+    let world = World::open().await;
+    let grace = world.admin("grace").await.cookie();
+    let ada = world.sign_up("ada").await.cookie();
+    let (id, _) = node(&world, "one").await;
+    let submit = async || {
+        let run = json!({"benchmark": "hpl", "parameters": {"n": 2000, "nb": 128, "p": 1, "q": 1}});
+        post("/jobs", run).cookie(&ada).send(&world).await.text("/jobs/0/id")
+    };
+    let (own, others) = (submit().await, submit().await);
+    for (job, cookie) in [(&own, &ada), (&others, &grace)] {
+        let cancelled = post(&format!("/jobs/{job}/cancel"), json!({})).cookie(cookie).send(&world).await;
+        assert_eq!((cancelled.status, cancelled.text("/state")), (200, "cancelled".into()), "{}", cancelled.body);
+    }
+    let audit = async |action: &str| {
+        let page = get(&format!("/admin/audit?action={action}")).cookie(&grace).send(&world).await;
+        page.body["entries"].as_array().unwrap().clone()
+    };
+    let cancels = audit("job.cancel").await;
+    assert_eq!(cancels.len(), 1, "what is one's own is nobody else's business: {cancels:?}");
+    assert_eq!((&cancels[0]["actor"], &cancels[0]["subject"]), (&json!("grace"), &json!(others)));
+    assert_eq!((&cancels[0]["before"], &cancels[0]["after"]), (&json!("queued"), &json!("cancelled")));
+    let joins = audit("node.join").await;
+    assert_eq!(joins.len(), 1, "{joins:?}");
+    assert_eq!(joins[0]["address"], "192.0.2.1");
+    assert!(joins[0].to_string().contains("one"), "{joins:?} {id}");
 }

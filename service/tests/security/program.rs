@@ -168,3 +168,18 @@ async fn no_secret_is_in_the_log_or_in_the_folder() {
     // The search finds what is there.
     assert!(!holders(&data, &["$argon2id$".to_owned()]).is_empty());
 }
+
+#[tokio::test]
+async fn the_id_that_an_answer_carries_stands_in_its_line_of_the_log() {
+    let running = Running::start(&["--log-format", "json"]);
+    let answer = client().get(format!("{}/api/v1/me", running.url)).send().await.unwrap();
+    let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+    assert_eq!(json(answer).await["request_id"], id.as_str());
+    let log = running.log();
+    let lines: Vec<Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+    let told: Vec<&Value> = lines.iter().filter(|line| line["message"] == "answered").collect();
+    assert_eq!(told.len(), 1, "{log}");
+    assert_eq!((&told[0]["span"]["id"], &told[0]["status"]), (&Value::from(id), &Value::from(401)));
+    assert_eq!((&told[0]["route"], &told[0]["problem"]), (&"/api/v1/me".into(), &"unauthenticated".into()));
+}

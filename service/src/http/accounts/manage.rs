@@ -73,7 +73,7 @@ async fn create_user(
     Ok((StatusCode::CREATED, Json(reply)))
 }
 
-/// Disable an account: its sessions end, its tokens open nothing.
+/// Disable an account: its sessions end, its tokens open nothing, what it has waiting or running is cancelled.
 #[utoipa::path(
     post, path = "/admin/users/{name}/disable", tag = "admin",
     params(("name" = String, Path, description = "The username")),

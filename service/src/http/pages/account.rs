@@ -6,9 +6,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
-use hpl_spec::api::accounts::{PasswordRequest, SessionInfo, TokenInfo, TokenRequest, TokenScope};
+use hpl_spec::api::accounts::{
+    PasswordRequest, RecoveryCodesRequest, SessionInfo, TokenInfo, TokenRequest, TokenScope,
+};
 use tower_sessions::Session;
 
+use super::entry::{CodesPage, Occasion};
 use super::forms::{Fields, Wrong, on_to};
 use super::visitor::{Frame, Visitor};
 use super::words::{When, duration};
@@ -39,6 +42,7 @@ struct AccountPage {
     token_days: String,
     wrong_token: Wrong,
     wrong_password: Wrong,
+    wrong_codes: Wrong,
 }
 
 struct SessionLine {
@@ -82,12 +86,14 @@ struct Typed {
     token: Fields,
     wrong_token: Option<Error>,
     wrong_password: Option<Error>,
+    wrong_codes: Option<Error>,
 }
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
         .route("/account", get(look))
         .route("/account/password", post(change_password))
+        .route("/account/recovery-codes", post(renew_codes))
         .route("/account/sessions/others/end", post(end_others))
         .route("/account/sessions/{id}/end", post(end_session))
         .route("/account/tokens", post(create_token))
@@ -103,7 +109,8 @@ async fn account(app: &App, visitor: &Visitor, typed: Typed) -> Result<Response>
     let me = ops::me(app, user.key, None).await?;
     let now = app.clock.now();
     let wrong = |error: Option<&Error>| error.map(|error| Wrong::of(error, str::to_owned)).unwrap_or_default();
-    let status = typed.wrong_token.as_ref().or(typed.wrong_password.as_ref()).map_or(StatusCode::OK, super::status);
+    let error = typed.wrong_token.as_ref().or(typed.wrong_password.as_ref()).or(typed.wrong_codes.as_ref());
+    let status = error.map_or(StatusCode::OK, super::status);
     let page = AccountPage {
         frame: visitor.frame("Your account", "/account"),
         csrf: visitor.token(),
@@ -121,6 +128,7 @@ async fn account(app: &App, visitor: &Visitor, typed: Typed) -> Result<Response>
         token_days: typed.token.filled("expires_in_days").unwrap_or("90").to_owned(),
         wrong_token: wrong(typed.wrong_token.as_ref()),
         wrong_password: wrong(typed.wrong_password.as_ref()),
+        wrong_codes: wrong(typed.wrong_codes.as_ref()),
     };
     super::show(status, &page)
 }
@@ -192,6 +200,21 @@ async fn change_password(
             Ok(on_to("/account", "password"))
         }
         Err(error) => account(&app, &visitor, Typed { wrong_password: Some(error), ..Typed::default() }).await,
+    }
+}
+
+async fn renew_codes(State(app): State<Shared>, visitor: Visitor, sent: Fields) -> Result<Response> {
+    visitor.guard.check(sent.get("csrf"))?;
+    let (user, _) = by_session(&visitor.caller)?;
+    let user = LoggedIn { key: user.key, name: user.name.clone() };
+    let request = RecoveryCodesRequest { password: sent.get("password").to_owned() };
+    match ops::renew_recovery_codes(&app, visitor.caller.address, &user, request).await {
+        Ok(made) => {
+            let frame = visitor.frame("Your recovery codes", "/account");
+            let page = CodesPage { frame, codes: made.recovery_codes, occasion: Occasion::Renewed };
+            super::show(StatusCode::CREATED, &page)
+        }
+        Err(error) => account(&app, &visitor, Typed { wrong_codes: Some(error), ..Typed::default() }).await,
     }
 }
 

@@ -32,9 +32,21 @@ struct SignUpPage {
 
 #[derive(Template)]
 #[template(path = "codes.html")]
-struct CodesPage {
-    frame: Frame,
-    codes: Vec<String>,
+pub(super) struct CodesPage {
+    pub(super) frame: Frame,
+    pub(super) codes: Vec<String>,
+    pub(super) occasion: Occasion,
+}
+
+/// Why recovery codes are shown, and so where one goes from there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// The account is made and the session has begun: on to a first run.
+    SignedUp,
+    /// The account is made, but no session could be begun: to the log-in.
+    NotLoggedIn,
+    /// They take the place of others: back to the account.
+    Renewed,
 }
 
 #[derive(Template)]
@@ -102,15 +114,22 @@ async fn sign_up(
             invite: sent.filled("invite").map(str::to_owned),
         };
         let (user, reply) = ops::sign_up(&app, visitor.caller.address, request).await?;
-        session::begin(&session, &user, visitor.caller.address, user_agent(&headers)).await?;
-        Ok::<_, Error>((user, reply))
+        // The account is made: whatever becomes of the session, its codes must not be lost.
+        let occasion = match session::begin(&session, &user, visitor.caller.address, user_agent(&headers)).await {
+            Ok(()) => Occasion::SignedUp,
+            Err(why) => {
+                tracing::warn!(user = user.name, %why, "signed up, but no session could be begun");
+                Occasion::NotLoggedIn
+            }
+        };
+        Ok::<_, Error>((user, reply, occasion))
     };
     match made.await {
-        Ok((user, reply)) => {
+        Ok((user, reply, occasion)) => {
             // The session has just begun: what this page could put in a form belongs to the one before.
             let mut frame = Frame::new("Your recovery codes", "/signup");
-            frame.user = Some(user.name);
-            super::show(StatusCode::CREATED, &CodesPage { frame, codes: reply.recovery_codes })
+            frame.user = (occasion == Occasion::SignedUp).then_some(user.name);
+            super::show(StatusCode::CREATED, &CodesPage { frame, codes: reply.recovery_codes, occasion })
         }
         Err(error) => sign_up_page(&app, &visitor, &sent, Some(&error)),
     }

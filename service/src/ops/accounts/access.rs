@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use hpl_spec::api::accounts::{
-    LogInRequest, Me, PasswordRequest, RecoverReply, RecoverRequest, SessionInfo, SignUpReply, SignUpRequest,
-    TokenScope,
+    LogInRequest, Me, PasswordRequest, RecoverReply, RecoverRequest, RecoveryCodes, RecoveryCodesRequest, SessionInfo,
+    SignUpReply, SignUpRequest, TokenScope,
 };
 
 use super::{By, check_new, check_new_password, hashing, shown, shown_quota};
@@ -30,11 +30,12 @@ pub struct LoggedIn {
 /// Makes an account, if the settings let this stranger have one.
 ///
 /// # Errors
-/// Sign-up is closed or the invitation is not good; the rate of sign-ups; name or password break a rule; the name is
-/// taken.
+/// Sign-up is closed or the invitation is not good; the rate of sign-ups; the disk is nearly full; name or password
+/// break a rule; the name is taken.
 pub async fn sign_up(app: &App, address: IpAddr, request: SignUpRequest) -> Result<(LoggedIn, SignUpReply)> {
     app.limits.check(Limit::SignUp, &Key::address(address))?;
     let invite = invitation(app.config.signup(), request.invite.as_deref())?;
+    app.check_room()?;
     check_new(&request.username, &request.password)?;
     let password = app.passwords.hash(&request.password).await.map_err(hashing)?;
     let codes = secret::recovery_codes();
@@ -190,6 +191,46 @@ fn wrong_code() -> Error {
     Error::new(Code::WrongPassword, "username or recovery code are wrong, or the code was used before")
 }
 
+/// Whether who is logged in knows the password, too: for what an open browser alone must not allow.
+async fn confirm(app: &App, address: IpAddr, user: &LoggedIn, password: &str) -> Result<()> {
+    app.delays.check(&user.name, address, app.clock.now())?;
+    let found = users::credentials(&mut *app.db.read().await?, &user.name).await?;
+    let stored = found.as_ref().map(|(_, hash)| hash.as_str());
+    if app.passwords.verify(password, stored).await.map_err(hashing)?.ok {
+        return Ok(());
+    }
+    let answer = Error::new(Code::WrongPassword, "the present password is wrong");
+    Err(refused(app, address, &user.name, &user.name, "password.refused", answer).await?)
+}
+
+/// Gives who is logged in new recovery codes in the place of all there were, used or not.
+///
+/// # Errors
+/// The password is wrong, and then the delays of [`log_in`] grow.
+pub async fn renew_recovery_codes(
+    app: &App,
+    address: IpAddr,
+    user: &LoggedIn,
+    request: RecoveryCodesRequest,
+) -> Result<RecoveryCodes> {
+    confirm(app, address, user, &request.password).await?;
+    let codes = secret::recovery_codes();
+    let hashes: Vec<TokenHash> = codes.iter().map(Secret::hash).collect();
+    let (key, by) = (user.key, By::user(&user.name, address));
+    app.db
+        .write(move |tx| {
+            Box::pin(async move {
+                let left = users::recovery_codes_left(&mut tx.conn, key).await?;
+                users::set_recovery_codes(tx, key, &hashes).await?;
+                let (before, after) = (format!("{left} codes left"), format!("{} new codes", hashes.len()));
+                let (before, after) = (Some(before.as_str()), Some(after.as_str()));
+                audit::write(tx, &by.name, "recovery_codes.renewed", &by.name, &by.address, before, after).await
+            })
+        })
+        .await?;
+    Ok(RecoveryCodes { recovery_codes: codes.iter().map(|c| c.reveal().to_owned()).collect() })
+}
+
 /// Changes the password of who is logged in and ends all other sessions; how many.
 ///
 /// # Errors
@@ -203,12 +244,7 @@ pub async fn change_password(
 ) -> Result<u64> {
     app.delays.check(&user.name, address, app.clock.now())?;
     check_new_password(&user.name, &request.new_password)?;
-    let found = users::credentials(&mut *app.db.read().await?, &user.name).await?;
-    let stored = found.as_ref().map(|(_, hash)| hash.as_str());
-    if !app.passwords.verify(&request.password, stored).await.map_err(hashing)?.ok {
-        let answer = Error::new(Code::WrongPassword, "the present password is wrong");
-        return Err(refused(app, address, &user.name, &user.name, "password.refused", answer).await?);
-    }
+    confirm(app, address, user, &request.password).await?;
     let password = app.passwords.hash(&request.new_password).await.map_err(hashing)?;
     let (key, by, session) = (user.key, By::user(&user.name, address), session.to_owned());
     app.db

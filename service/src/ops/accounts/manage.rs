@@ -5,7 +5,7 @@ use hpl_spec::api::accounts::{
 };
 
 use super::{By, check_new, hashing, shown};
-use crate::db::{Db, audit, invites, quotas, sessions, users};
+use crate::db::{Db, Tx, audit, invites, jobs, orders, quotas, sessions, users};
 use crate::error::{Code, Error, Result};
 use crate::password::{Passwords, check_username};
 use crate::secret::{self, Secret, TokenHash, TokenKind};
@@ -56,7 +56,8 @@ pub async fn create_user(db: &Db, passwords: &Passwords, by: By, request: Create
     Ok(SignUpReply { user: shown(user), recovery_codes })
 }
 
-/// Disables an account, which ends its sessions and makes its tokens good for nothing, or enables it again.
+/// Disables an account, which ends its sessions, makes its tokens good for nothing and cancels its jobs, or enables it
+/// again.
 ///
 /// # Errors
 /// There is no such account; administrators cannot disable themselves.
@@ -70,17 +71,30 @@ pub async fn set_disabled(db: &Db, by: By, name: &str, disabled: bool) -> Result
             let missing = || Error::not_found("account");
             let user = users::by_name(&mut tx.conn, &name).await?.ok_or_else(missing)?;
             if users::set_disabled(tx, user.key, disabled).await? {
-                let (action, ended) = match disabled {
-                    true => ("user.disable", sessions::end_all(tx, user.key, None).await?),
-                    false => ("user.enable", 0),
+                let (action, after) = match disabled {
+                    true => {
+                        let ended = sessions::end_all(tx, user.key, None).await?;
+                        let cancelled = cancel_all(tx, user.key, &by.name).await?;
+                        ("user.disable", Some(format!("{ended} sessions ended, {cancelled} jobs cancelled")))
+                    }
+                    false => ("user.enable", None),
                 };
-                let after = disabled.then(|| format!("{ended} sessions ended"));
                 audit::write(tx, &by.name, action, &name, &by.address, None, after.as_deref()).await?;
             }
             users::by_key(&mut tx.conn, user.key).await?.map(shown).ok_or_else(missing)
         })
     })
     .await
+}
+
+/// Cancels what a user has waiting or running; how many jobs. What was measured already is still judged.
+async fn cancel_all(tx: &mut Tx, user: i64, by: &str) -> Result<usize> {
+    let keys = orders::to_cancel(&mut tx.conn, user).await?;
+    for key in &keys {
+        let job = jobs::get(&mut tx.conn, *key).await?.ok_or_else(|| Error::not_found("job"))?;
+        orders::cancel(tx, &job, by).await?;
+    }
+    Ok(keys.len())
 }
 
 /// Accounts by name, those after `after`.
@@ -124,6 +138,23 @@ pub async fn create_invite(db: &Db, by: By, request: InviteRequest) -> Result<Ne
         })
         .await?;
     Ok(NewInvite { invite: secret.reveal().to_owned(), uses, expires_at, cohort })
+}
+
+/// Revokes an invitation; accounts that were made by it stay.
+///
+/// # Errors
+/// There is none of that number to revoke.
+pub async fn revoke_invite(db: &Db, by: By, key: i64) -> Result<()> {
+    db.write(move |tx| {
+        Box::pin(async move {
+            if !invites::revoke(tx, key).await? {
+                let detail = format!("there is no invitation {key}, or it is revoked; see list-invites");
+                return Err(Error::new(Code::NotFound, detail));
+            }
+            audit::write(tx, &by.name, "invite.revoke", &format!("invite {key}"), &by.address, None, None).await
+        })
+    })
+    .await
 }
 
 /// Checks `user:NAME` or `cohort:NAME`; the name if it is a user's.
