@@ -5,5 +5,6 @@
 mod chaos;
 mod daemon;
 mod pick;
+mod race;
 mod table;
 mod world;
