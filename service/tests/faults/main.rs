@@ -23,4 +23,5 @@ mod points;
 mod program;
 mod restore;
 mod run;
+mod small_disk;
 mod stop;

@@ -2,5 +2,7 @@
 
 mod backup;
 mod certificate;
+#[path = "../faults/small_disk.rs"]
+mod small_disk;
 mod store;
 mod transfer;
