@@ -18,6 +18,7 @@ mod client;
 mod disk;
 mod kill;
 mod load;
+mod logs;
 #[cfg(feature = "failpoints")]
 mod points;
 mod program;
