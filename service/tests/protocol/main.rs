@@ -4,6 +4,7 @@
 
 mod chaos;
 mod daemon;
+mod example;
 mod pick;
 mod race;
 mod table;
