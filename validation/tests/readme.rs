@@ -1,4 +1,5 @@
-//! The README's curl lines, run: from the sign-up of a user to a job that is done and on the leaderboard.
+//! The README's curl lines, run: from the sign-up of a user to a job that is done and on the leaderboard, and the calls
+//! of other lives: a sweep, a cancel, another try, an orphan.
 //!
 //! Every block that opens with "```sh life" is a piece of one script. It meets a service that was just started, with
 //! a certificate of its own making, and plays the node with the real `xhpl`. Needs `bash` and `curl`.
@@ -52,7 +53,18 @@ fn the_life_of_a_job_is_as_the_readme_tells() {
     let entry = &board["entries"][0];
     assert_eq!((&entry["rank"], &entry["result"]["job"]), (&1.into(), &job["id"]), "{board}");
     assert_eq!(entry["result"]["owner"], "ada");
-    for words in ["event: verified", "s in all", "\"tier\":\"reported\"", "The bundle is as it was signed"] {
+    let sweep = json("sweep.json");
+    let states: Vec<_> = sweep["jobs"].as_array().unwrap().iter().map(|job| &job["state"]).collect();
+    assert_eq!(states, ["queued", "cancelled"], "{sweep}");
+    for words in [
+        "event: verified",
+        "s in all",
+        "\"tier\":\"reported\"",
+        "The bundle is as it was signed",
+        "\"command\":\"cancel\"",
+        "\"job_known\":false",
+        "\"tier\":\"orphan\"",
+    ] {
         assert!(told(&said.stdout).contains(words), "`{words}` is missing in\n{}", told(&said.stdout));
     }
     service.stop();

@@ -88,6 +88,7 @@ pub struct BoardQuery {
 /// A field is wrong; the token lacks the scope; the database fails.
 pub async fn list(app: &App, caller: &Caller, query: &ResultQuery) -> Result<ResultPage> {
     let limit = limit(query.limit)?;
+    check_bounds(query)?;
     let mut reader = app.db.read().await?;
     let nothing = ResultPage { results: vec![], next: None };
     // Of who is not known there are no results: whether somebody has an account is not told.
@@ -278,6 +279,16 @@ fn limit(asked: Option<u32>) -> Result<u32> {
         None => Ok(PAGE),
         Some(limit) if (1..=PAGE_MAX).contains(&limit) => Ok(limit),
         Some(limit) => Err(Error::field("limit", format!("found {limit}, expected 1 to {PAGE_MAX}"))),
+    }
+}
+
+/// Bounds are numbers: nothing is above or below what is none.
+fn check_bounds(query: &ResultQuery) -> Result<()> {
+    let ResultQuery { min_score, max_score, min_size, max_size, .. } = *query;
+    let bounds = [("min_score", min_score), ("max_score", max_score), ("min_size", min_size), ("max_size", max_size)];
+    match bounds.into_iter().find(|(_, bound)| bound.is_some_and(|bound| !bound.is_finite())) {
+        Some((field, _)) => Err(Error::field(field, "expected a finite number")),
+        None => Ok(()),
     }
 }
 

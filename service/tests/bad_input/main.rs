@@ -4,5 +4,6 @@
 
 mod bodies;
 mod bytes;
+mod numbers;
 mod program;
 mod words;

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, RequestBuilder};
@@ -13,9 +12,8 @@ use tokio::time::sleep;
 use crate::client::{Caller, api_token, client, submission};
 use crate::program::{PASSWORD, Start, check, join_token, make_account, start, try_start};
 use crate::run::Run;
+use crate::small_disk::on_a_small_disk;
 
-/// Where the run inside a namespace of its own finds its small disk.
-const SMALL_DISK: &str = "HPL_TEST_SMALL_DISK";
 const MIB: u64 = 1 << 20;
 /// Below 12 MiB logs are refused, below 6 MiB submissions.
 const FLAGS: &[&str] =
@@ -23,27 +21,11 @@ const FLAGS: &[&str] =
 /// The program looks at the disk once a second.
 const A_LOOK: Duration = Duration::from_millis(1100);
 
-/// Runs this very test again where it may mount a small disk. Where the system forbids that, says so.
 #[test]
 fn a_full_disk_is_said_and_heals() {
-    if let Some(disk) = std::env::var_os(SMALL_DISK) {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        return runtime.block_on(fill(&PathBuf::from(disk)));
-    }
-    let allowed = Command::new("unshare").args(["-rm", "true"]).status();
-    if !allowed.is_ok_and(|status| status.success()) {
-        println!("skipped: `unshare -rm` is missing or forbidden here, so no small disk can be mounted");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let status = Command::new("unshare")
-        .args(["-rm", "sh", "-c", "mount -t tmpfs -o size=24m tmpfs \"$HPL_TEST_SMALL_DISK\" && exec \"$@\"", "sh"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "disk::a_full_disk_is_said_and_heals", "--nocapture"])
-        .env(SMALL_DISK, folder.path())
-        .status()
-        .unwrap();
-    assert!(status.success());
+    on_a_small_disk("disk::a_full_disk_is_said_and_heals", "24m", |disk| {
+        tokio::runtime::Runtime::new().unwrap().block_on(fill(&disk));
+    });
 }
 
 /// A file that takes up room.

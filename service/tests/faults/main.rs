@@ -19,10 +19,12 @@ mod descriptors;
 mod disk;
 mod kill;
 mod load;
+mod logs;
 #[cfg(feature = "failpoints")]
 mod points;
 mod program;
 mod restore;
 mod run;
+mod small_disk;
 mod stop;
 mod twice;

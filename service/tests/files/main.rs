@@ -3,5 +3,7 @@
 mod backup;
 mod certificate;
 mod private;
+#[path = "../faults/small_disk.rs"]
+mod small_disk;
 mod store;
 mod transfer;

@@ -2,8 +2,7 @@
 
 use std::future::Future;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 
 use hpl_spec::id::AttemptId;
@@ -14,6 +13,8 @@ use service::store::{
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
+
+use crate::small_disk::on_a_small_disk;
 
 /// An attempt in folder `ab`.
 pub fn attempt(number: u8) -> AttemptId {
@@ -236,29 +237,9 @@ fn planted_links_and_pipes_lead_nowhere() {
     assert!(Store::open(linked.path(), disk).unwrap_err().to_string().contains("logs"));
 }
 
-/// Where the run inside a namespace of its own finds its small disk.
-const SMALL_DISK: &str = "HPL_TEST_SMALL_DISK";
-
-/// Runs this very test again where it may mount a small disk. Where the system forbids that, says so.
 #[test]
 fn a_full_disk_is_said_and_leaves_nothing_half() {
-    if let Some(disk) = std::env::var_os(SMALL_DISK) {
-        return fill(&PathBuf::from(disk));
-    }
-    let allowed = Command::new("unshare").args(["-rm", "true"]).status();
-    if !allowed.is_ok_and(|status| status.success()) {
-        println!("skipped: `unshare -rm` is missing or forbidden here, so no small disk can be mounted");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let status = Command::new("unshare")
-        .args(["-rm", "sh", "-c", "mount -t tmpfs -o size=256k tmpfs \"$HPL_TEST_SMALL_DISK\" && exec \"$@\"", "sh"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "store::a_full_disk_is_said_and_leaves_nothing_half", "--nocapture"])
-        .env(SMALL_DISK, folder.path())
-        .status()
-        .unwrap();
-    assert!(status.success());
+    on_a_small_disk("store::a_full_disk_is_said_and_leaves_nothing_half", "256k", |disk| fill(&disk));
 }
 
 fn fill(disk: &Path) {

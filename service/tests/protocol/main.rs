@@ -5,11 +5,13 @@
 mod chaos;
 mod daemon;
 mod door;
+mod example;
 mod late;
 mod orders;
 mod orphans;
 mod outcomes;
 mod pick;
+mod race;
 mod table;
 mod talk;
 mod timers;

@@ -160,45 +160,6 @@ async fn an_attempt_from_after_the_backup_is_unknown_and_its_result_is_kept() {
 }
 
 #[tokio::test]
-async fn eight_nodes_race_for_five_jobs() {
-    let world = World::new(&["--running-max", "8"]).await;
-    let ada = world.user("ada").await;
-    let join = world.join_token(8).await;
-    let mut daemons = vec![];
-    for i in 0..8 {
-        let mut daemon = Daemon::new(&format!("node{i}"), join.clone());
-        for _ in 0..2 {
-            let call = daemon.next(1).unwrap();
-            let body = axum::body::Body::from(call.body.clone());
-            let answer = world.send(call.method.clone(), &call.path, &call.token, Some(body), call.json).await;
-            daemon.hear(&call, Some(&answer));
-        }
-        daemons.push(daemon);
-    }
-    for _ in 0..5 {
-        world.submit(&ada).await;
-    }
-    let claims = daemons.iter_mut().map(|d| d.next(1).unwrap());
-    let claims: Vec<_> = claims
-        .map(|call| {
-            let world = &world;
-            async move {
-                let body = axum::body::Body::from(call.body.clone());
-                world.send(call.method.clone(), &call.path, &call.token, Some(body), call.json).await
-            }
-        })
-        .collect();
-    let answers = futures_util::future::join_all(claims).await;
-    let mut jobs: Vec<_> =
-        answers.iter().filter(|(s, _)| *s == StatusCode::OK).map(|(_, b)| b["job"].to_string()).collect();
-    jobs.sort();
-    jobs.dedup();
-    assert_eq!(jobs.len(), 5, "{answers:?}");
-    assert_eq!(answers.iter().filter(|(s, _)| *s == StatusCode::NO_CONTENT).count(), 3);
-    world.check("raced").await;
-}
-
-#[tokio::test]
 async fn a_cancel_is_heard_by_who_waits_and_keeps_the_last_line() {
     let world = World::new(&[]).await;
     let ada = world.user("ada").await;
