@@ -4,7 +4,8 @@
 use hpl_spec::job::{FailClass, JobEvent, JobState};
 
 use super::attempts::{self, AttemptRow, DELIVERY, LOST_GRACE, Lost};
-use super::jobs::{state_of, step};
+use super::jobs::{ring, state_of, step};
+use super::queue::AVOID;
 use super::{Conn, Tx, explain, late};
 use crate::error::{Error, Result};
 
@@ -57,7 +58,7 @@ pub async fn look(tx: &mut Tx, job: i64) -> Result<bool> {
     match state_of(&state)? {
         JobState::Draft => expire(tx, job, "it was not submitted within a day").await,
         JobState::Held => expire(tx, job, "it was held for thirty days").await,
-        JobState::Queued => expire(tx, job, "no node took it within a week").await,
+        JobState::Queued => waits(tx, job).await,
         JobState::Claimed | JobState::Preparing | JobState::Running | JobState::Finishing => alive(tx, job).await,
         JobState::Lost => silent(tx, job).await,
         JobState::Verifying => due_at_is(tx, job, tx.now + AGAIN).await.map(|()| true),
@@ -95,6 +96,26 @@ pub async fn put_off(tx: &mut Tx, job: i64) -> Result<()> {
 
 async fn expire(tx: &mut Tx, job: i64, why: &str) -> Result<bool> {
     step(tx, job, &JobEvent::Expired { why: why.into() }).await.map(|_| false)
+}
+
+/// A job waits for a node: the pause before another try is over, or the time in which the try avoids a node, or its
+/// week. What is over is forgotten, so that the next ring is for what comes after it.
+async fn waits(tx: &mut Tx, job: i64) -> Result<bool> {
+    let (pauses, avoids, since): (bool, bool, i64) =
+        sqlx::query_as("SELECT not_before > 0, avoid_node IS NOT NULL, state_at FROM jobs WHERE key = ?")
+            .bind(job)
+            .fetch_one(&mut tx.conn)
+            .await
+            .map_err(explain)?;
+    let week = tx.now + 7 * 24 * 3600 * 1000;
+    let (over, next) = match (pauses, avoids) {
+        (true, true) => ("UPDATE jobs SET not_before = 0, due_at = ? WHERE key = ?", (since + AVOID).max(tx.now + 1)),
+        (true, false) => ("UPDATE jobs SET not_before = 0, due_at = ? WHERE key = ?", week),
+        (false, true) => ("UPDATE jobs SET avoid_node = NULL, due_at = ? WHERE key = ?", week),
+        (false, false) => return expire(tx, job, "no node took it within a week").await,
+    };
+    sqlx::query(over).bind(next).bind(job).execute(&mut tx.conn).await.map_err(explain)?;
+    ring(tx, job).await.map(|()| false)
 }
 
 async fn due_at_is(tx: &mut Tx, job: i64, at: i64) -> Result<()> {

@@ -188,10 +188,10 @@ pub(super) async fn step_with(tx: &mut Tx, job: i64, event: &JobEvent, node_ms: 
     }
     if standing.state.has_attempt() && !next.has_attempt() {
         // One run less under way: another job of its owner's may be next.
-        ring(tx, RUNG[0], row.get(5)).await?;
+        ring_for(tx, RUNG[0], row.get(5)).await?;
     }
     if next == JobState::Queued && next != standing.state {
-        ring(tx, RUNG[1], job).await?;
+        ring(tx, job).await?;
     }
     if matches!(next, JobState::Verifying | JobState::Lost) {
         tx.wake(Wake::Reaper);
@@ -202,8 +202,13 @@ pub(super) async fn step_with(tx: &mut Tx, job: i64, event: &JobEvent, node_ms: 
 /// For which jobs nodes are rung: the next one of an owner's, and one by its key.
 const RUNG: [&str; 2] = ["owner = ? AND state = 'queued' ORDER BY express DESC, key LIMIT 1", "key = ?"];
 
+/// Rings a node that suits a job.
+pub(super) async fn ring(tx: &mut Tx, job: i64) -> Result<()> {
+    ring_for(tx, RUNG[1], job).await
+}
+
 /// Rings a node that suits the job that `which` finds, if there is one.
-async fn ring(tx: &mut Tx, which: &'static str, key: i64) -> Result<()> {
+async fn ring_for(tx: &mut Tx, which: &'static str, key: i64) -> Result<()> {
     let statement = format!("SELECT {NEEDS} FROM jobs j WHERE {which}");
     let row = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(key);
     if let Some(row) = row.fetch_optional(&mut tx.conn).await.map_err(explain)? {

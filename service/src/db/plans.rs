@@ -52,7 +52,7 @@ fn literals(code: &str) -> Vec<(usize, String)> {
         });
         let Some(close) = close else { break };
         let literal = text[..close].replace("\\\n", "\n");
-        let first = literal.trim_start().split_whitespace().next().unwrap_or_default();
+        let first = literal.split_whitespace().next().unwrap_or_default();
         if ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&first) {
             found.push((line, literal.clone()));
         }

@@ -130,3 +130,29 @@ async fn a_run_that_is_lost_for_a_day_after_its_walltime_expires() {
     assert_eq!(beat(&world, &daemon, 5000).await.0, 409);
     world.check("expired").await;
 }
+
+#[tokio::test]
+async fn another_try_rings_a_node_when_its_pause_is_over() {
+    use service::schedule::Offer;
+    let world = World::new(&[]).await;
+    let ada = world.user("ada").await;
+    let mut daemon = one_daemon(&world).await;
+    let job = world.submit(&ada).await;
+    let mut seq = 0;
+    talk_until(&world, &mut daemon, |d| d.run.is_some()).await;
+    beat_for(&world, &daemon, 15, &mut seq).await;
+    assert_eq!(world.state(&ada, &job).await, "queued");
+    // Whoever waits here has missed the ring of the moment in which the job was queued again.
+    let offer = Offer { node: "another".into(), cores: 4, memory: 1 << 40, labels: vec![] };
+    let another = world.app.hub.wait_for_job(offer);
+    world.reap().await;
+    let rung = tokio::time::timeout(std::time::Duration::from_millis(200), another.rung()).await;
+    assert!(rung.is_err(), "the pause is not over");
+    world.advance(20_000);
+    world.reap().await;
+    tokio::time::timeout(std::time::Duration::from_secs(5), another.rung()).await.expect("the pause is over");
+    world.advance(5 * MINUTE);
+    world.reap().await;
+    tokio::time::timeout(std::time::Duration::from_secs(5), another.rung()).await.expect("no node is avoided any more");
+    world.check("rung").await;
+}

@@ -114,15 +114,21 @@ pub(in crate::db) async fn retry_or_fail(tx: &mut Tx, row: &AttemptRow, why: &Lo
         let detail = format!("{} (try {} of {})", why.detail, retries + 1, INFRA_RETRIES + 1);
         return fail(tx, row.job, FailClass::Infra, &why.code, &detail).await;
     }
+    let pause = tx.now + (RETRY_DELAY << retries);
     sqlx::query("UPDATE jobs SET infra_retries = ?, not_before = ?, avoid_node = ? WHERE key = ?")
         .bind(retries + 1)
-        .bind(tx.now + (RETRY_DELAY << retries))
+        .bind(pause)
         .bind(node)
         .bind(row.job)
         .execute(&mut tx.conn)
         .await
         .map_err(explain)?;
-    step(tx, row.job, &JobEvent::Requeued { why: format!("{}: {}", why.code, why.detail) }).await
+    let state = step(tx, row.job, &JobEvent::Requeued { why: format!("{}: {}", why.code, why.detail) }).await?;
+    // Its timer rings a node once the pause is over.
+    let rings = sqlx::query("UPDATE jobs SET due_at = ? WHERE key = ?").bind(pause).bind(row.job);
+    rings.execute(&mut tx.conn).await.map_err(explain)?;
+    tx.wake(Wake::Reaper);
+    Ok(state)
 }
 
 /// The job failed.
