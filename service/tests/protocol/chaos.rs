@@ -2,9 +2,10 @@
 //! with restarts of everything. After every step nothing in the database breaks a rule; when the network heals, every
 //! job comes to an end, nothing accepted is lost, and nothing ran twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use axum::body::Body;
+use hpl_spec::job::FailClass;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use service::http::caller::Caller;
@@ -23,7 +24,9 @@ struct Chaos {
     owner: Caller,
     jobs: Vec<String>,
     /// Jobs of which a second run was asked for while the first might still run.
-    given_up: HashMap<String, ()>,
+    given_up: HashSet<String>,
+    /// Jobs that their owner wanted to end.
+    cancelled: HashSet<String>,
     healed: bool,
 }
 
@@ -32,14 +35,25 @@ impl Chaos {
         let world = World::new(&["--running-max", "3"]).await;
         let owner = world.user("ada").await;
         let join = world.join_token(3).await;
-        let daemons = (0..3).map(|i| Daemon::new(&format!("node{i}"), join.clone())).collect();
+        let mut daemons: Vec<_> = (0..3).map(|i| Daemon::new(&format!("node{i}"), join.clone())).collect();
+        daemons.iter_mut().for_each(|d| d.clumsy = true);
         let mut jobs = vec![];
         for _ in 0..5 {
             jobs.push(world.submit(&owner).await);
         }
         let rng = StdRng::seed_from_u64(seed);
-        let (partitioned, late, given_up) = ([false; 3], vec![], HashMap::new());
-        Chaos { world, rng, daemons, partitioned, late, owner, jobs, given_up, healed: false }
+        Chaos {
+            world,
+            rng,
+            daemons,
+            partitioned: [false; 3],
+            late: vec![],
+            owner,
+            jobs,
+            given_up: HashSet::new(),
+            cancelled: HashSet::new(),
+            healed: false,
+        }
     }
 
     async fn deliver(&self, call: &Call) -> Answer {
@@ -47,8 +61,13 @@ impl Chaos {
         self.world.send(call.method.clone(), &call.path, &call.token, Some(body), call.json).await
     }
 
-    /// One daemon says one thing, over the network there is.
+    /// One daemon says one thing, over the network there is. If its join token has run out before it heard an answer, an
+    /// administrator makes another one.
     async fn talk(&mut self, i: usize) {
+        if self.daemons[i].must_ask {
+            self.daemons[i].must_ask = false;
+            self.daemons[i].join = self.world.join_token(1).await;
+        }
         let dice = self.rng.random_range(0..1_000_000);
         let Some(call) = self.daemons[i].next(dice) else { return };
         if self.healed {
@@ -103,9 +122,7 @@ impl Chaos {
             }
             970..975 => self.daemons[daemon].reboot(),
             975..990 => self.owner_acts().await,
-            _ => {
-                self.world.submit(&self.owner).await;
-            }
+            _ => self.jobs.push(self.world.submit(&self.owner).await),
         }
     }
 
@@ -113,9 +130,11 @@ impl Chaos {
         let job = self.jobs[self.rng.random_range(0..self.jobs.len())].clone();
         let (app, owner) = (&self.world.app, &self.owner);
         if self.rng.random_bool(0.3) {
-            let _ = ops::jobs::cancel(app, owner, &job).await;
+            if ops::jobs::cancel(app, owner, &job).await.is_ok() {
+                self.cancelled.insert(job);
+            }
         } else if self.world.state(owner, &job).await == "lost" && ops::jobs::requeue(app, owner, &job).await.is_ok() {
-            self.given_up.insert(job, ());
+            self.given_up.insert(job);
         }
     }
 
@@ -128,12 +147,12 @@ impl Chaos {
             }
         }
         for (job, daemons) in running {
-            assert!(daemons.len() == 1 || self.given_up.contains_key(&job), "{context}: {job} runs on {daemons:?}");
+            assert!(daemons.len() == 1 || self.given_up.contains(&job), "{context}: {job} runs on {daemons:?}");
         }
     }
 
     /// The network heals. Everything comes to an end.
-    async fn heal(&mut self) {
+    async fn heal(&mut self, context: &str) {
         self.healed = true;
         let late = std::mem::take(&mut self.late);
         for call in late {
@@ -151,7 +170,7 @@ impl Chaos {
                 return;
             }
         }
-        panic!("some jobs never came to an end: {:?}", self.states().await);
+        panic!("{context}: some jobs never came to an end: {:?}", self.states().await);
     }
 
     async fn states(&self) -> Vec<String> {
@@ -162,11 +181,52 @@ impl Chaos {
         states
     }
 
+    /// What the journals of the daemons say of each job's end holds of what the service says.
+    async fn journals_agree(&self, context: &str) {
+        for id in &self.jobs {
+            let job = ops::jobs::get(&self.world.app, &self.owner, id).await.unwrap();
+            let (state, failure) = (job.state.name(), job.failure);
+            let told: Vec<_> = self.daemons.iter().flat_map(|d| &d.journal).filter(|t| t.job == *id).collect();
+            let context = format!("{context}: {id} is {state}, {failure:?}");
+            for (how, answered) in told.iter().filter_map(|t| Some((t.how, t.answered.as_deref()?))) {
+                match (how, answered) {
+                    ("completed", "verifying" | "done") => assert_eq!(state, "done", "{context}"),
+                    ("completed", _) => panic!("{context}: a result was answered with {answered}"),
+                    (_, answered) if is_over(answered) => assert_eq!(state, answered, "{context}"),
+                    // Tried again, and so ends as another try did.
+                    _ => (),
+                }
+            }
+            let said = |how: &str| told.iter().any(|t| t.how == how);
+            let accepted = told.iter().filter(|t| t.how == "completed" && t.answered.is_some()).count();
+            assert!(accepted <= 1, "{context}: {accepted} results were accepted");
+            let implied = match (state, failure.as_ref().map(|f| (f.class, f.code.as_str()))) {
+                ("done", None) => said("completed"),
+                ("cancelled", _) => self.cancelled.contains(id),
+                ("failed", Some((FailClass::Benchmark, "clumsy"))) => said("benchmark"),
+                ("failed", Some((FailClass::Policy, "clumsy"))) => said("policy"),
+                ("failed", Some((FailClass::Infra, "clumsy"))) => said("infra") && job.attempts >= 3,
+                ("failed", Some((FailClass::Infra, "node_lost" | "node_reboot" | "node_forgot" | "not_started"))) => {
+                    job.attempts >= 3
+                }
+                // Silence, of which no journal tells.
+                ("failed", Some((FailClass::Infra, "not_delivered") | (FailClass::Policy, "walltime")))
+                | ("expired", None) => true,
+                _ => false,
+            };
+            assert!(implied, "{context}, which no journal implies");
+        }
+    }
+
     async fn all_over(&self) -> bool {
         let over = |s: &String| matches!(s.as_str(), "done" | "failed" | "cancelled" | "expired");
         self.states().await.iter().all(over)
             && self.daemons.iter().all(|d| d.run.is_none() && d.orphans.is_empty() && d.kept.is_empty())
     }
+}
+
+fn is_over(state: &str) -> bool {
+    matches!(state, "done" | "failed" | "cancelled" | "expired")
 }
 
 async fn run(seed: u64, steps: usize) {
@@ -179,10 +239,11 @@ async fn run(seed: u64, steps: usize) {
             chaos.world.check(&context).await;
         }
     }
-    chaos.heal().await;
-    chaos.world.reap().await;
     let context = format!("seed {seed}, healed");
+    chaos.heal(&context).await;
+    chaos.world.reap().await;
     chaos.world.check(&context).await;
+    chaos.journals_agree(&context).await;
     for daemon in &chaos.daemons {
         for delivered in &daemon.delivered {
             let Delivered { job, attempt, log } = delivered;

@@ -36,6 +36,7 @@ pub enum Kind {
     Orphan,
     /// A file of an orphan that was kept.
     Late,
+    Wait,
 }
 
 /// A run on the node.
@@ -54,8 +55,8 @@ pub struct Run {
     pub running: bool,
     /// The service has said yes to `started`.
     pub start_acked: bool,
-    ended: bool,
-    cancelled: bool,
+    /// How it ended, once it has.
+    ended: Option<&'static str>,
     /// The service does not know the attempt: nothing more is said until the orphan.
     unknown: bool,
 }
@@ -67,10 +68,22 @@ pub struct Delivered {
     pub log: Vec<u8>,
 }
 
+/// What the journal says of the end of a run.
+pub struct Told {
+    pub job: String,
+    attempt: String,
+    /// `completed`, `cancelled`, or the class of its failure.
+    pub how: &'static str,
+    /// The state that the service answered, once it has.
+    pub answered: Option<String>,
+}
+
 /// The daemon.
 pub struct Daemon {
     pub name: String,
-    join: String,
+    pub join: String,
+    /// The join token has run out.
+    pub must_ask: bool,
     pub node: String,
     pub token: String,
     pub boot: u32,
@@ -84,6 +97,10 @@ pub struct Daemon {
     pub whole: Vec<Delivered>,
     /// Attempts whose end the service has accepted as completed.
     pub delivered: Vec<Delivered>,
+    /// Every end that was ever told.
+    pub journal: Vec<Told>,
+    /// Some runs fail.
+    pub clumsy: bool,
 }
 
 impl Daemon {
@@ -91,6 +108,7 @@ impl Daemon {
         Daemon {
             name: name.into(),
             join,
+            must_ask: false,
             node: String::new(),
             token: String::new(),
             boot: 1,
@@ -101,6 +119,8 @@ impl Daemon {
             kept: vec![],
             whole: vec![],
             delivered: vec![],
+            journal: vec![],
+            clumsy: false,
         }
     }
 
@@ -162,12 +182,12 @@ impl Daemon {
     fn work(&mut self, dice: u32) -> Option<Call> {
         let run = self.run.as_mut()?;
         if dice.is_multiple_of(3) || run.unknown {
-            run.go_on(dice);
+            run.go_on(dice, self.clumsy);
         }
         if run.unknown {
-            if run.ended {
+            if run.ended.is_some() {
                 let run = self.run.take()?;
-                self.orphans.extend((!run.cancelled).then_some(run));
+                self.orphans.extend(run.is_result().then_some(run));
             }
             return None;
         }
@@ -178,7 +198,7 @@ impl Daemon {
         match dice % 7 {
             0 | 1 => {
                 run.beat += 1;
-                let phase = if run.ended {
+                let phase = if run.ended.is_some() {
                     "finishing"
                 } else if run.running {
                     "running"
@@ -189,13 +209,21 @@ impl Daemon {
                 Some(self.call(Kind::Beat, Method::POST, format!("{root}/beat"), &token, &body))
             }
             2 if !run.log.is_empty() && !run.log_sealed => Some(log_call(run, &root, dice)),
-            3 if run.ended && !run.output_sent => Some(output_call(run, &root)),
+            3 if run.ended.is_some() && !run.output_sent => Some(output_call(run, &root)),
             _ if unsaid => {
                 let last = run.events.len().min(run.acked + 1 + dice as usize % 3);
                 let body = json!({ "fence": fence, "events": run.events[run.acked..last] });
                 Some(self.call(Kind::Events { last }, Method::POST, format!("{root}/events"), &token, &body))
             }
-            _ if run.ended && run.output_sent && run.log_sealed => {
+            4 if dice.is_multiple_of(2) => {
+                let path = format!("{root}/wait?fence={fence}&wait=0");
+                Some(self.call(Kind::Wait, Method::GET, path, &token, &Value::Null))
+            }
+            _ if run.ended.is_some() && run.output_sent && run.log_sealed => {
+                let (job, attempt) = (run.assignment.job.to_string(), run.assignment.attempt.to_string());
+                if self.journal.iter().all(|t| t.attempt != attempt) {
+                    self.journal.push(Told { job, attempt, how: run.ended?, answered: None });
+                }
                 let body = self.finish_body(self.run.as_ref()?);
                 Some(self.call(Kind::Finish, Method::POST, format!("{root}/finish"), &token, &body))
             }
@@ -204,10 +232,10 @@ impl Daemon {
     }
 
     fn finish_body(&self, run: &Run) -> Value {
-        let outcome = if run.cancelled {
-            json!({ "outcome": "cancelled" })
-        } else {
-            json!({ "outcome": "completed", "result": golden_result() })
+        let outcome = match run.ended {
+            Some("completed") => json!({ "outcome": "completed", "result": golden_result() }),
+            Some("cancelled") => json!({ "outcome": "cancelled" }),
+            class => json!({ "outcome": "failed", "class": class, "code": "clumsy", "detail": "it fell" }),
         };
         let hash = HEXLOWER.encode(&Sha256::digest(&run.log));
         json!({
@@ -241,14 +269,12 @@ impl Daemon {
             (Kind::Orphan, 410) => drop(self.orphans.remove(0)),
             // The service says that the attempt may write after all: it was revived meanwhile.
             (Kind::Orphan, _) => (),
-            (Kind::Beat | Kind::Events { .. } | Kind::Log | Kind::Artifact | Kind::Finish, _) => {
+            (Kind::Beat | Kind::Wait | Kind::Events { .. } | Kind::Log | Kind::Artifact | Kind::Finish, _) => {
                 self.hear_of_run(call, *status, body, code);
             }
             (Kind::Late, status) => self.hear_of_kept(call, status, body),
-            // A join token may have run out; the token of a node does not.
-            (kind, status) => {
-                assert!(status == 409 || status == 401 && *kind == Kind::Join, "{kind:?}: {status} {body}")
-            }
+            (Kind::Join, 401) => self.must_ask = true,
+            (kind, status) => assert!(status == 409, "{kind:?}: {status} {body}"),
         }
     }
 
@@ -276,12 +302,13 @@ impl Daemon {
         // An answer may be to a call for a run that is over.
         let Some(run) = self.run.as_mut().filter(|r| call.path.contains(r.assignment.attempt.as_str())) else { return };
         match (&call.kind, status.as_u16(), code) {
-            (Kind::Beat, 200, _) => {
+            (Kind::Beat | Kind::Wait, 200, _) => {
                 let cancel = |c: &Value| c["command"] == "cancel";
-                if body["commands"].as_array().unwrap().iter().any(cancel) && !run.ended {
-                    run.end(true);
+                if body["commands"].as_array().unwrap().iter().any(cancel) && run.ended.is_none() {
+                    run.end("cancelled");
                 }
             }
+            (Kind::Wait, 204, _) => (),
             (Kind::Events { .. }, 200, _) => {
                 run.acked = run.acked.max(body["seq"].as_u64().unwrap() as usize);
                 run.start_acked = run.events[..run.acked].iter().any(|e| e["event"]["kind"] == "started");
@@ -298,7 +325,9 @@ impl Daemon {
             (Kind::Artifact, 409, "conflict") => run.output_sent = true,
             (Kind::Finish, 200, _) => {
                 let run = self.run.take().unwrap();
-                if !run.cancelled {
+                let told = self.journal.iter_mut().find(|t| t.attempt == run.assignment.attempt.as_str());
+                told.unwrap().answered = body["state"].as_str().map(str::to_owned);
+                if run.is_result() {
                     self.delivered.push(run.delivered());
                 }
             }
@@ -306,7 +335,7 @@ impl Daemon {
                 let mut run = self.run.take().unwrap();
                 run.running = false;
                 // Only what ended by itself is a result.
-                self.orphans.extend((run.ended && !run.cancelled).then_some(run));
+                self.orphans.extend(run.is_result().then_some(run));
             }
             (_, 410, _) => drop(self.run.take()),
             (_, 404, "unknown_attempt") => run.unknown = true,
@@ -319,7 +348,7 @@ fn log_call(run: &Run, root: &str, dice: u32) -> Call {
     let from = run.log_sent as usize;
     let to = run.log.len().min(from + 1 + (dice as usize >> 3) % 900);
     let mut path = format!("{root}/log/out?fence={}&offset={from}", run.assignment.fence);
-    if run.ended && to == run.log.len() {
+    if run.ended.is_some() && to == run.log.len() {
         let hash = HEXLOWER.encode(&Sha256::digest(&run.log));
         path += &format!("&length={to}&sha256={hash}");
     }
@@ -336,6 +365,10 @@ fn output_call(run: &Run, root: &str) -> Call {
 }
 
 impl Run {
+    fn is_result(&self) -> bool {
+        self.ended == Some("completed")
+    }
+
     fn delivered(self) -> Delivered {
         let Assignment { job, attempt, .. } = &self.assignment;
         Delivered { job: job.to_string(), attempt: attempt.to_string(), log: self.log }
@@ -353,8 +386,7 @@ impl Run {
             output_sent: false,
             running: false,
             start_acked: false,
-            ended: false,
-            cancelled: false,
+            ended: None,
             unknown: false,
         }
     }
@@ -365,36 +397,36 @@ impl Run {
     }
 
     /// One step of the run itself.
-    fn go_on(&mut self, dice: u32) {
+    fn go_on(&mut self, dice: u32, clumsy: bool) {
         match self.events.len() {
             0 => self.happen(json!({ "kind": "preparing" })),
             1 => {
                 self.running = true;
                 self.happen(json!({ "kind": "started" }));
             }
-            2..=5 if !self.ended => {
+            2..=5 if self.ended.is_none() && clumsy && dice.is_multiple_of(11) => {
+                self.end(["benchmark", "infra", "policy"][dice as usize / 33 % 3]);
+            }
+            2..=5 if self.ended.is_none() => {
                 let fraction = (self.events.len() - 1) as f64 / 5.0;
                 self.log.extend(format!("column {dice} of many\n").bytes().cycle().take(40 + dice as usize % 700));
                 let seconds = 60.0 * fraction;
                 self.happen(json!({ "kind": "progress", "fraction": fraction, "seconds": seconds, "score": 88.0,
                                     "score_now": 88.0 }));
             }
-            _ if !self.ended => self.end(false),
+            _ if self.ended.is_none() => self.end("completed"),
             _ => (),
         }
     }
 
-    fn end(&mut self, cancelled: bool) {
+    fn end(&mut self, how: &'static str) {
         self.log.extend(b"the last line\n");
-        self.cancelled = cancelled;
-        self.ended = true;
+        self.ended = Some(how);
         if self.running {
             self.happen(json!({ "kind": "finishing" }));
         }
         self.running = false;
-        if cancelled {
-            // There is no output to send.
-            self.output_sent = true;
-        }
+        // There is no output to send of what did not complete.
+        self.output_sent = !self.is_result();
     }
 }
