@@ -99,26 +99,23 @@ pub(super) async fn gone(conn: &mut Conn, attempt: &str) -> Result<Option<Gone>>
     row.fetch_optional(conn).await.map_err(explain)
 }
 
+/// Remembers the attempts of a job, and its orphans. One whose attempt is not known has no token here: nobody is to write
+/// to it.
+pub(super) const FORGET: &str = "INSERT INTO gone (attempt, token, fence, stale, state, at)
+    SELECT a.id, a.token, a.fence, a.state = 'stale', j.state, ?2 FROM attempts a JOIN jobs j ON j.key = a.job
+     WHERE a.job = ?1
+    UNION ALL
+    SELECT r.id, x'', 0, 0, j.state, ?2 FROM results r JOIN jobs j ON j.key = r.job
+     WHERE r.job = ?1 AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.id = r.id)
+    RETURNING attempt";
+
 /// A job is deleted, in this unit: remembers its attempts and orphans. Returns their ids.
 ///
 /// # Errors
 /// Of the database.
 pub(super) async fn forget(tx: &mut Tx, job: i64) -> Result<Vec<String>> {
-    // An orphan whose attempt is not known has no token here: nobody is to write to it.
-    let ids: Vec<String> = sqlx::query_scalar(
-        "INSERT INTO gone (attempt, token, fence, stale, state, at)
-         SELECT a.id, a.token, a.fence, a.state = 'stale', j.state, ?2 FROM attempts a JOIN jobs j ON j.key = a.job
-          WHERE a.job = ?1
-         UNION ALL
-         SELECT r.id, x'', 0, 0, j.state, ?2 FROM results r JOIN jobs j ON j.key = r.job
-          WHERE r.job = ?1 AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.id = r.id)
-         RETURNING attempt",
-    )
-    .bind(job)
-    .bind(tx.now)
-    .fetch_all(&mut tx.conn)
-    .await
-    .map_err(explain)?;
+    let ids: Vec<String> =
+        sqlx::query_scalar(FORGET).bind(job).bind(tx.now).fetch_all(&mut tx.conn).await.map_err(explain)?;
     for id in &ids {
         let closed = sqlx::query("DELETE FROM open_files WHERE attempt = ?").bind(id);
         closed.execute(&mut tx.conn).await.map_err(explain)?;

@@ -51,17 +51,12 @@ pub async fn release(tx: &mut Tx, job: &JobRow) -> Result<JobState> {
     step(tx, job.key, &JobEvent::Released).await
 }
 
-/// Whether another job of its sweep is under way.
+/// Whether another job of a sweep is under way.
+pub(super) const TURN: &str = "SELECT EXISTS (SELECT 1 FROM jobs WHERE sweep = ? AND key <> ? AND state IN
+            ('queued', 'claimed', 'preparing', 'running', 'finishing', 'verifying', 'lost'))";
+
 async fn turn_is_taken(tx: &mut Tx, job: &JobRow) -> Result<bool> {
-    sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM jobs WHERE sweep = ? AND key <> ? AND state IN
-            ('queued', 'claimed', 'preparing', 'running', 'finishing', 'verifying', 'lost'))",
-    )
-    .bind(&job.sweep)
-    .bind(job.key)
-    .fetch_one(&mut tx.conn)
-    .await
-    .map_err(explain)
+    sqlx::query_scalar(TURN).bind(&job.sweep).bind(job.key).fetch_one(&mut tx.conn).await.map_err(explain)
 }
 
 /// A job is to end. Where a node has it, the node is told, and its answer ends it; where nobody knows whether it still

@@ -41,6 +41,8 @@ pub struct Orphan {
     pub files: String,
 }
 
+/// How many other orphans of a job there are.
+pub(super) const OTHERS: &str = "SELECT count(*) FROM results WHERE job_id = ? AND tier = 'orphan' AND id <> ?";
 /// Orphans of a job that are kept.
 const KEPT: i64 = 8;
 /// Its files are taken for so many milliseconds after it was kept.
@@ -127,13 +129,12 @@ async fn check_attempt(tx: &mut Tx, orphan: &Orphan) -> Result<()> {
 }
 
 async fn check_number(tx: &mut Tx, orphan: &Orphan) -> Result<()> {
-    let others: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM results WHERE job_id = ? AND tier = 'orphan' AND id <> ?")
-            .bind(&orphan.job)
-            .bind(&orphan.writer.attempt)
-            .fetch_one(&mut tx.conn)
-            .await
-            .map_err(explain)?;
+    let others: i64 = sqlx::query_scalar(OTHERS)
+        .bind(&orphan.job)
+        .bind(&orphan.writer.attempt)
+        .fetch_one(&mut tx.conn)
+        .await
+        .map_err(explain)?;
     if others < KEPT {
         return Ok(());
     }

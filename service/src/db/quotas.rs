@@ -100,10 +100,13 @@ pub async fn clear(tx: &mut Tx, subject: &str) -> Result<bool> {
 }
 
 /// How many drafts a user has.
+pub(super) const DRAFTS: &str = "SELECT count(*) FROM jobs WHERE owner = ? AND state = 'draft'";
+
+/// How many drafts a user has.
 ///
 /// # Errors
 /// Of the database.
 pub async fn drafts(conn: &mut Conn, owner: i64) -> Result<i64> {
-    let count = sqlx::query_scalar("SELECT count(*) FROM jobs WHERE owner = ? AND state = 'draft'").bind(owner);
+    let count = sqlx::query_scalar(DRAFTS).bind(owner);
     count.fetch_one(conn).await.map_err(explain)
 }

@@ -85,7 +85,7 @@ impl Node {
         let said = format!("{}: {kind:?}: {status} {body}", self.daemon.name);
         match kind {
             Kind::Join => assert_eq!(status, 201, "{said}"),
-            Kind::Claim => assert!(status == 200 || status == 204, "{said}"),
+            Kind::Claim | Kind::Wait => assert!(status == 200 || status == 204, "{said}"),
             Kind::Orphan => panic!("{said}"),
             Kind::Events { last } => {
                 assert_eq!(status, 200, "{said}");

@@ -61,8 +61,13 @@ impl Chaos {
         self.world.send(call.method.clone(), &call.path, &call.token, Some(body), call.json).await
     }
 
-    /// One daemon says one thing, over the network there is.
+    /// One daemon says one thing, over the network there is. If its join token has run out before it heard an answer, an
+    /// administrator makes another one.
     async fn talk(&mut self, i: usize) {
+        if self.daemons[i].must_ask {
+            self.daemons[i].must_ask = false;
+            self.daemons[i].join = self.world.join_token(1).await;
+        }
         let dice = self.rng.random_range(0..1_000_000);
         let Some(call) = self.daemons[i].next(dice) else { return };
         if self.healed {
@@ -147,7 +152,7 @@ impl Chaos {
     }
 
     /// The network heals. Everything comes to an end.
-    async fn heal(&mut self) {
+    async fn heal(&mut self, context: &str) {
         self.healed = true;
         let late = std::mem::take(&mut self.late);
         for call in late {
@@ -165,7 +170,7 @@ impl Chaos {
                 return;
             }
         }
-        panic!("some jobs never came to an end: {:?}", self.states().await);
+        panic!("{context}: some jobs never came to an end: {:?}", self.states().await);
     }
 
     async fn states(&self) -> Vec<String> {
@@ -234,9 +239,9 @@ async fn run(seed: u64, steps: usize) {
             chaos.world.check(&context).await;
         }
     }
-    chaos.heal().await;
-    chaos.world.reap().await;
     let context = format!("seed {seed}, healed");
+    chaos.heal(&context).await;
+    chaos.world.reap().await;
     chaos.world.check(&context).await;
     chaos.journals_agree(&context).await;
     for daemon in &chaos.daemons {

@@ -81,7 +81,9 @@ pub struct Told {
 /// The daemon.
 pub struct Daemon {
     pub name: String,
-    join: String,
+    pub join: String,
+    /// The join token has run out.
+    pub must_ask: bool,
     pub node: String,
     pub token: String,
     pub boot: u32,
@@ -106,6 +108,7 @@ impl Daemon {
         Daemon {
             name: name.into(),
             join,
+            must_ask: false,
             node: String::new(),
             token: String::new(),
             boot: 1,
@@ -270,10 +273,8 @@ impl Daemon {
                 self.hear_of_run(call, *status, body, code);
             }
             (Kind::Late, status) => self.hear_of_kept(call, status, body),
-            // A join token may have run out; the token of a node does not.
-            (kind, status) => {
-                assert!(status == 409 || status == 401 && *kind == Kind::Join, "{kind:?}: {status} {body}")
-            }
+            (Kind::Join, 401) => self.must_ask = true,
+            (kind, status) => assert!(status == 409, "{kind:?}: {status} {body}"),
         }
     }
 

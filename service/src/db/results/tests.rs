@@ -35,6 +35,20 @@ async fn plan(conn: &mut Conn, statement: &str) -> Vec<String> {
     explained.fetch_all(conn).await.unwrap().iter().map(|row| row.get::<String, _>("detail")).collect()
 }
 
+#[tokio::test]
+async fn what_is_counted_before_a_write_is_found_by_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(&folder).await;
+    let mut conn = db.read().await.unwrap();
+    for statement in
+        [crate::db::orphans::OTHERS, crate::db::late::FORGET, crate::db::orders::TURN, crate::db::quotas::DRAFTS]
+    {
+        let plan = plan(&mut conn, statement).await;
+        let scans = |step: &String| step.starts_with("SCAN ") && step != "SCAN CONSTANT ROW";
+        assert!(!plan.is_empty() && !plan.iter().any(scans), "{statement}: {plan:#?}");
+    }
+}
+
 /// Every way to ask for results.
 fn filters() -> Vec<Filter> {
     let whose = [Whose::Everybodys, Whose::Of(1), Whose::Own(1), Whose::OwnWithOrphans(1)];
