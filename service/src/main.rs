@@ -29,7 +29,7 @@ enum Command {
     Serve(Box<Serve>),
     /// Do what operators do, on the data folder; the service may run meanwhile
     Admin(AdminArgs),
-    /// Write a consistent copy of everything to a new tar file; the service may run meanwhile
+    /// Write a consistent copy of the data folder to a new tar file; the service may run meanwhile
     Backup {
         /// The data folder
         #[command(flatten)]

@@ -24,7 +24,8 @@ pub use self::saving::backup;
 /// In the data folder: where the service was last reached, for join strings made on the console.
 const REACH: &str = "reach";
 
-/// Serves until SIGTERM or Ctrl-C; requests in flight come to their end, nothing is lost.
+/// Serves until SIGTERM or Ctrl-C; requests in flight have [`ServeSettings::grace`] to come to their end, and nothing that
+/// was answered is lost.
 ///
 /// # Errors
 /// What cannot be opened, bound or read, for the one who starts the service; another one serves from this folder.
@@ -173,7 +174,7 @@ fn stop_on_signals(app: &Shared) -> Result<(), String> {
             }
         };
         next().await;
-        tracing::info!("stopping: requests in flight come to their end; a second signal ends at once");
+        tracing::info!("stopping: requests in flight have 30 s to come to their end; a second signal ends at once");
         stop.cancel();
         next().await;
         std::process::exit(130);

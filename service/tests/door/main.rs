@@ -224,7 +224,7 @@ async fn one_address_gets_so_many_connections() {
 }
 
 #[tokio::test]
-async fn a_stop_cuts_no_request_and_waits_for_no_idler() {
+async fn a_stop_lets_requests_end_and_waits_for_no_idler() {
     let door = Door::open(None, hasty()).await;
     let mut slow = door.connect().await;
     slow.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
