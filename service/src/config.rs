@@ -98,7 +98,8 @@ pub struct Config {
     #[command(flatten)]
     pub rates: Rates,
 
-    /// Requests are not limited by rate, whatever the rates are: for measuring the service alone
+    /// Requests are not limited by rate, whatever the rates are: for measuring the service alone. A failed log-in has to
+    /// wait all the same
     #[arg(long, env = "HPL_SERVICE_NO_RATE_LIMITS")]
     pub no_rate_limits: bool,
 

@@ -15,6 +15,9 @@ use service::config::{Config, Data};
 use service::logging::{self, LogFormat};
 use service::{certify, run};
 
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// High Performance Linpack as a service: accounts, jobs, a fenced queue, results, all on one port.
 #[derive(Debug, Parser)]
 #[command(name = "hpl-service", version, max_term_width = 100)]

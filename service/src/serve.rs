@@ -10,6 +10,7 @@
 mod activity;
 mod connection;
 mod places;
+mod resumed;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -43,6 +43,8 @@ struct State {
     head_since: Option<Instant>,
     /// On HTTP/2 bytes move without requests: pings and windows. A head is then no state of the connection.
     multiplexed: bool,
+    /// What was to be written last was not taken yet.
+    held_up: bool,
 }
 
 /// What one connection is doing.
@@ -62,6 +64,7 @@ impl Activity {
             idle_since: now,
             head_since: Some(now),
             multiplexed: false,
+            held_up: false,
         };
         Activity { state: Arc::new(Mutex::new(state)) }
     }
@@ -104,6 +107,20 @@ impl Activity {
     pub fn is_idle(&self) -> bool {
         let state = self.lock();
         state.in_flight == 0 && state.head_since.is_none()
+    }
+
+    /// Since when nothing at all is under way: no request, no head of one, no answer on its way. None on HTTP/2, and
+    /// before the first request.
+    #[must_use]
+    pub fn resting_since(&self) -> Option<Instant> {
+        let state = self.lock();
+        let rests = state.in_flight == 0 && state.head_since.is_none() && !state.multiplexed && !state.held_up;
+        rests.then_some(state.idle_since)
+    }
+
+    /// Whether the last write was taken.
+    fn wrote(&self, taken: bool) {
+        self.lock().held_up = !taken;
     }
 
     /// When the connection is to be closed if nothing happens until then.
@@ -211,11 +228,12 @@ impl<S> Watched<S> {
         Watched { stream, activity }
     }
 
-    fn wrote(&self, result: io::Result<usize>) -> Poll<io::Result<usize>> {
-        if matches!(result, Ok(1..)) {
+    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.activity.wrote(written.is_ready());
+        if matches!(written, Poll::Ready(Ok(1..))) {
             self.activity.moved(false, Instant::now());
         }
-        Poll::Ready(result)
+        written
     }
 }
 
@@ -232,8 +250,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let result = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
-        self.wrote(result)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(written)
     }
 
     fn poll_write_vectored(
@@ -241,8 +259,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
-        self.wrote(result)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {

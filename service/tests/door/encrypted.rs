@@ -206,3 +206,45 @@ fn the_pair_of_our_own_is_kept() {
     assert!(matches!(Tls::from_files(&cert, &key), Err(TlsError::File { .. })));
     assert!(Tls::self_signed(&data.path().join("b"), &["not a näme".to_owned()]).is_err());
 }
+
+/// Asks on a connection that stays open; the answer's body.
+async fn ask_on(stream: &mut TlsStream, pieces: &[&[u8]]) -> String {
+    for piece in pieces {
+        stream.write_all(piece).await.unwrap();
+        stream.flush().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut said = vec![0; 4096];
+    let read = stream.read(&mut said).await.unwrap();
+    String::from_utf8_lossy(&said[..read]).into_owned()
+}
+
+#[tokio::test]
+async fn a_connection_that_rests_goes_on_and_ends_well() {
+    const REQUEST: &[u8] = b"GET /peer HTTP/1.1\r\nhost: x\r\n\r\n";
+    let data = tempfile::tempdir().unwrap();
+    let tls = Tls::self_signed(data.path(), &["hpl.example".to_owned()]).unwrap();
+    let settings = ServeSettings { idle_timeout: Duration::from_secs(4), ..ServeSettings::default() };
+    let door = Door::open(Some(&tls), settings).await;
+    let connector = client(data.path(), rustls::ALL_VERSIONS, &["http/1.1"]);
+    let mut stream = handshake(&door, &connector, "localhost").await.unwrap();
+    let mut overdue = handshake(&door, &connector, "localhost").await.unwrap();
+    assert!(ask_on(&mut overdue, &[REQUEST]).await.ends_with("true"));
+    // It rests after a second; whole requests and torn ones wake it, and two at once are answered both.
+    for pieces in [&[REQUEST][..], &[b"G", &REQUEST[1..]], &[&REQUEST[..20], &REQUEST[20..]]] {
+        assert!(ask_on(&mut stream, pieces).await.ends_with("true"), "{pieces:?}");
+        tokio::time::sleep(Duration::from_millis(1300)).await;
+    }
+    let twice = [REQUEST, REQUEST].concat();
+    let mut said = ask_on(&mut stream, &[&twice]).await;
+    while said.matches("HTTP/1.1 200").count() < 2 {
+        said += &ask_on(&mut stream, &[]).await;
+    }
+    // The other one was idle for too long meanwhile, though it rested: it was closed, and in words.
+    assert_eq!(tokio::time::timeout(Duration::from_secs(3), overdue.read(&mut [0; 16])).await.unwrap().unwrap(), 0);
+    tokio::time::sleep(Duration::from_millis(1300)).await;
+    let began = Instant::now();
+    door.close().await;
+    assert_eq!(stream.read(&mut [0; 16]).await.unwrap(), 0, "a resting connection is closed with the service");
+    assert!(began.elapsed() < Duration::from_secs(5));
+}

@@ -29,6 +29,11 @@ pub(in crate::db) async fn close(
         .execute(&mut tx.conn)
         .await
         .map_err(explain)?;
+    if finish.is_some() {
+        // It was the node that said so.
+        let seen = sqlx::query("UPDATE nodes SET seen_at = ? WHERE key = ?").bind(tx.now).bind(row.node);
+        seen.execute(&mut tx.conn).await.map_err(explain)?;
+    }
     let used = sqlx::query("SELECT l.owner, l.share FROM jobs j JOIN lines l ON l.owner = j.owner WHERE j.key = ?")
         .bind(row.job)
         .fetch_one(&mut tx.conn)

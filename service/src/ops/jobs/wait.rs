@@ -1,16 +1,15 @@
 //! Why a job waits, in words.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hpl_spec::api::jobs::{QuotaLeft, Waits};
 use hpl_spec::job::JobState;
-use tokio::sync::Mutex;
 
 use crate::app::App;
 use crate::db::jobs::JobRow;
 use crate::db::nodes::{self, Seen};
-use crate::db::{Conn, queue, quotas};
+use crate::db::{Conn, Db, queue, quotas};
 use crate::error::Result;
 use crate::schedule::{Needs, gib};
 
@@ -18,28 +17,56 @@ use crate::schedule::{Needs, gib};
 const AWAY: i64 = 5 * 60 * 1000;
 /// A fleet of more nodes than this is not looked at anew for every question...
 const FEW_NODES: usize = 256;
-/// ...but at most so often.
+/// ...but when the last look is so old, ...
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// ...and so many times as old as it took.
+const SHARE: u32 = 50;
 
 /// What was last seen of a large fleet. Only predictions and explanations rest on it: who gets which job is decided by
 /// the database alone.
+#[derive(Debug, Default, Clone)]
+pub struct Fleet(Arc<Mutex<Look>>);
+
 #[derive(Debug, Default)]
-pub struct Fleet(Mutex<Option<(Instant, Arc<[Seen]>)>>);
+struct Look {
+    nodes: Arc<[Seen]>,
+    /// When the next one is due; None before the first.
+    next: Option<Instant>,
+}
 
 impl Fleet {
-    /// The nodes there are. Of a large fleet, as it was at most a second ago.
-    async fn look(&self, conn: &mut Conn) -> Result<Arc<[Seen]>> {
-        // Held over the look, so that those who ask meanwhile share it.
-        let mut last = self.0.lock().await;
-        if let Some((at, nodes)) = last.as_ref()
-            && nodes.len() > FEW_NODES
-            && at.elapsed() < LOOK_EVERY
+    /// The nodes there are. Of a large fleet, as it was some seconds ago: whoever asks when a look is due starts it, and
+    /// nobody waits for it.
+    async fn look(&self, db: &Db, conn: &mut Conn) -> Result<Arc<[Seen]>> {
         {
-            return Ok(nodes.clone());
+            let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(next) = last.next.filter(|_| last.nodes.len() > FEW_NODES) {
+                if Instant::now() >= next {
+                    last.next = Some(Instant::now() + LOOK_EVERY);
+                    tokio::spawn(self.clone().look_again(db.clone()));
+                }
+                return Ok(last.nodes.clone());
+            }
         }
+        self.look_now(conn).await
+    }
+
+    async fn look_now(&self, conn: &mut Conn) -> Result<Arc<[Seen]>> {
+        let began = Instant::now();
         let nodes: Arc<[Seen]> = nodes::fleet(conn).await?.into();
-        *last = Some((Instant::now(), nodes.clone()));
+        let next = Some(Instant::now() + LOOK_EVERY.max(SHARE * began.elapsed()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Look { nodes: nodes.clone(), next };
         Ok(nodes)
+    }
+
+    async fn look_again(self, db: Db) {
+        let looked = match db.read().await {
+            Ok(mut conn) => self.look_now(&mut conn).await.map(drop),
+            Err(why) => Err(why),
+        };
+        if let Err(why) = looked {
+            tracing::warn!(%why, "the nodes could not be looked at; what is told of them is old");
+        }
     }
 }
 
@@ -51,7 +78,7 @@ pub(super) struct Nodes {
 
 impl Nodes {
     pub(super) async fn load(app: &App, conn: &mut Conn) -> Result<Nodes> {
-        Ok(Nodes { all: app.fleet.look(conn).await?, now: app.clock.now() })
+        Ok(Nodes { all: app.fleet.look(&app.db, conn).await?, now: app.clock.now() })
     }
 
     fn is_here(&self, node: &Seen) -> bool {
@@ -92,7 +119,12 @@ pub(super) fn why_it_would_wait(nodes: &Nodes, needs: &Needs, quota: &QuotaLeft,
         let why = format!("of the {} nodes it fits on none was heard of in the last minutes", fitting.len());
         return waits("nodes_busy", why, Some(position));
     }
-    let Some(free) = here.iter().filter(|n| !n.busy).max_by_key(|n| n.memory_available) else {
+    let avoided = |n: &Seen| needs.avoid.as_ref() == Some(&n.offer.node) && needs.node.as_ref() != Some(&n.offer.node);
+    if here.iter().all(|n| avoided(n)) {
+        let why = "the last try failed on the only node it fits on, which gets it again five minutes after";
+        return waits("avoids_node", why.into(), Some(position));
+    }
+    let Some(free) = here.iter().filter(|n| !n.busy && !avoided(n)).max_by_key(|n| n.memory_available) else {
         let why = format!("all {} nodes it fits on are busy; {position} jobs are before it", here.len());
         return waits("nodes_busy", why, Some(position));
     };
