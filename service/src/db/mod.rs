@@ -95,7 +95,7 @@ fn options(file: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(10))
         .statement_cache_capacity(256)
-        .pragma("cache_size", "-16384")
+        .pragma("cache_size", "-4096")
         .pragma("temp_store", "memory")
         .disable_statement_logging()
 }
@@ -108,7 +108,8 @@ impl Db {
     pub async fn open(data: &Path, clock: Clock, hub: Arc<Hub>) -> Result<Db> {
         let file = data.join(FILE);
         keep_private(&file).map_err(|why| Error::internal(format!("{}: {why}", file.display())))?;
-        let mut connection = options(&file).create_if_missing(true).connect().await.map_err(explain)?;
+        let writer = options(&file).pragma("cache_size", "-16384");
+        let mut connection = writer.create_if_missing(true).connect().await.map_err(explain)?;
         MIGRATIONS.run(&mut connection).await.map_err(|cause| {
             Error::internal(format!("the database {} could not be brought up to date: {cause}", file.display()))
         })?;

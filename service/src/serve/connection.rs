@@ -45,7 +45,7 @@ const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\
 connection: close\r\n\r\nThis port speaks TLS: use https:// and not http:\n";
 
 /// An HTTP/1.1 connection without a request gives its buffers back after so long.
-const NAP: Duration = Duration::from_secs(1);
+const NAP: Duration = Duration::from_millis(250);
 
 /// What a connection is told.
 enum Word {
@@ -107,23 +107,24 @@ impl Host {
         let Some(tls) = &self.tls else {
             return self.speak_http(stream, Peer { addr, tls: false }).await;
         };
-        let handshake = async {
+        // Boxed, as all that is large: a connection keeps the room of everything it ever does.
+        let handshake = Box::pin(async {
             let mut first = [0];
             if stream.peek(&mut first).await? == 1 && first[0] != TLS_HANDSHAKE {
                 refuse_plain(stream).await?;
                 return Ok(None);
             }
             tls.accept(stream).await.map(Some)
-        };
+        });
         let handshake = timeout(self.settings.handshake_timeout, handshake);
         match self.stop.run_until_cancelled(handshake).await {
             None | Some(Ok(Ok(None))) => Ok(()),
             Some(Err(_)) => Err(io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time")),
             Some(Ok(Err(why))) => Err(why),
             Some(Ok(Ok(Some(stream)))) => {
-                let peer = Peer { addr, tls: true };
+                let (peer, stream) = (Peer { addr, tls: true }, Box::new(stream));
                 match stream.get_ref().1.alpn_protocol() {
-                    Some(b"h2") => self.speak_http(stream, peer).await,
+                    Some(b"h2") => Box::pin(self.speak_http(stream, peer)).await,
                     _ => self.speak_http_1(stream, peer).await,
                 }
             }

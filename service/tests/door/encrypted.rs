@@ -230,7 +230,7 @@ async fn a_connection_that_rests_goes_on_and_ends_well() {
     let mut stream = handshake(&door, &connector, "localhost").await.unwrap();
     let mut overdue = handshake(&door, &connector, "localhost").await.unwrap();
     assert!(ask_on(&mut overdue, &[REQUEST]).await.ends_with("true"));
-    // It rests after a second; whole requests and torn ones wake it, and two at once are answered both.
+    // It rests after a moment; whole requests and torn ones wake it, and two at once are answered both.
     for pieces in [&[REQUEST][..], &[b"G", &REQUEST[1..]], &[&REQUEST[..20], &REQUEST[20..]]] {
         assert!(ask_on(&mut stream, pieces).await.ends_with("true"), "{pieces:?}");
         tokio::time::sleep(Duration::from_millis(1300)).await;

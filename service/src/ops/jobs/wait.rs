@@ -1,6 +1,6 @@
 //! Why a job waits, in words.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hpl_spec::api::jobs::{QuotaLeft, Waits};
@@ -25,7 +25,11 @@ const SHARE: u32 = 50;
 /// What was last seen of a large fleet. Only predictions and explanations rest on it: who gets which job is decided by
 /// the database alone.
 #[derive(Debug, Default, Clone)]
-pub struct Fleet(Arc<Mutex<Look>>);
+pub struct Fleet {
+    last: Arc<Mutex<Look>>,
+    /// Held by who looks while others have to wait for it.
+    looking: Arc<tokio::sync::Mutex<()>>,
+}
 
 #[derive(Debug, Default)]
 struct Look {
@@ -36,26 +40,38 @@ struct Look {
 
 impl Fleet {
     /// The nodes there are. Of a large fleet, as it was some seconds ago: whoever asks when a look is due starts it, and
-    /// nobody waits for it.
+    /// nobody waits for it but those who come before the first.
     async fn look(&self, db: &Db, conn: &mut Conn) -> Result<Arc<[Seen]>> {
-        {
-            let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(next) = last.next.filter(|_| last.nodes.len() > FEW_NODES) {
-                if Instant::now() >= next {
-                    last.next = Some(Instant::now() + LOOK_EVERY);
-                    tokio::spawn(self.clone().look_again(db.clone()));
-                }
-                return Ok(last.nodes.clone());
-            }
+        if let Some(nodes) = self.remembered(db) {
+            return Ok(nodes);
         }
-        self.look_now(conn).await
+        let _one_by_one = self.looking.lock().await;
+        match self.remembered(db) {
+            Some(nodes) => Ok(nodes),
+            None => self.look_now(conn).await,
+        }
+    }
+
+    fn remembered(&self, db: &Db) -> Option<Arc<[Seen]>> {
+        let mut last = self.last();
+        let next = last.next.filter(|_| last.nodes.len() > FEW_NODES)?;
+        if Instant::now() >= next {
+            last.next = Some(Instant::now() + LOOK_EVERY);
+            tokio::spawn(self.clone().look_again(db.clone()));
+        }
+        Some(last.nodes.clone())
+    }
+
+    /// A panic elsewhere leaves it usable: every change is one assignment.
+    fn last(&self) -> MutexGuard<'_, Look> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn look_now(&self, conn: &mut Conn) -> Result<Arc<[Seen]>> {
         let began = Instant::now();
         let nodes: Arc<[Seen]> = nodes::fleet(conn).await?.into();
         let next = Some(Instant::now() + LOOK_EVERY.max(SHARE * began.elapsed()));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Look { nodes: nodes.clone(), next };
+        *self.last() = Look { nodes: nodes.clone(), next };
         Ok(nodes)
     }
 
