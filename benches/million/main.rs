@@ -4,7 +4,7 @@
 //! ```sh
 //! cargo bench -p benches --bench million -- million
 //! ```
-//! The database takes about 4 GB and some minutes to write; it is kept in cargo's folder for the next time. So this
+//! The database takes about 3 GB and some minutes to write; it is kept in cargo's folder for the next time. So this
 //! one runs only if it is named. Each question is asked over TLS on loopback, one at a time, with other filters and
 //! other places to go on from each time. What the answers are held against is in [`WANTED`]; a slower one is marked,
 //! and is no failure: time on a shared machine is no verdict.
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     let named = arguments.iter().any(|a| !a.starts_with('-')) && program::wanted("million", &arguments);
     if !named && !smoke() {
         println!(
-            "million: writes 4 GB, so it runs only if it is named: cargo bench -p benches --bench million -- million"
+            "million: writes 3 GB, so it runs only if it is named: cargo bench -p benches --bench million -- million"
         );
         return ExitCode::SUCCESS;
     }

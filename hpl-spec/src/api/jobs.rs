@@ -140,8 +140,8 @@ pub struct NodeRef {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Waits {
-    /// A stable word: `no_node_fits`, `nodes_busy`, `quota_running`, `sweep_turn`, `held`, `not_before`,
-    /// `next`.
+    /// A stable word: `no_node_fits`, `nodes_busy`, `memory_taken`, `avoids_node`, `quota_running`, `sweep_turn`, `held`,
+    /// `not_before`, `next`.
     pub code: String,
     /// In words, with the numbers.
     pub why: String,

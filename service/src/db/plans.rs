@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use hpl_spec::JobState;
 use hpl_spec::api::jobs::Visibility;
+use hpl_spec::benchmark::BENCHMARKS;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{Conn, Db, job_list, queue};
@@ -124,7 +125,7 @@ fn lists() -> Vec<job_list::Filter> {
         owner: some(n, 0).then_some(1),
         visibility: some(n, 1).then_some(Visibility::Public),
         state: some(n, 2).then_some(JobState::Done),
-        benchmark: some(n, 3).then(|| "hpl".into()),
+        benchmark: some(n, 3).then(|| BENCHMARKS[0].name.into()),
         sweep: some(n, 4).then(String::new),
         before: some(n, 5).then(String::new),
         limit: 51,

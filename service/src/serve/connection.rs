@@ -105,7 +105,7 @@ impl Host {
     /// Serves one connection to its end.
     pub(super) async fn serve(&self, stream: TcpStream, addr: SocketAddr) -> io::Result<()> {
         let Some(tls) = &self.tls else {
-            return self.speak_http(stream, Peer { addr, tls: false }).await;
+            return Box::pin(self.speak_http(stream, Peer { addr, tls: false })).await;
         };
         // Boxed, as all that is large: a connection keeps the room of everything it ever does.
         let handshake = Box::pin(async {

@@ -93,7 +93,7 @@ SELECT i, printf('0190f5fe-7c00-7a3b-ab1e-%012x', i), printf('crowd-node-%d', i)
                    'numa_nodes', 1, 'caches', json('[]'), 'memory_total', 64 << 30, 'memory_available', 60 << 30,
                    'huge_pages', 'madvise', 'kernel', 'avx2-12x4', 'kernels', json('[\"avx2-12x4\"]'),
                    'peak', json_object('gflops', 40.0 * (8 << (i % 5)), 'cores', 8 << (i % 5), 'seconds', 1.0),
-                   'program', 'xhpl', 'version', '0.1.0')
+                   'program', 'crowd', 'version', '0.1.0')
   FROM n";
 
 /// Of the jobs that wait two in five fit no node: they want more memory than any has, or a label that none has.
@@ -165,7 +165,7 @@ SELECT printf('0190f5fe-7c00-7a3b-9b1e-%012x', j.key), j.key, j.id, j.owner, j.b
             ELSE 'reported' END,
        'reported', j.state = 'done', j.state = 'done', 'residual 0.0051', n.cores * 40.0 * (0.4 + h % 5000 / 10000.0), 60.0,
        j.size, 100.0 * (0.4 + h % 5000 / 10000.0), n.key, n.kind, n.cores, j.label, j.created_at + 61000, j.spec_hash,
-       j.parameters, json_object('program', 'xhpl', 'text', hex(zeroblob(150)))
+       j.parameters, json_object('program', 'crowd', 'text', hex(zeroblob(150)))
   FROM (SELECT *, (key * 40503) % 1048576 AS h FROM jobs WHERE key BETWEEN ?1 AND ?2 AND state IN ('done', 'failed')) j
   CROSS JOIN nodes n ON n.key = 1 + j.key % ?5";
 
