@@ -62,7 +62,7 @@ fn the_life_of_a_job_is_as_the_readme_tells() {
         "\"tier\":\"reported\"",
         "The bundle is as it was signed",
         "\"command\":\"cancel\"",
-        "\"job_known\":false",
+        "\"job_known\":true",
         "\"tier\":\"orphan\"",
     ] {
         assert!(told(&said.stdout).contains(words), "`{words}` is missing in\n{}", told(&said.stdout));
