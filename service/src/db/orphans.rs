@@ -54,8 +54,8 @@ const FILES_FOR: i64 = 24 * 3600 * 1000;
 /// user of the name it says, privately.
 ///
 /// # Errors
-/// The attempt may still write, so it should finish the proper way; its job was deleted; it was another node's, or at another job; there are
-/// enough of that job.
+/// The attempt may still write, so it should finish the proper way; its job was deleted; it was another node's, or at
+/// another job; there are enough of that job.
 pub async fn keep(tx: &mut Tx, orphan: &Orphan) -> Result<(bool, bool)> {
     check_attempt(tx, orphan).await?;
     check_number(tx, orphan).await?;
