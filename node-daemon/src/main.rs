@@ -1,0 +1,4 @@
+//! `hpl-node`: see the README.
+#![forbid(unsafe_code)]
+
+fn main() {}
