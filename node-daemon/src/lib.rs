@@ -15,5 +15,10 @@
 //! ```
 #![deny(unsafe_code)]
 
+pub mod agent;
+pub mod client;
 pub mod folder;
+pub mod identity;
+pub mod journal;
 pub mod launch;
+pub mod runner;
