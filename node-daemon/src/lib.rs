@@ -16,4 +16,5 @@
 #![deny(unsafe_code)]
 
 pub mod folder;
+pub mod host;
 pub mod launch;
