@@ -16,9 +16,14 @@
 #![deny(unsafe_code)]
 
 pub mod agent;
+pub mod cli;
 pub mod client;
+pub mod daemon;
 pub mod folder;
+pub mod host;
 pub mod identity;
 pub mod journal;
 pub mod launch;
+pub mod orphans;
 pub mod runner;
+pub mod status;
