@@ -24,7 +24,7 @@ use crate::client::{Answer, Piece, Proof, Refusal, Said};
 use crate::launch::Stop;
 use pause::Pause;
 pub use run::{Ending, FileToSend, Resumed};
-use run::{Run, Standing};
+use run::Run;
 
 /// Between two claims at least so long, in case they are answered at once.
 const BETWEEN_CLAIMS: Duration = Duration::from_secs(1);
@@ -453,7 +453,9 @@ fn say(call: Call) -> Next {
     Next::Say(Box::new(call))
 }
 
-fn refusal(heard: &Heard) -> Option<&Refusal> {
+/// Why a call has not brought what it asked for.
+#[must_use]
+pub fn refusal(heard: &Heard) -> Option<&Refusal> {
     match heard {
         Heard::Hello(a) => a.as_ref().err(),
         Heard::Claim(a) => a.as_ref().err(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hpl_spec::api::agent::{
-    AgentEvent, Assignment, AttemptOutcome, AttemptPhase, EventsReply, FinishReply, Limits, NumberedEvent, OrphanReply,
+    AgentEvent, Assignment, AttemptPhase, EventsReply, FinishReply, Limits, NumberedEvent, OrphanReply,
     Stored,
 };
 use hpl_spec::id::AttemptId;
@@ -237,6 +237,8 @@ impl Run {
 
     fn number(&mut self, now: Duration, event: AgentEvent) -> Effect {
         let at_ms = u64::try_from(now.saturating_sub(self.taken_at).as_millis()).unwrap_or(u64::MAX);
+        // After a restart of the machine its clock begins anew.
+        let at_ms = at_ms.max(self.events.last().map_or(0, |e| e.at_ms));
         let event = NumberedEvent { seq: self.events() + 1, at_ms, event };
         self.events.push(event.clone());
         Effect::Record(event)
@@ -567,10 +569,4 @@ fn leave(is_result: bool, why: &str) -> Vec<Effect> {
 
 fn note(text: &str) -> Effect {
     Effect::Note(text.to_owned())
-}
-
-/// Whether an outcome is something that somebody may want even if it does not count.
-#[must_use]
-pub fn is_result(outcome: &AttemptOutcome) -> bool {
-    matches!(outcome, AttemptOutcome::Completed { .. })
 }
