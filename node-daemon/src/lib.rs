@@ -18,3 +18,4 @@
 pub mod folder;
 pub mod host;
 pub mod launch;
+pub mod metrics;
