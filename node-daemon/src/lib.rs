@@ -24,6 +24,7 @@ pub mod host;
 pub mod identity;
 pub mod journal;
 pub mod launch;
+pub mod metrics;
 pub mod orphans;
 pub mod runner;
 pub mod status;
