@@ -230,6 +230,7 @@ fn run(folder: Folder, programs: Programs, read: Vec<PathBuf>, run_as: Option<St
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     // In a journal the time stands there already.
     let writer = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
+    let writer = writer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     if std::env::var_os("JOURNAL_STREAM").is_some() { writer.without_time().init() } else { writer.init() }
     let xhpl = find_xhpl(&programs);
     if let Some(why) = host::preflight::not_executable("xhpl", &xhpl) {

@@ -213,8 +213,11 @@ impl Run {
         let mut effects = vec![];
         match event {
             AgentEvent::Progress(progress) => {
-                if now < self.progress_from || self.events() + EVENTS_KEPT >= limit {
-                    self.progress_dropped += u64::from(self.waiting.replace(progress).is_some());
+                let full = self.events() + EVENTS_KEPT >= limit;
+                if now < self.progress_from || full {
+                    // The latest stands for those before it; only what the limit keeps back is missed.
+                    self.progress_dropped += u64::from(full);
+                    self.waiting = Some(progress);
                     return effects;
                 }
                 self.waiting = None;

@@ -197,7 +197,7 @@ impl Active {
             // Without the file there is one way left; it ends without evidence.
             tracing::error!(%why, "the shim cannot be told; the run is ended from here");
             if let Some(launch) = self.launch.as_ref().filter(|_| self.control.stop.is_some()) {
-                shim::mop_up(&self.folder, launch);
+                mop_up(&self.folder, launch);
             }
         }
     }
@@ -250,7 +250,7 @@ impl Active {
             return Some(over);
         }
         if let Some(launch) = &self.launch {
-            shim::mop_up(&self.folder, launch);
+            mop_up(&self.folder, launch);
         }
         let detail = "the process that watched over the run is gone, and the run was ended with it";
         Some(Over::Failed(Failure::infra("shim_lost", detail)))
@@ -298,4 +298,10 @@ impl Active {
         finish
     }
 
+}
+
+fn mop_up(folder: &RunFolder, launch: &Launch) {
+    if let Err(why) = shim::mop_up(folder, launch) {
+        tracing::error!(%why, "what the run left behind cannot be ended");
+    }
 }

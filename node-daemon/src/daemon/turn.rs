@@ -25,11 +25,12 @@ use crate::host::{self, Holder, RunLock};
 use crate::identity::Identity;
 use crate::journal::OpenClaim;
 use crate::launch::Stop;
+use crate::metrics::Spool;
 use crate::runner::Failure;
 use crate::runner::close::{self, Known};
 use crate::runner::prepare::{MEMORY_KEPT, Programs, Room};
 use crate::status::{RunStatus, Status};
-use crate::{orphans, shim};
+use crate::orphans;
 
 /// How often a run is looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -368,7 +369,7 @@ impl Daemon {
             "a job was given to this node"
         );
         *locked(&self.shared.progress) = None;
-        *locked(&self.shared.spool) = crate::metrics::Spool::default();
+        *locked(&self.shared.spool) = Spool::default();
         let now = host::now();
         self.active = Some(Active::take(&self.data, assignment, &self.boot_id, now, &self.options.xhpl));
         self.prepare();
@@ -462,7 +463,6 @@ impl Daemon {
                 }
             }
         }
-        shim::sweep();
     }
 
     // Telling other commands.

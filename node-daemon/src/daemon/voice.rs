@@ -37,7 +37,7 @@ pub struct Speaking {
 }
 
 /// What other threads leave for the voice to say, and what it notes down for them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shared {
     /// The latest progress.
     pub progress: Mutex<Option<Progress>>,
@@ -47,6 +47,14 @@ pub struct Shared {
     pub progress_dropped: Mutex<u64>,
     /// The longest time between two beats of this run, in seconds.
     pub gap_s: Mutex<f64>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        let spool = Mutex::new(Spool::default());
+        let (progress, progress_dropped, gap_s) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Shared { progress, spool, progress_dropped, gap_s }
+    }
 }
 
 /// What a mutex holds; a thread that panicked while it held it left nothing half done here.
@@ -164,7 +172,7 @@ fn after_failure(failures: u32, speaking: &Speaking, refusal: &Refusal) -> Durat
 /// A beat, and how many samples it carries.
 fn compose(speaking: &Speaking, shared: &Shared) -> (BeatRequest, usize) {
     let (samples, samples_dropped) = {
-        let spool = locked(&shared.spool);
+        let mut spool = locked(&shared.spool);
         (spool.take(speaking.samples), spool.dropped())
     };
     let dropped = [("samples", samples_dropped), ("progress", *locked(&shared.progress_dropped))];
