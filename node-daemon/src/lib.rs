@@ -15,5 +15,9 @@
 //! ```
 #![deny(unsafe_code)]
 
+pub mod cgroup;
 pub mod folder;
 pub mod launch;
+pub mod sandbox;
+pub mod shim;
+mod sys;
