@@ -91,7 +91,7 @@ impl Group {
         (group, measures)
     }
 
-    fn make<'a>(&mut self, trees: &Trees, name: &str, missing: &mut BTreeMap<&'a str, String>) {
+    fn make(&mut self, trees: &Trees, name: &str, missing: &mut BTreeMap<&str, String>) {
         for controller in CONTROLLERS {
             let Some(own) = trees.v1.get(*controller) else { continue };
             match made(&own.join(name)) {

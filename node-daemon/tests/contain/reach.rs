@@ -77,8 +77,16 @@ fn the_network_ends_at_its_own_lo() {
 #[test]
 fn other_processes_are_out_of_reach() {
     let own = std::process::id();
+    // EPERM is 1
     let call = |number: i64, arguments: &str| {
-        format!("perl -e 'exit(syscall({number}, {arguments}) == -1 ? 0 : 1)'; echo \"status $?\"\n")
+        format!(
+            "perl -e 'my $r = syscall({number}, {arguments}); exit($r == -1 && $! == 1 ? 0 : 1)'; echo \"status $?\"\n"
+        )
+    };
+    // eight bytes of another process, to where they lie in this one
+    let read = |pid: &str| {
+        let both = "my $to = pack(\"P8 Q\", $x, 8), 1, my $from = pack(\"P8 Q\", $x, 8), 1, 0";
+        format!("syscall({}, {pid}, {both})", libc::SYS_process_vm_readv)
     };
     let script = [
         // PTRACE_ATTACH
@@ -91,11 +99,16 @@ fn other_processes_are_out_of_reach() {
         call(libc::SYS_clone, &format!("{}, 0, 0, 0, 0", libc::CLONE_NEWUSER | libc::SIGCHLD)),
         call(libc::SYS_keyctl, "0, 0, 0"),
         call(libc::SYS_io_uring_setup, "1, 0"),
-        call(
-            libc::SYS_process_vm_readv,
-            &format!("{own}, my $a = pack(\"QQ\", 0, 0), 1, my $b = pack(\"QQ\", 0, 0), 1, 0"),
-        ),
         call(libc::SYS_kill, &format!("{own}, 0")),
+        format!(
+            "perl -e 'my $x = \"12345678\"; my $r = {}; exit($r == -1 && $! == 1 ? 0 : 1)'; echo \"status $?\"\n",
+            read(&own.to_string())
+        ),
+        // which ranks do with each other
+        format!(
+            "perl -e 'my $x = \"1234\"; $x .= \"5678\"; if (!fork) {{ substr($x, 0, 8, \"abcdefgh\"); {}; print \"$x\\n\"; exit }} wait'\n",
+            read("getppid")
+        ),
         format!("cat /proc/{own}/environ; cat /proc/{own}/maps\n"),
     ];
     let mut attempt = Attempt::script(&script.concat());
@@ -105,7 +118,7 @@ fn other_processes_are_out_of_reach() {
     }
     // 128 + SIGSYS
     let killed = "status 159\n".repeat(4);
-    assert_eq!(attempt.out(), killed + &"status 0\n".repeat(6), "{}", attempt.words());
+    assert_eq!(attempt.out(), killed + &"status 0\n".repeat(6) + "12345678\n", "{}", attempt.words());
 }
 
 #[test]
