@@ -15,6 +15,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+pub mod doctor;
 pub mod folder;
 pub mod host;
 pub mod launch;
