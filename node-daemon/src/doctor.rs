@@ -179,10 +179,15 @@ pub fn as_hello(abilities: &[Ability]) -> BTreeMap<String, String> {
 pub fn run(options: &Options, extra: Vec<Ability>, json: bool) -> ExitCode {
     let shown = std::io::stdout();
     let terminal = shown.is_terminal();
-    if terminal && !json {
-        eprint!("looking at this machine, a few seconds ...\r");
+    let waits = terminal && !json;
+    if waits {
+        eprint!("looking at this machine, a few seconds ...");
     }
     let mut all = abilities(options);
+    if waits {
+        // the line is wiped
+        eprint!("\r\x1b[2K");
+    }
     all.extend(extra);
     let text = if json {
         // a list of strings has a JSON form

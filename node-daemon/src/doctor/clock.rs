@@ -47,7 +47,8 @@ fn judge(offset: Option<i64>, kept: Option<&str>) -> Ability {
     });
     let by = kept.map(|by| format!("kept right by {by}"));
     let found = [off, by].into_iter().flatten().collect::<Vec<_>>().join(", ");
-    let costs = "times of this node are shown wrong; no result is lost by it, but one whose clock is far off is marked";
+    let costs =
+        "times of this node may be shown wrong; no result is lost, but one of a node whose clock is far off is marked";
     let mend = "timedatectl set-ntp true, or install chrony";
     match (offset, kept) {
         (Some(ms), _) if ms.abs() > OFF => Ability::lacks("clock", State::Partly, found, costs, mend),

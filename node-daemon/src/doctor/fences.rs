@@ -18,7 +18,7 @@ const ANSWER: Errno = Errno::NOTNAM;
 #[must_use]
 pub fn landlock() -> Ability {
     match in_thread(try_landlock) {
-        Ok(abi) => Ability::has("landlock", format!("ABI {abi}")),
+        Ok(abi) => Ability::has("landlock", format!("ABI {abi}, a run can be kept from files")),
         Err(why) => Ability::lacks(
             "landlock",
             State::No,
@@ -34,7 +34,7 @@ pub fn landlock() -> Ability {
 #[must_use]
 pub fn seccomp() -> Ability {
     match in_thread(try_seccomp) {
-        Ok(()) => Ability::has("seccomp", "filters calls"),
+        Ok(()) => Ability::has("seccomp", "a run can be kept from system calls"),
         Err(why) => Ability::lacks(
             "seccomp",
             State::No,

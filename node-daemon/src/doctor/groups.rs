@@ -87,7 +87,11 @@ fn judge(tried: &Tried) -> Ability {
     };
     let Some((_, why)) = tried.lacks.first() else { return Ability::has("cgroup", found) };
     let lacking: Vec<&str> = tried.lacks.iter().map(|(name, _)| *name).collect();
-    let found = format!("{found}; not with {} ({why})", named(&lacking));
+    let found = match (works.is_empty(), tried.version.as_str()) {
+        (true, "none") => found,
+        (true, _) => format!("{found} ({why})"),
+        (false, _) => format!("{found}; not with {} ({why})", named(&lacking)),
+    };
     let costs: Vec<&str> = lacking.iter().map(|name| cost(name)).collect();
     let mend = if tried.version == "none" {
         "mount them: mount -t cgroup2 none /sys/fs/cgroup"
@@ -120,9 +124,10 @@ mod tests {
         );
         let none = judge(&tried(&[], &CONTROLLERS));
         assert_eq!(none.state, State::No);
+        assert_eq!(none.found, "version 1 and 2: no group can be made (Permission denied)");
         assert!(none.costs.contains("amber at `memory`") && none.mend.contains("Delegate=yes"));
         let bare = judge(&Tried { version: "none".to_owned(), ..tried(&[], &CONTROLLERS) });
-        assert!(bare.found.starts_with("none is mounted") && bare.mend.contains("mount -t cgroup2"));
+        assert!(bare.found == "none is mounted" && bare.mend.contains("mount -t cgroup2"));
     }
 
     #[test]

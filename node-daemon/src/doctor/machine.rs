@@ -75,7 +75,7 @@ fn judge_pinning(cores: &Cores) -> Ability {
         return Ability::lacks("pinning", State::No, format!("refused: {why}"), costs, mend);
     }
     let Some(mine) = cores.mine else { return Ability::has("pinning", "more than 1024 cores") };
-    let found = format!("{mine} of {} cores", cores.online.max(mine));
+    let found = format!("threads can be pinned to {mine} of {} cores", cores.online.max(mine));
     if let Some(quota) = cores.quota.filter(|quota| *quota < mine as f64) {
         let found = format!("{found}, but a quota of {quota:.1} cores' time");
         let costs = "all threads are stopped together whenever the quota is used up: rates that say little";
@@ -101,7 +101,8 @@ fn judge_huge_pages(enabled: Option<&str>, meminfo: &str) -> Ability {
     let mode = enabled.and_then(parse_choice);
     let reserved = meminfo_field(meminfo, "Hugetlb").filter(|bytes| *bytes > 0);
     match (mode.as_deref(), reserved) {
-        (Some(mode @ ("always" | "madvise")), None) => Ability::has("huge_pages", mode),
+        (Some("always"), None) => Ability::has("huge_pages", "always"),
+        (Some("madvise"), None) => Ability::has("huge_pages", "madvise: where a program asks for them, as xhpl does"),
         (Some(mode @ ("always" | "madvise")), Some(bytes)) => Ability::lacks(
             "huge_pages",
             State::Partly,
@@ -206,11 +207,11 @@ mod tests {
     #[test]
     fn cores_that_are_kept_from_us_are_named() {
         let all = Cores { online: 8, mine: Some(8), quota: None, refused: None };
-        assert_eq!(judge_pinning(&all), Ability::has("pinning", "8 of 8 cores"));
+        assert_eq!(judge_pinning(&all), Ability::has("pinning", "threads can be pinned to 8 of 8 cores"));
         let few = judge_pinning(&Cores { mine: Some(4), ..all.clone() });
-        assert_eq!((few.state, few.found.as_str()), (State::Partly, "4 of 8 cores"));
+        assert_eq!((few.state, few.found.as_str()), (State::Partly, "threads can be pinned to 4 of 8 cores"));
         let throttled = judge_pinning(&Cores { quota: Some(2.5), ..all.clone() });
-        assert_eq!(throttled.found, "8 of 8 cores, but a quota of 2.5 cores' time");
+        assert_eq!(throttled.found, "threads can be pinned to 8 of 8 cores, but a quota of 2.5 cores' time");
         assert_eq!(judge_pinning(&Cores { quota: Some(8.0), ..all.clone() }).state, State::Yes);
         assert_eq!(judge_pinning(&Cores { refused: Some("no".into()), ..all.clone() }).state, State::No);
         assert_eq!(judge_pinning(&Cores { mine: None, ..all }).state, State::Yes);

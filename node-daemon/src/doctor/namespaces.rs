@@ -74,7 +74,7 @@ fn parse(text: &str) -> Option<Tried> {
 fn with_unshare() -> Tried {
     let attempt = |flags: &[&str]| match ask(Command::new("unshare").args(flags).arg("true"), PATIENCE) {
         Ok(said) if said.status.success() => None,
-        Ok(said) => Some(said.last_line().to_owned()),
+        Ok(said) => Some(said.words()),
         Err(why) => Some(why),
     };
     match ask(Command::new("unshare").arg("--version"), PATIENCE) {

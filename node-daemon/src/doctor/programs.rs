@@ -32,7 +32,6 @@ fn launcher(mpirun: &Path, ranks: u32, version: &str) -> Command {
             command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
         }
     }
-    command.current_dir(std::env::temp_dir());
     command
 }
 
@@ -41,7 +40,7 @@ fn launcher(mpirun: &Path, ranks: u32, version: &str) -> Command {
 pub fn mpi(options: &Options) -> Ability {
     let install = "install an MPI (Debian, Ubuntu: apt install openmpi-bin; Fedora, RHEL: dnf install openmpi), \
                    or say where it is with --mpirun PATH";
-    if let Some(why) = not_executable("mpirun", &options.mpirun) {
+    if let Some(why) = cannot_start("mpirun", &options.mpirun) {
         return Ability::lacks("mpi", State::No, why, NO_JOB, install);
     }
     let version = match mpi_version(&options.mpirun) {
@@ -56,11 +55,16 @@ pub fn mpi(options: &Options) -> Ability {
         Ok(said) if said.status.success() && hellos(&said.out) == 2 => {
             return Ability::has("mpi", format!("{version}, starts two ranks"));
         }
-        Ok(said) => (format!("{}: {}", said.status, said.last_line()), ""),
+        Ok(said) => (format!("{}: {}", said.status, said.words()), ""),
         Err(why) => (why, "; a host name that cannot be looked up is the commonest reason: add it to /etc/hosts"),
     };
     let mend = by_hand(&options.mpirun, &["echo", HELLO]) + hint;
     Ability::lacks("mpi", State::No, format!("{version}, but two ranks do not start: {wrong}"), NO_JOB, mend)
+}
+
+/// What is wrong with the program; its name stands before it in the table already.
+fn cannot_start(name: &str, path: &Path) -> Option<String> {
+    not_executable(name, path).map(|why| why.strip_prefix(&format!("{name}: ")).unwrap_or(&why).to_owned())
 }
 
 fn by_hand(mpirun: &Path, arguments: &[&str]) -> String {
@@ -72,7 +76,7 @@ fn by_hand(mpirun: &Path, arguments: &[&str]) -> String {
 pub fn xhpl(options: &Options) -> Ability {
     let build = "build it (cargo build --release -p hpl-mpi) and put it beside hpl-node or on the PATH, or say where \
                  it is with --xhpl PATH";
-    if let Some(why) = not_executable("xhpl", &options.xhpl) {
+    if let Some(why) = cannot_start("xhpl", &options.xhpl) {
         return Ability::lacks("xhpl", State::No, why, NO_JOB, build);
     }
     let version = match program_version(&options.xhpl) {
@@ -80,7 +84,7 @@ pub fn xhpl(options: &Options) -> Ability {
         Err(why) => return Ability::lacks("xhpl", State::No, why, NO_JOB, build),
     };
     let described = ask(Command::new(&options.xhpl).arg("describe"), DESCRIBE)
-        .and_then(|said| parse_description(&said.out).map_err(|why| format!("{why}: {}", said.last_line())));
+        .and_then(|said| parse_description(&said.out).map_err(|why| format!("{why}: {}", said.words())));
     let info = match described {
         Ok(info) => info,
         Err(why) => {
@@ -95,12 +99,14 @@ pub fn xhpl(options: &Options) -> Ability {
     let trial = ["--n", TRIAL_N, "--strict"];
     let mpi = mpi_version(&options.mpirun).unwrap_or_default();
     let mut command = launcher(&options.mpirun, 2, &mpi);
-    let wrong = match ask(command.arg(&options.xhpl).args(trial), TRIAL) {
+    // a launcher takes a name without a folder for one to be looked up on the PATH
+    let program = std::path::absolute(&options.xhpl).unwrap_or_else(|_| options.xhpl.clone());
+    let wrong = match ask(command.arg(&program).args(trial), TRIAL) {
         Ok(said) if said.status.success() => return Ability::has("xhpl", found + ", solves on two ranks"),
-        Ok(said) => format!("{}: {}", said.status, said.last_line()),
+        Ok(said) => format!("{}: {}", said.status, said.words()),
         Err(why) => why,
     };
-    let program = options.xhpl.display().to_string();
+    let program = program.display().to_string();
     let mend = format!(
         "{}; it must be built against this MPI",
         by_hand(&options.mpirun, &[&[program.as_str()], &trial[..]].concat())

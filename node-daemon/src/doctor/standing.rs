@@ -20,20 +20,21 @@ pub fn limits() -> Ability {
 
 fn judge_limits(files: Option<u64>, measures: &BTreeMap<String, String>) -> Ability {
     let words = [
-        ("nice", "priority", "Nice=-10"),
-        ("oom_score", "killed last", "OOMScoreAdjust=-900"),
-        ("memory_locked", "memory locked", "LimitMEMLOCK=infinity"),
+        ("nice", "priority", "Nice=-10", "CAP_SYS_NICE"),
+        ("oom_score", "out-of-memory score", "OOMScoreAdjust=-900", "CAP_SYS_RESOURCE"),
+        ("memory_locked", "locked memory", "LimitMEMLOCK=infinity", "CAP_IPC_LOCK"),
     ];
     let mut has = Vec::new();
     let mut lacks = Vec::new();
-    let mut lines = Vec::new();
-    for (name, word, line) in words {
+    let (mut lines, mut rights) = (Vec::new(), Vec::new());
+    for (name, word, line, right) in words {
         match measures.get(name).map(String::as_str) {
             Some("yes") => has.push(word.to_owned()),
             Some(why) => {
-                let short = why.strip_prefix("no: ").unwrap_or(why).split(';').next().unwrap_or_default();
+                let short = why.strip_prefix("no: ").unwrap_or(why).split(" (").next().unwrap_or_default();
                 lacks.push(format!("{word} ({short})"));
                 lines.push(line);
+                rights.push(right);
             }
             None => lacks.push(word.to_owned()),
         }
@@ -52,7 +53,10 @@ fn judge_limits(files: Option<u64>, measures: &BTreeMap<String, String>) -> Abil
     let found = format!("{has}; not: {}", lacks.join(", "));
     let costs = "while a run takes all cores and memory, the daemon may be late with its signs of life, and be killed \
                  before the run is";
-    let mend = format!("run it by the unit in node-daemon/, or as root; the lines of the unit: {}", lines.join(" "));
+    let mut mend = format!("run it by the unit in node-daemon/, which has {}", lines.join(" "));
+    if !rights.is_empty() {
+        mend += &format!("; by hand, as root with {}", rights.join(" "));
+    }
     Ability::lacks("limits", State::Partly, found, costs, mend)
 }
 
@@ -126,13 +130,14 @@ mod tests {
                 .into()
         };
         let well = judge_limits(None, &measures("yes"));
-        assert_eq!(well, Ability::has("limits", "priority, killed last, memory locked, open files"));
-        let ill = judge_limits(Some(256), &measures("no: only 8.0 MiB may be locked (ulimit -l); as root, or …"));
+        assert_eq!(well, Ability::has("limits", "priority, out-of-memory score, locked memory, open files"));
+        let ill = judge_limits(Some(256), &measures("no: only 8.0 MiB may be locked (needs …)"));
         assert_eq!(
             ill.found,
-            "priority, killed last; not: memory locked (only 8.0 MiB may be locked (ulimit -l)), open files (only 256)"
+            "priority, out-of-memory score; not: locked memory (only 8.0 MiB may be locked), open files (only 256)"
         );
-        assert!(ill.mend.ends_with("LimitMEMLOCK=infinity LimitNOFILE=4096"), "{ill:?}");
+        let lines = "LimitMEMLOCK=infinity LimitNOFILE=4096; by hand, as root with CAP_IPC_LOCK";
+        assert!(ill.mend.ends_with(lines), "{ill:?}");
         assert!(judge_limits(Some(1), &BTreeMap::new()).found.starts_with("none; not: priority"));
     }
 
