@@ -18,7 +18,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,8 @@ pub mod table;
 pub const NAMESPACES_WORD: &str = "try-namespaces";
 /// Without these no job can run.
 const NEEDED: [&str; 4] = ["mpi", "xhpl", "memory", "disk"];
+/// Bytes that a run needs on the disk where the service keeps its usual limits: twice 8 MiB of logs, 64 MiB of artifacts.
+const USUAL_DISK: u64 = 80 << 20;
 /// As many as a hello may tell.
 const ENTRIES: usize = 64;
 /// Bytes of a name in it.
@@ -126,6 +128,15 @@ pub struct Options {
     pub run_is_on: bool,
     /// The program, with its arguments, that calls [`namespaces::child`] and nothing else; see [`own_helper`].
     pub helper: Vec<OsString>,
+}
+
+impl Options {
+    /// For a node with these programs, no run being on, the helper being this program.
+    #[must_use]
+    pub fn new(data: &Path, xhpl: &Path, mpirun: &Path) -> Options {
+        let (data, xhpl, mpirun) = (data.to_owned(), xhpl.to_owned(), mpirun.to_owned());
+        Options { data, xhpl, mpirun, disk_needed: USUAL_DISK, run_is_on: false, helper: own_helper() }
+    }
 }
 
 /// This program with the word for [`Options::helper`].

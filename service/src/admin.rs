@@ -31,6 +31,8 @@ pub struct Reach {
     pub port: u16,
     /// The pin of the certificate, where nodes are to believe this key and no authority.
     pub pin: Option<String>,
+    /// Plain HTTP is spoken there; without it TLS.
+    pub plain: bool,
 }
 
 /// Does what was asked and says what happened, in lines for standard output. `ask` is asked for the password of a new

@@ -69,7 +69,7 @@ struct AdminArgs {
     #[command(flatten)]
     data: Data,
     /// Where nodes reach the service, for join strings; left out: where it was last served
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "[http://]HOST:PORT")]
     reach: Option<String>,
     #[command(subcommand)]
     command: Admin,
@@ -106,13 +106,11 @@ async fn serve(args: Serve) -> Result<(), String> {
 async fn administrate(args: AdminArgs) -> Result<String, String> {
     // The causes of what goes wrong inside are logged, and told nowhere else.
     logging::init(LogFormat::Text, "error")?;
+    let last = run::last_reach(&args.data.folder).ok();
     let reach = match &args.reach {
-        Some(named) => {
-            let pin = run::last_reach(&args.data.folder).ok().and_then(|r| r.pin);
-            Reach { pin, ..run::read_reach(named)? }
-        }
+        Some(named) => run::read_reach(named, last.as_ref())?,
         // Only join strings need it; they say what is missing.
-        None => run::last_reach(&args.data.folder).unwrap_or(Reach { host: "localhost".into(), port: 8080, pin: None }),
+        None => last.unwrap_or(Reach { host: "localhost".into(), port: 8080, pin: None, plain: false }),
     };
     let done = admin::run(&args.data.folder, Clock::System, args.command, &reach, admin::ask_password).await;
     done.map_err(|why| why.detail)

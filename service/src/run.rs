@@ -23,6 +23,10 @@ pub use self::saving::backup;
 
 /// In the data folder: where the service was last reached, for join strings made on the console.
 const REACH: &str = "reach";
+/// How a service without TLS begins its note.
+const PLAIN: &str = "http://";
+/// How one with TLS may be named.
+const ENCRYPTED: &str = "https://";
 
 /// Serves until SIGTERM or Ctrl-C; requests in flight have [`ServeSettings::grace`] to come to their end, and nothing that
 /// was answered is lost.
@@ -43,7 +47,7 @@ pub async fn serve(config: Config, clock: Clock) -> Result<(), String> {
     let address = listener.local_addr().map_err(|why| format!("the listener has no address: {why}"))?;
     let (host, port) = known_as(config, address)?;
     let tls = open_tls(&app, &host)?;
-    let reach = Reach { host, port, pin: pin(config, tls.as_deref()) };
+    let reach = Reach { host, port, pin: pin(config, tls.as_deref()), plain: spoken_plainly(config) };
     announce(&app, address, &reach)?;
 
     let background = tokio::spawn(reaper::run(app.clone()));
@@ -112,16 +116,28 @@ fn pin(config: &Config, tls: Option<&Tls>) -> Option<String> {
     tls.filter(|_| config.cert.is_none()).map(Tls::pin)
 }
 
-/// Reads `HOST:PORT`.
+/// Whether nodes are to speak plain HTTP: behind a trusted proxy they speak TLS with the proxy.
+fn spoken_plainly(config: &Config) -> bool {
+    config.plain_http && config.trusted_proxies.is_empty()
+}
+
+/// Reads `HOST:PORT`, spoken to as it was `last`, or `http://HOST:PORT` without TLS, or `https://HOST:PORT`. The pin is
+/// that of the last time.
 ///
 /// # Errors
 /// It is something else.
-pub fn read_reach(text: &str) -> Result<Reach, String> {
-    let (host, port) = host_and_port(text, 0);
-    if host.is_empty() || port == 0 {
-        return Err(format!("--reach {text}: expected HOST:PORT"));
+pub fn read_reach(text: &str, last: Option<&Reach>) -> Result<Reach, String> {
+    let (plain, place) = match (text.strip_prefix(PLAIN), text.strip_prefix(ENCRYPTED)) {
+        (Some(place), _) => (true, place),
+        (_, Some(place)) => (false, place),
+        _ => (last.is_some_and(|last| last.plain), text),
+    };
+    let (host, port) = host_and_port(place, 0);
+    if host.is_empty() || host.contains('/') || port == 0 {
+        return Err(format!("--reach {text}: expected HOST:PORT, with {PLAIN} before it for a service without TLS"));
     }
-    Ok(Reach { host, port, pin: None })
+    let pin = last.and_then(|last| last.pin.clone()).filter(|_| !plain);
+    Ok(Reach { host, port, pin, plain })
 }
 
 /// Where the service was last reached.
@@ -132,7 +148,7 @@ pub fn last_reach(data: &Path) -> Result<Reach, String> {
     let file = data.join(REACH);
     let text = std::fs::read_to_string(&file).map_err(|why| format!("{}: {why}", file.display()))?;
     let mut words = text.split_whitespace();
-    let mut reach = read_reach(words.next().unwrap_or_default())?;
+    let mut reach = read_reach(words.next().unwrap_or_default(), None)?;
     reach.pin = words.next().map(str::to_owned);
     Ok(reach)
 }
@@ -141,7 +157,8 @@ pub fn last_reach(data: &Path) -> Result<Reach, String> {
 fn announce(app: &App, address: SocketAddr, reach: &Reach) -> Result<(), String> {
     let data = &app.config.data.folder;
     let host = if reach.host.contains(':') { format!("[{}]", reach.host) } else { reach.host.clone() };
-    let note = format!("{host}:{} {}\n", reach.port, reach.pin.as_deref().unwrap_or_default());
+    let plain = if reach.plain { PLAIN } else { "" };
+    let note = format!("{plain}{host}:{} {}\n", reach.port, reach.pin.as_deref().unwrap_or_default());
     let write = |file: &Path, text: &str| {
         // Renamed into place, so that whoever waits for it never reads half of it.
         let part = file.with_extension("part");
@@ -225,7 +242,31 @@ mod tests {
         ] {
             assert_eq!(host_and_port(text, 443), (host.to_owned(), port), "{text}");
         }
-        assert!(read_reach("hpl.example").is_err() && read_reach(":1").is_err());
+        for wrong in ["hpl.example", ":1", "http://", "http://hpl.example", "https://hpl.example", "hpl.example:1/"] {
+            assert!(read_reach(wrong, None).unwrap_err().contains("expected HOST:PORT"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_reach_that_is_named_is_spoken_to_as_the_last_one() {
+        let plain = Reach { host: "::1".into(), port: 8080, pin: None, plain: true };
+        let pinned = Reach { host: "::1".into(), port: 8443, pin: Some("pin".into()), plain: false };
+        let read = |text: &str, last: Option<&Reach>| read_reach(text, last).unwrap();
+        assert_eq!(read("http://[::1]:8080", None), plain);
+        assert_eq!(read("http://[::1]:8080", Some(&pinned)), plain);
+        assert_eq!(read("[::1]:8080", Some(&plain)), plain);
+        assert_eq!(read("[::1]:8443", Some(&pinned)), pinned);
+        assert_eq!(read("https://[::1]:8443", Some(&plain)), Reach { pin: None, ..pinned });
+    }
+
+    #[test]
+    fn nodes_speak_plain_http_where_the_service_does_and_no_proxy_stands_before_it() {
+        for (flags, plain) in
+            [("", false), ("--plain-http", true), ("--plain-http --trusted-proxy 127.0.0.1/32", false)]
+        {
+            let config = Cli::parse_from(std::iter::once("serve").chain(flags.split_whitespace())).config;
+            assert_eq!(spoken_plainly(&config), plain, "{flags}");
+        }
     }
 
     #[test]
@@ -234,5 +275,9 @@ mod tests {
         std::fs::write(folder.path().join(REACH), "[::1]:8443 pin\n").unwrap();
         let reach = last_reach(folder.path()).unwrap();
         assert_eq!((reach.host.as_str(), reach.port, reach.pin.as_deref()), ("::1", 8443, Some("pin")));
+        assert!(!reach.plain);
+        std::fs::write(folder.path().join(REACH), "http://127.0.0.1:8080 \n").unwrap();
+        let plain = Reach { host: "127.0.0.1".into(), port: 8080, pin: None, plain: true };
+        assert_eq!(last_reach(folder.path()).unwrap(), plain);
     }
 }

@@ -151,7 +151,7 @@ impl Service {
     /// A node that has said hello: its id, and its token in a header.
     fn join(&self, name: &str) -> (String, String) {
         let said = self.admin(&["join-token"]);
-        let join = said.split("hpl-join://").nth(1).and_then(|rest| rest.split('@').next()).expect("a join string");
+        let join = said.split("://").nth(1).and_then(|rest| rest.split('@').next()).expect("a join string");
         let header = format!("authorization: Bearer {join}");
         let (_, joined) =
             self.post("/agent/v1/join", &header, &json!({"protocol": 1, "name": name, "machine_id": "m"}));

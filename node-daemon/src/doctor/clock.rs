@@ -2,22 +2,18 @@
 //! own. But people read times.
 
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
 
 use super::{Ability, State};
-use crate::host::said::ask;
+use crate::sys;
 
 /// A clock that is off by more, in milliseconds, is said to be wrong.
 const OFF: i64 = 2000;
-/// How long a program may take to say whether the clock is kept.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether the clock is right, and kept right.
 #[must_use]
 pub fn clock(data: &Path) -> Ability {
     let status = std::fs::read_to_string(data.join("status.json")).ok();
-    judge(status.as_deref().and_then(parse_offset), kept_by().as_deref())
+    judge(status.as_deref().and_then(parse_offset), kept_by())
 }
 
 /// Milliseconds by which this clock is ahead of the service's, as the daemon wrote it down last.
@@ -25,18 +21,15 @@ fn parse_offset(status: &str) -> Option<i64> {
     serde_json::from_str::<serde_json::Value>(status).ok()?.get("clock_offset_ms")?.as_i64()
 }
 
-/// What keeps the clock right, if anything says that it does.
-fn kept_by() -> Option<String> {
-    if Path::new("/run/systemd/timesync/synchronized").exists() {
-        return Some("systemd-timesyncd".to_owned());
-    }
-    let says = |program: &str, arguments: &[&str], word: &str| {
-        let said = ask(Command::new(program).args(arguments), PATIENCE).ok()?;
-        (said.status.success() && said.out.contains(word)).then(|| program.to_owned())
-    };
-    says("chronyc", &["-n", "tracking"], "Leap status     : Normal")
-        .or_else(|| says("ntpstat", &[], "synchroni"))
-        .or_else(|| says("timedatectl", &["show", "-p", "NTPSynchronized"], "NTPSynchronized=yes"))
+/// What keeps the clock right, if the kernel says that something does.
+fn kept_by() -> Option<&'static str> {
+    let known = [
+        ("/run/systemd/timesync/synchronized", "systemd-timesyncd"),
+        ("/run/chrony/chronyd.pid", "chrony"),
+        ("/run/ntpd.pid", "ntpd"),
+    ];
+    let by = known.iter().find(|(file, _)| Path::new(file).exists());
+    sys::clock_is_kept().ok()?.then(|| by.map_or("a time service", |(_, name)| name))
 }
 
 fn judge(offset: Option<i64>, kept: Option<&str>) -> Ability {
@@ -52,7 +45,7 @@ fn judge(offset: Option<i64>, kept: Option<&str>) -> Ability {
     let mend = "timedatectl set-ntp true, or install chrony";
     match (offset, kept) {
         (Some(ms), _) if ms.abs() > OFF => Ability::lacks("clock", State::Partly, found, costs, mend),
-        (None, None) => Ability::lacks("clock", State::Partly, "nothing says that it is kept right", costs, mend),
+        (None, None) => Ability::lacks("clock", State::Partly, "nothing keeps it right", costs, mend),
         _ => Ability::has("clock", found),
     }
 }
@@ -64,9 +57,9 @@ mod tests {
     #[test]
     fn a_clock_is_right_or_kept() {
         assert_eq!(judge(Some(-250), None), Ability::has("clock", "0.250 s behind the service's"));
-        assert_eq!(judge(Some(0), Some("chronyc")).found, "equal to the service's, kept right by chronyc");
-        assert_eq!(judge(None, Some("chronyc")).state, State::Yes);
-        assert_eq!(judge(Some(2001), Some("chronyc")).state, State::Partly);
+        assert_eq!(judge(Some(0), Some("chrony")).found, "equal to the service's, kept right by chrony");
+        assert_eq!(judge(None, Some("chrony")).state, State::Yes);
+        assert_eq!(judge(Some(2001), Some("chrony")).state, State::Partly);
         assert_eq!(judge(Some(i64::MIN + 1), None).state, State::Partly);
         assert_eq!(judge(None, None).state, State::Partly);
         assert_eq!(parse_offset(r#"{"clock_offset_ms": -12}"#), Some(-12));

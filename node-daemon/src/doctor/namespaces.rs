@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ability, State};
 use crate::host::said::ask;
+use crate::sys;
 
 /// How long the child may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,6 +39,7 @@ impl Tried {
 /// What the child does: it tries, says it on one line, and ends. It must have one thread only, and nothing else to do:
 /// what it leaves it does not come back to.
 pub fn child() -> ExitCode {
+    let leave = |flags| sys::leave(flags).map_err(|e| e.to_string());
     let network = leave(UnshareFlags::NEWNET).err();
     let user = leave(UnshareFlags::NEWUSER).err();
     let network_of_user = match &user {
@@ -47,13 +49,6 @@ pub fn child() -> ExitCode {
     // three optional strings have a JSON form
     println!("{MARK}{}", serde_json::to_string(&Tried { network, user, network_of_user }).unwrap_or_default());
     ExitCode::SUCCESS
-}
-
-/// Leaves namespaces for new ones, in words why not.
-fn leave(flags: UnshareFlags) -> Result<(), String> {
-    // What is deprecated is to call it safe with the flag FILES, which is not used here.
-    #[allow(deprecated)]
-    rustix::thread::unshare(flags).map_err(|e| e.to_string())
 }
 
 /// Tries in a child.

@@ -20,6 +20,13 @@ pub struct Spool {
     doubtful: usize,
 }
 
+impl Default for Spool {
+    /// Room for [`HOUR`].
+    fn default() -> Self {
+        Spool::new(HOUR)
+    }
+}
+
 impl Spool {
     /// An empty one for so many samples, at least one.
     #[must_use]

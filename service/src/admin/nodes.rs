@@ -13,12 +13,14 @@ const LABELS: usize = 16;
 /// Most characters of a label.
 const LABEL_CHARS: usize = 32;
 
-/// The text by which a node joins: the token, where the service is, and the key that it must show.
+/// The text by which a node joins: the token, where the service is, and the key that it must show; `hpl-join+http` where
+/// the service speaks plain HTTP.
 #[must_use]
 pub fn join_string(token: &str, reach: &Reach) -> String {
     let host = if reach.host.contains(':') { format!("[{}]", reach.host) } else { reach.host.clone() };
     let pin = reach.pin.as_ref().map(|pin| format!("#sha256={pin}")).unwrap_or_default();
-    format!("hpl-join://{token}@{host}:{}{pin}", reach.port)
+    let scheme = if reach.plain { "hpl-join+http" } else { "hpl-join" };
+    format!("{scheme}://{token}@{host}:{}{pin}", reach.port)
 }
 
 fn check(asked: &JoinToken) -> Result<()> {

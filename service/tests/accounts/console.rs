@@ -17,12 +17,16 @@ struct Cli {
 }
 
 fn reach() -> Reach {
-    Reach { host: "2001:db8::1".into(), port: 8443, pin: Some("PIN".into()) }
+    Reach { host: "2001:db8::1".into(), port: 8443, pin: Some("PIN".into()), plain: false }
 }
 
 async fn admin(data: &Path, line: &str) -> Result<String, Error> {
+    admin_reached(data, line, &reach()).await
+}
+
+async fn admin_reached(data: &Path, line: &str, reach: &Reach) -> Result<String, Error> {
     let command = Cli::try_parse_from(std::iter::once("x").chain(line.split(' '))).unwrap().command;
-    run(data, Clock::manual(1_800_000_000_000).0, command, &reach(), |_| Ok(PASSWORD.to_owned())).await
+    run(data, Clock::manual(1_800_000_000_000).0, command, reach, |_| Ok(PASSWORD.to_owned())).await
 }
 
 #[tokio::test]
@@ -61,6 +65,11 @@ async fn a_join_string_names_the_token_the_place_and_the_pin() {
     let said = admin(folder.path(), line).await.unwrap();
     let string = said.lines().next().unwrap();
     assert!(string.starts_with("hpl-join://hpl_j_") && string.ends_with("@[2001:db8::1]:8443#sha256=PIN"), "{string}");
+    let plain = Reach { host: "lab".into(), port: 8080, pin: None, plain: true };
+    let said = admin_reached(folder.path(), "join-token", &plain).await.unwrap();
+    let string = said.lines().next().unwrap();
+    assert!(string.starts_with("hpl-join+http://hpl_j_") && string.ends_with("@lab:8080"), "{string}");
+    admin(folder.path(), "revoke-join-token 2").await.unwrap();
     let listed = admin(folder.path(), "list-join-tokens").await.unwrap();
     assert!(listed.contains("gpu room-3") && listed.contains("2027-01-15 08:05:00"), "{listed}");
     assert!(!listed.contains("hpl_j_"));

@@ -184,7 +184,7 @@ pub fn make_account(data: &Path) {
 /// A join token for so many nodes.
 pub fn join_token(data: &Path, nodes: usize) -> String {
     let printed = command(data, &["admin", "join-token", "--trusted", "--nodes", &nodes.to_string()], "");
-    let joined = printed.split_once("hpl-join://").and_then(|(_, rest)| rest.split_once('@'));
+    let joined = printed.split_once("://").and_then(|(_, rest)| rest.split_once('@'));
     joined.expect(&printed).0.to_owned()
 }
 
