@@ -5,13 +5,15 @@
 //!   spawn   ─► hpl-node shim FOLDER, a session of its own
 //!   start   ─► scratch folder, control group, the stage (see `sandbox`), shim.json, "go"         start.rs
 //!   follow     two threads carry output to out.log and err.log, within bounds                    pump.rs
-//!              one thread waits for children; one looks five times a second at what is wanted    run.rs, watch.rs
+//!              one waits for children, one for files such as control.json                        run.rs
+//!              the first looks at what is wanted, the clock, the disk, once a second and         watch.rs
+//!              whenever there is news
 //!   stop       SIGTERM to every process, one second, then everything is killed until nothing is left
 //!   exit.json  with the ballast given up if the disk is full
 //! ```
 //!
 //! If the shim itself is killed, the kernel kills the launcher with it, and the daemon calls [`mop_up`] for the rest.
-//! What it costs: four threads that sleep, some 3 MB, a few thousandths of a percent of a core (its own count is in
+//! What it costs: five threads that sleep, some 3 MB, about a hundredth of a percent of a core (its own count is in
 //! [`Exit::shim_cpu_s`]).
 
 mod processes;
@@ -42,8 +44,10 @@ use crate::sandbox::Measures;
 use run::Run;
 use watch::Watch;
 
-/// How often the shim looks at what the daemon wants.
+/// How often the shim looks at what the daemon wants, where the system does not tell it of new files.
 const LOOK: Duration = Duration::from_millis(200);
+/// At the end of the walltime the clock may ring a little early.
+const LEAST: Duration = Duration::from_millis(5);
 /// For how long the logs are waited for once all processes are gone. One that escaped may hold them open.
 const DRAIN: Duration = Duration::from_secs(1);
 /// For how long what a dead shim left is killed.
@@ -166,7 +170,14 @@ fn follow(
     let start::Started { mut run, mut pumps, staged, at } = started;
     let sample = run.group.peak().is_none();
     let mut watch = Watch::new(folder, launch, at, sample);
-    let stopped = until_end(&mut run, &mut watch, asked);
+    let look = match run.hear_files(folder.path()) {
+        Ok(()) => watch::DISK,
+        Err(why) => {
+            eprintln!("hpl-node shim: the folder cannot be watched ({why}): it is looked at instead");
+            LOOK
+        }
+    };
+    let stopped = until_end(&mut run, &mut watch, look, asked);
     let left = run.kill();
     let (end, ended) = run.end.unwrap_or((End::Signalled(libc::SIGKILL), Instant::now()));
     if !left.is_empty() {
@@ -187,9 +198,11 @@ fn follow(
 }
 
 /// Until the launcher has ended, by itself or because that was due; why it was due.
-fn until_end(run: &mut Run, watch: &mut Watch, asked: &AtomicBool) -> Option<Stop> {
+fn until_end(run: &mut Run, watch: &mut Watch, look: Duration, asked: &AtomicBool) -> Option<Stop> {
+    // at once for the first time: there may be a control.json already
+    let mut patience = Duration::ZERO;
     loop {
-        run.hear(LOOK);
+        run.hear(patience);
         if run.end.is_some() {
             return None;
         }
@@ -198,6 +211,7 @@ fn until_end(run: &mut Run, watch: &mut Watch, asked: &AtomicBool) -> Option<Sto
             run.terminate();
             return stop;
         }
+        patience = look.min(watch.left(Instant::now())).max(LEAST);
     }
 }
 
