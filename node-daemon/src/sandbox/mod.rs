@@ -151,7 +151,12 @@ fn restrict(folder: &RunFolder, launch: &Launch, go: Go, said: &mut Said) -> Res
     let (network, open) = match go.network_open {
         Some(why) => (Err(why), true),
         None => match apart::network(launch.run_as.is_some()) {
-            apart::Network::Own(how) => (Ok(how), false),
+            apart::Network::Own(how) => {
+                if how.contains("user namespace") {
+                    limits::processes_of_namespace(launch.limits.processes, measures);
+                }
+                (Ok(how), false)
+            }
             apart::Network::Open(why) => (Err(why), true),
             apart::Network::Half(why) => {
                 said.again = Some(why.clone());

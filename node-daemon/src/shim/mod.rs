@@ -2,7 +2,7 @@
 //! two logs of the run, ends it when that is due, and writes to the disk how it ended, last of all.
 //!
 //! ```text
-//!   spawn   ─► hpl-node shim FOLDER, a session of its own
+//!   spawn   ─► hpl-node shim FOLDER, a session of its own, under systemd a scope of its own      spawn.rs
 //!   start   ─► scratch folder, control group, the stage (see `sandbox`), shim.json, "go"         start.rs
 //!   follow     two threads carry output to out.log and err.log, within bounds                    pump.rs
 //!              one waits for children, one for files such as control.json                        run.rs
@@ -19,18 +19,18 @@
 mod processes;
 mod pump;
 mod run;
+mod spawn;
 mod start;
 mod watch;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::os::unix::process::CommandExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, sleep};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use hpl_spec::evidence::{MemoryPeak, MemorySource};
@@ -42,6 +42,7 @@ use crate::folder::{RunFolder, read_json, write_json};
 use crate::launch::{End, Exit, Launch, ShimIs, Stop};
 use crate::sandbox::Measures;
 use run::Run;
+pub use spawn::{spawn, spawn_program};
 use watch::Watch;
 
 /// How often the shim looks at what the daemon wants, where the system does not tell it of new files.
@@ -60,39 +61,6 @@ pub(crate) const STACK: usize = 128 * 1024;
 /// Where the control group of a run is written down.
 fn group_file(folder: &RunFolder) -> PathBuf {
     folder.path().join("group.json")
-}
-
-/// Starts the shim of a run, which then no longer needs this process.
-///
-/// # Errors
-/// The folder or the program cannot be reached, or no process can be made.
-pub fn spawn(folder: &RunFolder) -> io::Result<()> {
-    // the very file that runs, even if another lies in its place by now
-    spawn_program(Path::new("/proc/self/exe"), folder)
-}
-
-/// The same with the `hpl-node` at `program`.
-///
-/// # Errors
-/// As [`spawn`].
-pub fn spawn_program(program: &Path, folder: &RunFolder) -> io::Result<()> {
-    let folder = RunFolder::at(folder.path().canonicalize()?);
-    let log = folder.path().join("shim.log");
-    let log = fs::OpenOptions::new().append(true).create(true).mode(0o600).open(log)?;
-    let mut child = Command::new(program)
-        .arg0("hpl-node")
-        .arg("shim")
-        .arg(folder.path())
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()?;
-    // a shim that has ended stays in the table of processes until somebody asks; without the thread it would be the
-    // daemon's end that removes it
-    let _ = thread::Builder::new().name("shim-end".into()).stack_size(STACK).spawn(move || child.wait());
-    Ok(())
 }
 
 /// The whole life of a shim: runs what launch.json says, and writes exit.json.
@@ -193,8 +161,17 @@ fn follow(
     exit.memory_peak = (watch.most_rss > 0).then_some(MemoryPeak { bytes: watch.most_rss, source: MemorySource::Rss });
     exit.log_dropped = pumps.dropped();
     exit.network_open = staged.network_open;
-    measures.extend(staged.measures);
+    merge(measures, staged.measures);
     exit
+}
+
+/// What the stage says beside what the group says. A bound that both speak of holds if one of them holds it.
+fn merge(measures: &mut Measures, staged: Measures) {
+    for (name, said) in staged {
+        if measures.get(&name).is_none_or(|held| !held.starts_with("yes")) {
+            measures.insert(name, said);
+        }
+    }
 }
 
 /// Until the launcher has ended, by itself or because that was due; why it was due.
