@@ -104,6 +104,8 @@ pub(crate) fn say(mut to: &UnixStream, word: &impl Serialize) -> io::Result<()> 
 }
 
 fn become_program(folder: &RunFolder, shim: &UnixStream, said: &mut Said) -> Result<std::convert::Infallible, String> {
+    // first of all: a socket that is closed before it was read takes the answer with it
+    let go = hear_go(shim)?;
     let launch: Launch = match read_json(&folder.launch()) {
         Ok(Some(launch)) => launch,
         Ok(None) => return Err(format!("{} is not there", folder.launch().display())),
@@ -113,7 +115,6 @@ fn become_program(folder: &RunFolder, shim: &UnixStream, said: &mut Said) -> Res
     if !program.starts_with('/') {
         return Err(format!("launch.json: the program `{program}` must be a whole path, beginning with /"));
     }
-    let go = hear_go(shim)?;
     let parent = go.shim;
     die_with(parent)?;
     restrict(folder, &launch, go, said)?;

@@ -41,6 +41,8 @@ struct Attempt {
     folder: RunFolder,
     launch: Launch,
     shim: Option<Child>,
+    /// A program that starts the shim, with its arguments.
+    through: Vec<&'static str>,
 }
 
 impl Attempt {
@@ -75,7 +77,7 @@ impl Attempt {
                 disk_reserve: 0,
             },
         };
-        Attempt { scratch, folder, launch, shim: None }
+        Attempt { scratch, folder, launch, shim: None, through: vec![] }
     }
 
     /// The folder above everything of it.
@@ -86,8 +88,9 @@ impl Attempt {
     fn start(&mut self) -> &mut Attempt {
         write_json(&self.folder.launch(), &self.launch).unwrap();
         let log = fs::File::create(self.root().join("shim.log")).unwrap();
-        let shim = Command::new(env!("CARGO_BIN_EXE_hpl-node"))
-            .arg("shim")
+        let words: Vec<_> = self.through.iter().chain(&[env!("CARGO_BIN_EXE_hpl-node"), "shim"]).copied().collect();
+        let shim = Command::new(words[0])
+            .args(&words[1..])
             .arg(self.folder.path())
             .current_dir("/")
             .stdin(Stdio::null())
