@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A measure that cannot be had is named with its reason in [`Staged::measures`], and the run goes on: the result says
-//! how it was kept apart. What the measures cost: the stage some 5 ms once; landlock some 100 ns for a path that is
+//! how it was kept apart. What the measures cost: the stage some 10 ms once; landlock some 100 ns for a path that is
 //! opened; seccomp nothing for the calls that a benchmark makes (the kernel remembers for each number that the filters
 //! always allow it; `clone` alone is looked at each time). None touches memory, floating point or `process_vm_readv`
 //! between ranks, which stay what they are outside.
