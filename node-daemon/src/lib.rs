@@ -15,5 +15,21 @@
 //! ```
 #![deny(unsafe_code)]
 
+pub mod agent;
+pub mod cli;
+pub mod client;
+pub mod cgroup;
+pub mod daemon;
+pub mod doctor;
 pub mod folder;
+pub mod host;
+pub mod identity;
+pub mod journal;
 pub mod launch;
+pub mod metrics;
+pub mod orphans;
+pub mod runner;
+pub mod sandbox;
+pub mod shim;
+mod sys;
+pub mod status;

@@ -1,4 +1,8 @@
-//! `hpl-node`: see the README.
+//! `hpl-node`, the daemon of a compute node: see the README, and [`node_daemon`] for how it is made.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    node_daemon::cli::main()
+}

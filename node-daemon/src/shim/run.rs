@@ -1,0 +1,132 @@
+//! The processes of a run, from the stage's start until nothing is left of them.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::{Signal, WaitOptions, WaitStatus, wait};
+
+use super::{STACK, processes};
+use crate::cgroup::{Group, send};
+use crate::launch::End;
+
+/// Between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long is killed before what is left is given up. With the grace and a look it makes less than 2.5 s.
+const KILL: Duration = Duration::from_millis(1200);
+/// Between two looks whether all have gone.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What the thread that waits for children has to tell.
+enum Event {
+    /// The launcher has ended.
+    Ended(End, Instant),
+    /// There is no child left, so no descendant either: orphans become children of the shim.
+    Nobody,
+}
+
+/// A run and its processes.
+pub(super) struct Run {
+    pub(super) group: Group,
+    /// How the launcher ended, and when.
+    pub(super) end: Option<(End, Instant)>,
+    events: Receiver<Event>,
+    nobody: bool,
+}
+
+impl Run {
+    /// Watches over the process `launcher`, a child of this process, and all that come of it.
+    ///
+    /// # Errors
+    /// No thread can be made.
+    pub(super) fn of(launcher: u32, group: Group) -> std::io::Result<Run> {
+        let (tell, events) = channel();
+        thread::Builder::new().name("children".into()).stack_size(STACK).spawn(move || reap(launcher, &tell))?;
+        Ok(Run { group, end: None, events, nobody: false })
+    }
+
+    /// Waits for news, for at most `patience`.
+    pub(super) fn hear(&mut self, patience: Duration) {
+        match self.events.recv_timeout(patience) {
+            Ok(Event::Ended(end, at)) => self.end = Some((end, at)),
+            Ok(Event::Nobody) | Err(RecvTimeoutError::Disconnected) => {
+                // whoever asks again would get the answer at once, over and over
+                if self.nobody {
+                    thread::sleep(patience);
+                }
+                self.nobody = true;
+            }
+            Err(RecvTimeoutError::Timeout) => (),
+        }
+    }
+
+    /// What still lives.
+    fn living(&self) -> BTreeSet<u32> {
+        if self.nobody {
+            return BTreeSet::new();
+        }
+        let mut living = self.group.members();
+        if living.is_empty() {
+            living.extend(processes::descendants(std::process::id()).iter().map(|p| p.pid));
+        }
+        living
+    }
+
+    /// Asks every process to end, and waits until all have or the grace is over.
+    pub(super) fn terminate(&mut self) {
+        let begun = Instant::now();
+        for pid in self.living() {
+            send(pid, Signal::TERM);
+            // one that was stopped would not hear it
+            send(pid, Signal::CONT);
+        }
+        while !self.nobody && begun.elapsed() < GRACE {
+            self.hear(LOOK);
+        }
+    }
+
+    /// Kills what is left until nothing is; what cannot be killed in time.
+    pub(super) fn kill(&mut self) -> BTreeSet<u32> {
+        let begun = Instant::now();
+        if !self.nobody {
+            // as a rule the news is on its way that there is none
+            self.hear(LOOK);
+        }
+        loop {
+            let living = self.living();
+            if (living.is_empty() && self.end.is_some()) || begun.elapsed() > KILL {
+                return living;
+            }
+            self.group.kill_once();
+            living.into_iter().for_each(|pid| send(pid, Signal::KILL));
+            self.hear(LOOK);
+        }
+    }
+}
+
+/// Waits for children, those that were given to this process included, until there are none.
+fn reap(launcher: u32, tell: &Sender<Event>) {
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid.as_raw_nonzero().get().unsigned_abs() == launcher => {
+                // if nobody listens any more the shim is about to end
+                let _ = tell.send(Event::Ended(end(status), Instant::now()));
+            }
+            Ok(_) | Err(Errno::INTR) => (),
+            Err(_) => {
+                let _ = tell.send(Event::Nobody);
+                return;
+            }
+        }
+    }
+}
+
+fn end(status: WaitStatus) -> End {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => End::Exited(code),
+        (None, Some(signal)) => End::Signalled(signal),
+        (None, None) => End::Exited(-1),
+    }
+}
