@@ -4,6 +4,7 @@ use hpl_spec::api::Problem;
 use hpl_spec::api::accounts::{LogInRequest, NewToken, SignUpRequest, TokenRequest, TokenScope};
 use hpl_spec::api::jobs::{Job, JobPage, SubmitRequest, Submitted};
 use hpl_spec::api::results::{ResultDetail, Standing};
+use hpl_spec::job::JobState;
 use hpl_spec::params::RunParams;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -124,6 +125,25 @@ impl User {
         self.get("look at the job", &format!("/api/v1/jobs/{id}"))
     }
 
+    /// Why a job went back into the queue, if that was the last that happened to it: it would be tried again, but on the
+    /// same machine, minutes later.
+    ///
+    /// # Errors
+    /// The service refuses to tell.
+    pub fn given_back(&self, job: &Job) -> Result<Option<String>, Error> {
+        if job.state != JobState::Queued || job.attempts == 0 {
+            return Ok(None);
+        }
+        let path = format!("/api/v1/jobs/{}/history?after={}", job.id, job.last_event - 1);
+        let last: Vec<Value> = self.get("look at the job's history", &path)?;
+        Ok(last.first().and_then(|event| event["data"]["why"].as_str()).map(str::to_owned))
+    }
+
+    /// Cancels a job. Best effort, as it may have ended.
+    pub fn cancel(&self, id: &str) {
+        let _ = self.ask(Method::Post, &format!("/api/v1/jobs/{id}/cancel"), &json!({}));
+    }
+
     /// Cancels everything of this user's that a node has, and the job `first` wherever it is. Best effort: who stops
     /// goes on stopping.
     pub fn cancel_all(&self, first: Option<&str>) {
@@ -131,7 +151,7 @@ impl User {
         let jobs = page.map(|page| page.jobs).unwrap_or_default();
         let taken = jobs.iter().filter(|job| job.state.has_attempt()).map(|job| job.id.to_string());
         for id in first.map(str::to_owned).into_iter().chain(taken) {
-            let _ = self.ask(Method::Post, &format!("/api/v1/jobs/{id}/cancel"), &json!({}));
+            self.cancel(&id);
         }
     }
 

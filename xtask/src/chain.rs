@@ -41,9 +41,9 @@ pub struct Programs {
 }
 
 /// What runs. Dropping it stops everything: the run, the node, the service.
-pub struct Chain {
-    place: Place,
-    programs: Programs,
+pub struct Chain<'a> {
+    place: &'a Place,
+    programs: &'a Programs,
     /// The service.
     pub api: Api,
     service: Running,
@@ -64,12 +64,18 @@ fn clean(program: &Path) -> Command {
     command
 }
 
-impl Chain {
+impl<'a> Chain<'a> {
     /// Starts the service at `port`, 0 being any, and waits until it is ready. It will take jobs of `seconds`.
     ///
     /// # Errors
     /// It does not get ready; [`Error::Interrupted`].
-    pub fn start(place: &Place, programs: &Programs, port: u16, seconds: f64, stop: &Stop) -> Result<Chain, Error> {
+    pub fn start(
+        place: &'a Place,
+        programs: &'a Programs,
+        port: u16,
+        seconds: f64,
+        stop: &Stop,
+    ) -> Result<Chain<'a>, Error> {
         let ready = place.ready();
         if ready.exists() {
             std::fs::remove_file(&ready).map_err(Error::file(&ready))?;
@@ -91,7 +97,6 @@ impl Chain {
             service.check().map_err(|why| why.advise(service_steps(place)))?;
             wait(&service, began, "takes no requests", stop)?;
         };
-        let (place, programs) = (place.clone(), programs.clone());
         Ok(Chain { place, programs, api: Api::new(&url), service, node: None, user: None, job: None })
     }
 
@@ -119,7 +124,7 @@ impl Chain {
                     "the account `{name}` and {} belong together: put the file back, or",
                     shortest(&file).display()
                 ),
-                begin_anew(&self.place),
+                begin_anew(self.place),
             ])
         })?;
         self.user = Some(user.clone());
@@ -150,10 +155,10 @@ impl Chain {
             if let Some(name) = self.api.node_since(since)? {
                 return Ok(name);
             }
-            node.check().map_err(|why| why.advise(node_steps(&self.place, &self.programs)))?;
+            node.check().map_err(|why| why.advise(node_steps(self.place, self.programs)))?;
             self.service.check()?;
             wait(node, began, "the service has not heard of it", stop)
-                .map_err(|why| why.advise(node_steps(&self.place, &self.programs)))?;
+                .map_err(|why| why.advise(node_steps(self.place, self.programs)))?;
         }
     }
 
@@ -212,7 +217,7 @@ impl Chain {
     }
 }
 
-impl Drop for Chain {
+impl Drop for Chain<'_> {
     fn drop(&mut self) {
         self.halt();
     }

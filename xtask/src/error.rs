@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::place::shortest;
+
 /// Why a command stops.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -55,7 +57,7 @@ pub enum Error {
     #[error("{0}")]
     Options(String),
     /// A program that was to stay has ended.
-    #[error("{name} ended ({how}). The last it said:\n\n{said}\n\nAll of it: {}", log.display())]
+    #[error("{name} ended ({how}). The last it said:\n\n{said}\n\nAll of it: {}", shortest(log).display())]
     Ended {
         /// Which one.
         name: &'static str,
@@ -67,7 +69,7 @@ pub enum Error {
         log: PathBuf,
     },
     /// A program that was started does not get ready.
-    #[error("{name} runs but {what} after {} s. The last it said:\n\n{said}\n\nAll of it: {}", after.as_secs(), log.display())]
+    #[error("{name} runs but {what} after {} s. The last it said:\n\n{said}\n\nAll of it: {}", after.as_secs(), shortest(log).display())]
     Slow {
         /// Which one.
         name: &'static str,

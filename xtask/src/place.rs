@@ -1,6 +1,6 @@
 //! Where `up` keeps its things, and at which port its service listens.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -18,34 +18,52 @@ const PORT: u16 = 8080;
 ///   node/             the node's: who it is, what it runs
 ///   account.json      the demonstration account (0600)
 ///   ready             where the service listens
+///   lock              held by the `up` that uses the folder
 ///   service.log  node.log
 /// ```
-#[derive(Debug, Clone)]
-pub struct Place(PathBuf);
+#[derive(Debug)]
+pub struct Place {
+    folder: PathBuf,
+    /// Given back by the system when we end, however that is.
+    _lock: File,
+}
 
 impl Place {
-    /// The folder at `path`, made with mode 0700 if it is not there.
+    /// The folder at `path`, made with mode 0700 if it is not there, for us alone.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// It cannot be made; another `up` uses it.
     pub fn open(path: &Path) -> Result<Place, Error> {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::file(path))?;
-        Ok(Place(path.canonicalize().map_err(Error::file(path))?))
+        let folder = path.canonicalize().map_err(Error::file(path))?;
+        let file = folder.join("lock");
+        let lock = File::create(&file).map_err(Error::file(&file))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Place { folder, _lock: lock }),
+            Err(TryLockError::Error(why)) => Err(Error::file(file)(why)),
+            Err(TryLockError::WouldBlock) => {
+                let url = std::fs::read_to_string(folder.join("ready")).unwrap_or_default();
+                let at = url.lines().next().map(|url| format!(", at {url}")).unwrap_or_default();
+                let folder = shortest(&folder);
+                let text = "stop it with Ctrl-C where it runs, or name another folder with --data";
+                Err(Error::Options(format!("another `up` runs in {}{at}: {text}", folder.display())))
+            }
+        }
     }
 
     /// The folder itself.
     pub fn folder(&self) -> &Path {
-        &self.0
+        &self.folder
     }
 
     /// The service's data.
     pub fn service(&self) -> PathBuf {
-        self.0.join("service")
+        self.folder.join("service")
     }
 
     /// The node's data.
     pub fn node(&self) -> PathBuf {
-        self.0.join("node")
+        self.folder.join("node")
     }
 
     /// Who the node is.
@@ -55,17 +73,17 @@ impl Place {
 
     /// The demonstration account.
     pub fn account(&self) -> PathBuf {
-        self.0.join("account.json")
+        self.folder.join("account.json")
     }
 
     /// Where the service says that it takes requests.
     pub fn ready(&self) -> PathBuf {
-        self.0.join("ready")
+        self.folder.join("ready")
     }
 
     /// The log of a program.
     pub fn log(&self, of: &str) -> PathBuf {
-        self.0.join(format!("{of}.log"))
+        self.folder.join(format!("{of}.log"))
     }
 
     /// The port to listen at: the one that is wanted, or that of the last time, or the usual one.
@@ -123,6 +141,17 @@ mod tests {
         assert_eq!((place.port(None), place.port(Some(1))), (41_000, 1));
         std::fs::write(place.service().join("reach"), "").unwrap();
         assert_eq!(place.port(None), PORT);
+    }
+
+    #[test]
+    fn two_do_not_use_one_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Place::open(folder.path()).unwrap();
+        std::fs::write(first.ready(), "http://127.0.0.1:41000\n\n").unwrap();
+        let refused = Place::open(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("runs in ") && refused.contains(", at http://127.0.0.1:41000: stop it"), "{refused}");
+        drop(first);
+        Place::open(folder.path()).unwrap();
     }
 
     #[test]

@@ -77,8 +77,11 @@ pub fn plan(params: &RunParams, seconds: f64) -> String {
 
 /// Where the service is and who may enter.
 pub fn entrance(url: &str, account: &Account) -> String {
-    let who = format!("as {} with the password {}", account.username, account.password);
-    line("address", url) + line("log in", &who).trim_end()
+    line("address", url) + log_in(account).trim_end()
+}
+
+fn log_in(account: &Account) -> String {
+    line("log in", &format!("as {} with the password {}", account.username, account.password))
 }
 
 /// The node that has come.
@@ -131,18 +134,14 @@ fn rank(result: &ResultDetail, standing: &Standing) -> String {
     }
 }
 
-/// Where to look now.
-pub fn addresses(url: &str, job: &Job) -> String {
+/// Where to look now, what stays, and how it ends.
+pub fn staying(url: &str, job: &Job, account: &Account, place: &Place) -> String {
+    let logs = format!("{}/service.log, node.log", shortest(place.folder()).display());
     line("job", &format!("{url}/jobs/{}", job.id))
-        + line("board", &format!("{url}/leaderboard/{}", job.benchmark)).trim_end()
-}
-
-/// What stays, and how it ends.
-pub fn staying(place: &Place) -> String {
-    let folder = shortest(place.folder());
-    let logs = format!("{}/service.log, node.log", folder.display());
-    line("logs", &logs)
-        + "\nThe service and the node stay until Ctrl-C; the next `cargo xtask up` goes on with their data."
+        + &line("board", &format!("{url}/leaderboard/{}", job.benchmark))
+        + &log_in(account)
+        + &line("logs", &logs)
+        + "\nService and node stay until Ctrl-C. Their data is kept: the next\n`cargo xtask up` goes on with it."
 }
 
 /// Why a job did not end well, in a sentence.

@@ -12,6 +12,7 @@ use hpl_spec::job::JobState;
 use hpl_spec::node::NodeInfo;
 use hpl_spec::params::RunParams;
 
+use crate::account::Account;
 use crate::api::User;
 use crate::bar::Bar;
 use crate::build::{self, NODE, Profile, SERVICE, XHPL};
@@ -54,6 +55,7 @@ pub fn up(options: &Options) -> Result<(), Error> {
         return Err(Error::Options("--ranks and --seconds must be above 0".into()));
     }
     setup::ensure(Purpose::Run)?;
+    let place = Place::open(&options.data.clone().unwrap_or_else(|| build::target_dir().join("up")))?;
     say("Building hpl-service, hpl-node and xhpl");
     let [service, node, xhpl] = build::programs(Profile::Release, [SERVICE, NODE, XHPL])?;
     let programs = Programs { service, node, xhpl };
@@ -66,42 +68,90 @@ pub fn up(options: &Options) -> Result<(), Error> {
     let seconds = plan::expected_seconds(&params, peak);
 
     let stop = Stop::on_signals()?;
-    let place = Place::open(&options.data.clone().unwrap_or_else(|| build::target_dir().join("up")))?;
     say(&format!("Starting a service and a node; their data is in {}\n", shortest(place.folder()).display()));
     let mut chain = Chain::start(&place, &programs, port(&place, options.port), seconds, &stop)?;
-    let ended = whole_chain(&mut chain, &place, &programs, (&params, seconds, peak), &stop);
-    let stayed = match ended {
-        Ok(result) if options.once => result,
-        Ok(result) => stay(&mut chain, &place, &stop).and(result),
+    let run = Run { place: &place, programs: &programs, params: &params, seconds, peak };
+    let ended = run.go(&mut chain, &stop);
+    let result = match ended {
+        Ok(ran) if options.once => ran.result,
+        Ok(ran) => {
+            say(&show::staying(&chain.api.url, &ran.job, &ran.account, &place));
+            stay(&mut chain, &stop).and(ran.result)
+        }
         Err(why) => Err(why),
     };
     if !options.once || stop.is_raised() {
         say("\nStopping the node, then the service");
     }
     drop(chain);
-    stayed
+    result
 }
 
-/// From the running service to the first result. What that is worth is the inner result.
-fn whole_chain(
-    chain: &mut Chain,
-    place: &Place,
-    programs: &Programs,
-    (params, seconds, peak): (&RunParams, f64, f64),
-    stop: &Stop,
-) -> Result<Result<(), Error>, Error> {
-    let (account, user) = chain.enter()?;
-    say(&show::entrance(&chain.api.url, &account));
-    let node = chain.start_node(stop)?;
-    say(&show::node(&node));
-    say(&show::plan(params, seconds));
-    let id = user.submit(params)?.id.to_string();
-    chain.under_way(Some(&id));
-    let job = follow(chain, &user, &id, stop)?;
-    chain.under_way(None);
-    let result = tell(&job, &user, peak, place, programs)?;
-    say(&show::addresses(&chain.api.url, &job));
-    Ok(result)
+/// A run that is to go through the chain.
+struct Run<'a> {
+    place: &'a Place,
+    programs: &'a Programs,
+    params: &'a RunParams,
+    seconds: f64,
+    peak: f64,
+}
+
+/// A run that did.
+struct Ran {
+    account: Account,
+    job: Job,
+    /// Whether its result counts.
+    result: Result<(), Error>,
+}
+
+impl Run<'_> {
+    /// From the running service to the first result.
+    fn go(&self, chain: &mut Chain, stop: &Stop) -> Result<Ran, Error> {
+        let (account, user) = chain.enter()?;
+        say(&show::entrance(&chain.api.url, &account));
+        let node = chain.start_node(stop)?;
+        say(&show::node(&node));
+        say(&show::plan(self.params, self.seconds));
+        let id = user.submit(self.params)?.id.to_string();
+        chain.under_way(Some(&id));
+        let (job, given_back) = follow(chain, &user, &id, stop)?;
+        chain.under_way(None);
+        let result = match given_back {
+            Some(why) => {
+                user.cancel(&id);
+                self.failed(&format!("the run failed: {}", why.lines().next().unwrap_or_default()), &why)
+            }
+            None => self.tell(&job, &user)?,
+        };
+        Ok(Ran { account, job, result })
+    }
+
+    /// Tells what became of a job. What it is worth is the inner result.
+    fn tell(&self, job: &Job, user: &User) -> Result<Result<(), Error>, Error> {
+        let id = job.id.to_string();
+        // A job without a result says itself why.
+        if let Ok(result) = user.result(&id) {
+            let standing = user.standing(&job.benchmark)?;
+            say(&show::result(&result, &standing, self.peak)?);
+        }
+        if job.state == JobState::Done {
+            return Ok(Ok(()));
+        }
+        let why = show::failure(job);
+        if job.state != JobState::Failed {
+            say(&format!("  {why}\n"));
+            return Ok(Err(Error::NotPassed(why)));
+        }
+        Ok(self.failed(&why, &user.log(&id)))
+    }
+
+    /// Tells what a failed run has said, and what to try.
+    fn failed(&self, why: &str, said: &str) -> Result<(), Error> {
+        let lines: Vec<_> = said.trim_end().lines().collect();
+        let told = lines[lines.len().saturating_sub(show::TOLD)..].join("\n");
+        say(&format!("The last that was said of the run:\n\n{}\n", quoted(&told)));
+        Err(Error::NotPassed(why.to_owned()).advise(chain::node_steps(self.place, self.programs)))
+    }
 }
 
 /// The port to listen at: any, if somebody else has the one that is wanted.
@@ -128,22 +178,26 @@ fn strange(whom: &str, why: &str) -> Error {
     Error::Strange { whom: whom.into(), why: why.into() }
 }
 
-/// Follows a job to its end, showing the progress.
-fn follow(chain: &mut Chain, user: &User, id: &str, stop: &Stop) -> Result<Job, Error> {
+/// A job that was followed, and why it was given back into the queue, if it was.
+type Followed = (Job, Option<String>);
+
+/// Follows a job to its end, or until its node has given it back, showing the progress.
+fn follow(chain: &mut Chain, user: &User, id: &str, stop: &Stop) -> Result<Followed, Error> {
     let mut bar = Bar::new();
     let followed = follow_on(chain, user, id, stop, &mut bar);
     bar.clear();
     followed
 }
 
-fn follow_on(chain: &mut Chain, user: &User, id: &str, stop: &Stop, bar: &mut Bar) -> Result<Job, Error> {
+fn follow_on(chain: &mut Chain, user: &User, id: &str, stop: &Stop, bar: &mut Bar) -> Result<Followed, Error> {
     let (began, mut heard) = (Instant::now(), Instant::now());
     loop {
         match user.job(id) {
             Ok(job) => {
                 bar.show(&Stage::of(&job));
-                if job.state.is_final() {
-                    return Ok(job);
+                let given_back = user.given_back(&job)?;
+                if job.state.is_final() || given_back.is_some() {
+                    return Ok((job, given_back));
                 }
                 heard = Instant::now();
             }
@@ -160,32 +214,8 @@ fn follow_on(chain: &mut Chain, user: &User, id: &str, stop: &Stop, bar: &mut Ba
     }
 }
 
-/// Tells what became of a job. What it is worth is the inner result.
-fn tell(job: &Job, user: &User, peak: f64, place: &Place, programs: &Programs) -> Result<Result<(), Error>, Error> {
-    let id = job.id.to_string();
-    // A job without a result says itself why.
-    if let Ok(result) = user.result(&id) {
-        let standing = user.standing(&job.benchmark)?;
-        say(&show::result(&result, &standing, peak)?);
-    }
-    if job.state == JobState::Done {
-        return Ok(Ok(()));
-    }
-    let why = Error::NotPassed(show::failure(job));
-    if job.state != JobState::Failed {
-        return Ok(Err(why));
-    }
-    say(&format!("  {}\n", show::failure(job)));
-    let said = user.log(&id);
-    let lines: Vec<_> = said.trim_end().lines().collect();
-    let told = lines[lines.len().saturating_sub(show::TOLD)..].join("\n");
-    say(&format!("The last that the run said:\n\n{}\n", quoted(&told)));
-    Ok(Err(why.advise(chain::node_steps(place, programs))))
-}
-
 /// Stays until Ctrl-C, or until service or node end.
-fn stay(chain: &mut Chain, place: &Place, stop: &Stop) -> Result<(), Error> {
-    say(&show::staying(place));
+fn stay(chain: &mut Chain, stop: &Stop) -> Result<(), Error> {
     while stop.sleep(Duration::from_millis(200)).is_ok() {
         chain.check()?;
     }

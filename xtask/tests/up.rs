@@ -133,6 +133,20 @@ fn what_does_not_start_shows_its_last_words() {
 }
 
 #[test]
+fn a_second_one_leaves_the_first_alone() {
+    let desk = Desk::new();
+    let mut up = desk.start(&["--n", "300"]);
+    up.wait_for("stay until Ctrl-C");
+    let said = desk.up(&["--once", "--n", "300"]).output().unwrap();
+    assert_eq!(said.status.code(), Some(1));
+    let err = texts(&said).1;
+    assert!(err.contains("another `up` runs in ") && err.contains(", at http://127.0.0.1:"), "{err}");
+    let said = up.signal(Signal::INT);
+    assert_eq!(said.status.code(), Some(0), "{:?}", texts(&said));
+    assert_eq!(desk.left(), Vec::<String>::new());
+}
+
+#[test]
 fn impossible_options_are_refused() {
     let desk = Desk::new();
     for options in [["--ranks", "0"], ["--seconds", "0"], ["--seconds", "NaN"]] {
