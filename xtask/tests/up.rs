@@ -26,8 +26,6 @@ fn a_run_goes_through_the_whole_chain_and_the_next_one_finds_everything_again() 
         "N=600, NB=128, 1 rank",
         "- passed, the limit is 16",
         "1 of 1 on the leaderboard",
-        "/leaderboard/hpl",
-        "/jobs/",
     ] {
         assert!(out.contains(words), "`{words}` is missing in\n{out}");
     }
@@ -71,7 +69,9 @@ fn it_stays_until_it_is_told_to_stop() {
         let said = up.signal(signal);
         let (out, err) = texts(&said);
         assert_eq!(said.status.code(), Some(0), "{out}\n{err}\n{}", desk.logs());
-        assert!(out.contains("Stopping the node, then the service"), "{out}");
+        for words in ["/leaderboard/hpl", "/jobs/", "service.log", "Stopping the node, then the service"] {
+            assert!(out.contains(words), "`{words}` is missing in\n{out}");
+        }
         assert_eq!(desk.left(), Vec::<String>::new());
     }
 }
