@@ -141,7 +141,11 @@ pub(super) fn why_it_would_wait(nodes: &Nodes, needs: &Needs, quota: &QuotaLeft,
         return waits("avoids_node", why.into(), Some(position));
     }
     let Some(free) = here.iter().filter(|n| !n.busy && !avoided(n)).max_by_key(|n| n.memory_available) else {
-        let why = format!("all {} nodes it fits on are busy; {position} jobs are before it", here.len());
+        let busy = match here.len() {
+            1 => "the node it fits on is busy".to_owned(),
+            nodes => format!("all {nodes} nodes it fits on are busy"),
+        };
+        let why = format!("{busy}; {}", before(position));
         return waits("nodes_busy", why, Some(position));
     };
     if free.memory_available < needs.memory {
@@ -150,7 +154,16 @@ pub(super) fn why_it_would_wait(nodes: &Nodes, needs: &Needs, quota: &QuotaLeft,
             format!("of the nodes that are free, {} can give most: {has} of memory now; it needs {wants}", free.name);
         return waits("memory_taken", why, Some(position));
     }
-    waits("next", format!("{position} jobs are before it"), Some(position))
+    waits("next", before(position), Some(position))
+}
+
+/// How many jobs go first.
+fn before(position: u32) -> String {
+    match position {
+        0 => "it is next".to_owned(),
+        1 => "1 job is before it".to_owned(),
+        jobs => format!("{jobs} jobs are before it"),
+    }
 }
 
 /// Why a job waits; None if it does not.
