@@ -76,7 +76,8 @@ pub struct HelloRequest {
     pub abilities: BTreeMap<String, String>,
     /// Free bytes where work folders are.
     pub free_disk: u64,
-    /// The attempts whose runs this node still holds, running or ended and not delivered.
+    /// The attempts whose runs this node still holds, running or ended and not delivered; at most 64. One of an
+    /// earlier boot that is not among them went down with that boot, and is tried again elsewhere.
     #[serde(default)]
     pub holding: Vec<AttemptId>,
 }
@@ -158,7 +159,8 @@ pub struct ClaimRequest {
     /// Why the node should not get a job now; empty if it is well. A node that is not well gets none.
     #[serde(default)]
     pub unhealthy: Vec<String>,
-    /// As in [`HelloRequest::holding`]. A node that holds a live attempt gets no other.
+    /// As in [`HelloRequest::holding`], but without what is only kept as an orphan. A node that holds anything gets
+    /// nothing more, and an attempt that the service thinks is here and is not among them counts as forgotten.
     #[serde(default)]
     pub holding: Vec<AttemptId>,
     /// Grows from claim to claim within a boot, e.g. the machine's uptime in milliseconds, and is repeated when

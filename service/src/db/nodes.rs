@@ -128,6 +128,19 @@ pub async fn get(conn: &mut Conn, key: i64) -> Result<NodeRow> {
     read(&row.ok_or_else(|| Error::not_found("node"))?)
 }
 
+/// Whether two nodes are one machine: the same, or one that joined anew.
+///
+/// # Errors
+/// Of the database.
+pub(super) async fn one_machine(conn: &mut Conn, one: i64, other: i64) -> Result<bool> {
+    sqlx::query_scalar("SELECT count(DISTINCT machine_id) = 1 FROM nodes WHERE key IN (?, ?)")
+        .bind(one)
+        .bind(other)
+        .fetch_one(conn)
+        .await
+        .map_err(explain)
+}
+
 /// All nodes that were not revoked, the one heard of last first; at most `limit`.
 ///
 /// # Errors
