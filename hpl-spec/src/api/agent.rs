@@ -227,7 +227,7 @@ pub struct BeatRequest {
     /// What was measured on the node since the last beat that was answered.
     #[serde(default)]
     pub samples: Vec<Sample>,
-    /// Samples, log bytes and events that the node had to drop so far, by kind.
+    /// What the node had to drop so far, by kind: `samples`, `log_bytes`, `events`. At most 16 kinds.
     #[serde(default)]
     pub dropped: BTreeMap<String, u64>,
 }

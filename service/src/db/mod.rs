@@ -208,6 +208,12 @@ pub fn explain(cause: sqlx::Error) -> Error {
     Error::internal(cause)
 }
 
+/// Runs a statement that revokes the row of a key: its parameters are the time and the key. Whether there was one to revoke.
+async fn revoke(tx: &mut Tx, statement: &'static str, key: i64) -> Result<bool> {
+    let done = sqlx::query(statement).bind(tx.now).bind(key).execute(&mut tx.conn).await.map_err(explain)?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Whether `cause` is a violated uniqueness, which callers turn into their own words.
 pub(crate) fn is_unique_violation(cause: &sqlx::Error) -> bool {
     cause.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)

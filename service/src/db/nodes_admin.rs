@@ -109,14 +109,7 @@ pub async fn join_tokens(conn: &mut Conn, now: i64) -> Result<Vec<JoinToken>> {
 /// # Errors
 /// The database cannot write.
 pub async fn revoke_join_token(tx: &mut Tx, key: i64) -> Result<bool> {
-    let now = tx.now;
-    let done = sqlx::query("UPDATE join_tokens SET revoked_at = ? WHERE key = ? AND revoked_at IS NULL")
-        .bind(now)
-        .bind(key)
-        .execute(&mut tx.conn)
-        .await
-        .map_err(explain)?;
-    Ok(done.rows_affected() == 1)
+    super::revoke(tx, "UPDATE join_tokens SET revoked_at = ? WHERE key = ? AND revoked_at IS NULL", key).await
 }
 
 /// All nodes by name.

@@ -71,14 +71,12 @@ pub struct AttemptRow {
     pub ended_at: Option<i64>,
     /// The hash of the end that was accepted.
     pub finish_hash: Option<Vec<u8>>,
-    /// What the node had to drop so far, by kind, as JSON.
-    pub dropped: String,
     /// The hash of its token.
     token: Vec<u8>,
 }
 
 const COLUMNS: &str = "SELECT key, id, job, fence, node, boot_id, state, lease_until, deadline, beat_seq, event_seq,
-    claimed_at, started_at, finishing_at, ended_at, finish_hash, dropped, token FROM attempts ";
+    claimed_at, started_at, finishing_at, ended_at, finish_hash, token FROM attempts ";
 
 /// The statements that are put together here, for the test that looks at their plans.
 #[cfg(test)]
@@ -107,7 +105,6 @@ fn read(row: &SqliteRow) -> AttemptRow {
         finishing_at: row.get("finishing_at"),
         ended_at: row.get("ended_at"),
         finish_hash: row.get("finish_hash"),
-        dropped: row.get("dropped"),
         token: row.get("token"),
     }
 }
