@@ -156,7 +156,8 @@ pub struct ClaimRequest {
     pub memory_available: u64,
     /// Free bytes where work folders are.
     pub free_disk: u64,
-    /// Why the node should not get a job now; empty if it is well. A node that is not well gets none.
+    /// Why the node should not get a job now; empty if it is well. A node that is not well gets none, and people are
+    /// shown why: at most 16 reasons of 1 to 256 characters, none of them control characters.
     #[serde(default)]
     pub unhealthy: Vec<String>,
     /// As in [`HelloRequest::holding`], but without what is only kept as an orphan. A node that holds anything gets

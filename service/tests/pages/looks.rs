@@ -177,4 +177,11 @@ async fn what_a_node_dropped_and_what_it_may_ask_is_told() {
     assert!(page.has("dropped 2 samples of its figures."), "{}", page.text);
     assert!(page.has("Result</h2>") && !page.has("What came with it"), "{}", page.text);
     assert!(ada.get("/limits").await.has("123 a minute"));
+    let node = site.join_node().await;
+    let claim = json!({ "boot_id": "b", "memory_available": 1, "free_disk": 1, "seq": 1, "unhealthy": ["<too> warm"] });
+    let request = Request::post("/agent/v1/claim").header(header::AUTHORIZATION, format!("Bearer {node}"));
+    let request = request.header(header::CONTENT_TYPE, "application/json").body(Body::from(claim.to_string()));
+    assert_eq!(site.call(request.unwrap()).await.0, StatusCode::CONFLICT);
+    let page = ada.get("/nodes").await;
+    assert!(page.has("Not well") && page.has("&#60;too&#62; warm"), "{}", page.text);
 }

@@ -113,7 +113,7 @@ impl Site {
             trusted: true,
             uses: 1,
             created_by: "test".into(),
-            expires_at: NOW + 1000,
+            expires_at: self.app.clock.now() + 1000,
         };
         let made = self.app.db.write(move |tx| Box::pin(async move { nodes_admin::create_join_token(tx, &new).await }));
         made.await.unwrap();

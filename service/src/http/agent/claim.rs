@@ -50,9 +50,11 @@ pub async fn claim(
     Json(request): Json<ClaimRequest>,
 ) -> Result<Response> {
     check_text("boot_id", &request.boot_id, 128)?;
-    if request.unhealthy.len() > 16 || request.unhealthy.iter().any(|why| why.len() > 256) {
-        return Err(Error::field("unhealthy", "expected at most 16 reasons of at most 256 bytes"));
+    if request.unhealthy.len() > 16 {
+        return Err(Error::field("unhealthy", "expected at most 16 reasons"));
     }
+    // They are shown to people, also on terminals.
+    request.unhealthy.iter().try_for_each(|why| check_text("unhealthy", why, 256))?;
     let until = Instant::now() + Duration::from_secs(wait.wait.min(WAIT_S).into());
     match wait_for_job(&app, &node, &request, until).await? {
         Some(claimed) => Ok(axum::Json(assignment(&app, &claimed)?).into_response()),
