@@ -1,5 +1,5 @@
-//! One result: what it is worth and what came with it. For one that a job is known by, that stands on the page of the job,
-//! too; one that came too late, perhaps of a job that nobody knows any more, has no other page.
+//! One result: what it is worth and what came with it. For one that a job is known by, that stands on the page of the
+//! job, too; one that came too late, perhaps of a job that nobody knows any more, has no other page.
 
 use askama::Template;
 use axum::Router;
