@@ -147,7 +147,7 @@ impl App {
         if self.disk.state().takes(crate::disk::Load::Submission) {
             return Ok(());
         }
-        let detail = "the service is short of disk space and takes no new jobs, accounts or orphans; what runs goes on. \
+        let detail = "the service is short of disk space and takes no new jobs, new accounts or orphans; what runs goes on. \
                       Come again later";
         Err(Error::new(Code::DiskFull, detail).retry_after(60))
     }
