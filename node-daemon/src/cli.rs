@@ -111,6 +111,9 @@ enum Command {
         /// The folder of the attempt
         folder: PathBuf,
     },
+    /// Leaves its network and its user to see whether it may; the doctor starts it
+    #[command(hide = true, name = doctor::NAMESPACES_WORD)]
+    TryNamespaces,
     /// Puts itself into the sandbox and becomes the launcher; the shim starts it
     #[command(hide = true)]
     Stage {
@@ -142,6 +145,7 @@ const DISMISSED: u8 = 3;
 #[must_use]
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::TryNamespaces => return doctor::namespaces::child(),
         Command::Shim { folder } => return shim::shim(&RunFolder::at(folder)),
         Command::Stage { folder } => Err(sandbox::stage(&RunFolder::at(folder))),
         Command::Join { join, name, folder } => join_service(&folder, &join, name),
@@ -265,7 +269,8 @@ fn user_of(user: &str) -> Result<(u32, u32), String> {
 }
 
 fn examine(folder: &Folder, programs: &Programs, json: bool) -> ExitCode {
-    doctor::run(&folder.data, &find_xhpl(programs), &find_mpirun(programs), json)
+    let options = doctor::Options::new(&folder.data, &find_xhpl(programs), &find_mpirun(programs));
+    doctor::run(&options, Vec::new(), json)
 }
 
 fn drain(folder: &Folder, undo: bool, wait: bool) -> Done {

@@ -1,5 +1,5 @@
-//! The calls to the system that no library offers without `unsafe`: three, all for the stage, which has one thread and
-//! is about to become another program.
+//! The calls to the system that no library offers without `unsafe`: three for the stage, which has one thread and is about
+//! to become another program (and one of them for the doctor's child, which has one thread too), and a look at the clock.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -46,4 +46,19 @@ pub fn keep_from_program(first: u32) -> io::Result<()> {
     // SAFETY: with this flag the call closes nothing now, so no descriptor that somebody holds becomes invalid.
     let answer = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Whether the kernel holds the wall clock for synchronised: some time service keeps it right.
+///
+/// # Errors
+/// A sandbox that does not allow to look.
+pub fn clock_is_kept() -> io::Result<bool> {
+    // SAFETY: the structure is plain numbers, for which all zeros is a value; with no mode set nothing is changed.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure is whole and ours; the call fills it in and keeps nothing of it.
+    let answer = unsafe { libc::adjtimex(&raw mut state) };
+    match answer {
+        -1 => Err(io::Error::last_os_error()),
+        answer => Ok(answer != libc::TIME_ERROR && state.status & libc::STA_UNSYNC == 0),
+    }
 }

@@ -50,7 +50,8 @@ impl Described {
         }
         tracing::info!("measuring the peak of this node, about a second");
         let info = ask(xhpl, !busy)?;
-        let abilities = doctor::as_hello(&doctor::abilities(data, xhpl, mpirun));
+        let looked = doctor::Options { run_is_on: busy, ..doctor::Options::new(data.path(), xhpl, mpirun) };
+        let abilities = doctor::as_hello(&doctor::abilities(&looked));
         let described = Described { boot_id: boot_id.to_owned(), binary_sha256: binary, info, abilities };
         if let Err(why) = write_json(&path, &described) {
             tracing::warn!(%why, "what this node is cannot be kept, and will be asked again");

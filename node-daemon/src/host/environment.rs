@@ -42,7 +42,7 @@ pub(crate) fn clip(text: &mut String, bytes: usize) {
 pub fn mpi_version(mpirun: &Path) -> Result<String, String> {
     let said = ask(Command::new(mpirun).arg("--version"), PATIENCE)?;
     if !said.status.success() {
-        return Err(format!("{} --version: {}: {}", mpirun.display(), said.status, said.last_line()));
+        return Err(format!("{} --version: {}: {}", mpirun.display(), said.status, said.words()));
     }
     parse_mpi_version(&said.out)
         .ok_or_else(|| format!("{} --version: expected the name of an MPI, found nothing", mpirun.display()))
@@ -57,7 +57,7 @@ pub fn program_version(xhpl: &Path) -> Result<String, String> {
     let first = said.out.lines().map(str::trim).find(|line| !line.is_empty());
     match first {
         Some(line) if said.status.success() => Ok(line.to_owned()),
-        _ => Err(format!("{} --version: {}: {}", xhpl.display(), said.status, said.last_line())),
+        _ => Err(format!("{} --version: {}: {}", xhpl.display(), said.status, said.words())),
     }
 }
 

@@ -35,7 +35,7 @@ fn nice() -> Result<(), String> {
         return Ok(());
     }
     setpriority_process(None, NICE).map_err(|_| {
-        format!("no: stays at {now}, {NICE} is not allowed; as root, or with LimitNICE={NICE} and Nice={NICE}")
+        format!("no: stays at {now}, {NICE} is not allowed (needs CAP_SYS_NICE, or Nice={NICE} in the unit)")
     })
 }
 
@@ -51,7 +51,7 @@ fn oom_score(file: &Path) -> Result<(), String> {
     }
     let now = now.map_or_else(|| "unknown".to_owned(), |score| score.to_string());
     std::fs::write(file, OOM_SCORE.to_string()).map_err(|_| {
-        format!("no: stays at {now}, {OOM_SCORE} is not allowed; as root, or with OOMScoreAdjust={OOM_SCORE}")
+        format!("no: stays at {now}, {OOM_SCORE} is not allowed (needs CAP_SYS_RESOURCE, or OOMScoreAdjust={OOM_SCORE} in the unit)")
     })
 }
 
@@ -66,7 +66,7 @@ fn lock() -> Result<(), String> {
 fn may_lock(capable: bool, limit: Option<u64>) -> Result<(), String> {
     match limit {
         Some(bytes) if !capable && bytes < LOCK_ROOM => Err(format!(
-            "no: only {} may be locked (ulimit -l); as root, or with LimitMEMLOCK=infinity",
+            "no: only {} may be locked (needs CAP_IPC_LOCK, or LimitMEMLOCK=infinity in the unit)",
             super::bytes_words(bytes)
         )),
         _ => Ok(()),
@@ -96,7 +96,10 @@ mod tests {
         oom_score(&file).unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "-900");
         let refused = oom_score(&scratch.path().join("no/such")).unwrap_err();
-        assert_eq!(refused, "no: stays at unknown, -900 is not allowed; as root, or with OOMScoreAdjust=-900");
+        assert_eq!(
+            refused,
+            "no: stays at unknown, -900 is not allowed (needs CAP_SYS_RESOURCE, or OOMScoreAdjust=-900 in the unit)"
+        );
         assert_eq!((parse_score("-17\n"), parse_score("9999"), parse_score("x")), (Some(-17), None, None));
     }
 
@@ -106,7 +109,10 @@ mod tests {
         may_lock(true, Some(0)).unwrap();
         may_lock(false, Some(1 << 30)).unwrap();
         let refused = may_lock(false, Some(8 << 20)).unwrap_err();
-        assert_eq!(refused, "no: only 8.0 MiB may be locked (ulimit -l); as root, or with LimitMEMLOCK=infinity");
+        assert_eq!(
+            refused,
+            "no: only 8.0 MiB may be locked (needs CAP_IPC_LOCK, or LimitMEMLOCK=infinity in the unit)"
+        );
         assert!(has_capability("Name: x\nCapEff:\t0000000000004000\n", CAP_IPC_LOCK));
         assert!(!has_capability("CapEff:\t0000000000003fff\n", CAP_IPC_LOCK) && !has_capability("", 0));
     }

@@ -9,8 +9,12 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+use super::environment::clip;
+
 /// How much of what a program says is kept, in bytes of each stream.
 const KEPT: usize = 64 * 1024;
+/// No more than this is repeated of it, in bytes.
+const WORDS: usize = 240;
 /// Between a polite and a hard end.
 const GRACE: Duration = Duration::from_secs(1);
 /// After its end: how long what it said may take to arrive. Only a child of its own that left its group holds it up.
@@ -28,13 +32,18 @@ pub struct Said {
 }
 
 impl Said {
-    /// The last line of its standard error that is not empty, else of its standard output: programs say there what was
-    /// wrong.
+    /// What it said on its standard error, else on its standard output, as one line of at most 240 bytes; rules of
+    /// dashes, as MPI likes to draw, are left out.
     #[must_use]
-    pub fn last_line(&self) -> &str {
-        let said = [&self.err, &self.out];
-        let mut lines = said.iter().flat_map(|text| text.lines().rev()).map(str::trim);
-        lines.find(|line| !line.is_empty()).unwrap_or("it said nothing")
+    pub fn words(&self) -> String {
+        let joined = |text: &str| {
+            let lines = text.lines().map(str::trim).filter(|line| line.contains(char::is_alphanumeric));
+            lines.collect::<Vec<_>>().join(" ")
+        };
+        let said = [&self.err, &self.out].into_iter().map(|text| joined(text)).find(|text| !text.is_empty());
+        let mut said = said.unwrap_or_else(|| "it said nothing".to_owned());
+        clip(&mut said, WORDS);
+        said
     }
 }
 
@@ -128,8 +137,10 @@ mod tests {
     #[test]
     fn what_a_program_says_is_kept_and_bounded() {
         let minute = Duration::from_secs(60);
-        let said = shell("echo out; echo first >&2; echo last >&2; exit 3", minute).unwrap();
-        assert_eq!((said.out.as_str(), said.last_line(), said.status.code()), ("out\n", "last", Some(3)));
+        let said = shell("echo out; echo first >&2; echo -- ------ >&2; echo last >&2; exit 3", minute).unwrap();
+        assert_eq!((said.out.as_str(), said.words().as_str(), said.status.code()), ("out\n", "first last", Some(3)));
+        assert_eq!(shell("echo out", minute).unwrap().words(), "out");
+        assert_eq!(shell("", minute).unwrap().words(), "it said nothing");
         let much = shell("head -c 300000 /dev/zero", minute).unwrap();
         assert_eq!((much.out.len(), much.status.success()), (KEPT, true));
         assert!(ask(&mut Command::new("/no/such/program"), minute).unwrap_err().starts_with("/no/such/program cannot"));

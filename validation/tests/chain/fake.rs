@@ -56,11 +56,6 @@ impl Play {
         std::fs::write(self.folder.join(gate), "").unwrap();
     }
 
-    /// Closes it again.
-    pub fn close(&self, gate: &str) {
-        let _ = std::fs::remove_file(self.folder.join(gate));
-    }
-
     pub fn xhpl(&self) -> PathBuf {
         self.folder.join("xhpl")
     }

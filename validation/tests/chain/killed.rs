@@ -118,7 +118,7 @@ fn the_shim_is_killed() {
     let ada = site.user("ada");
     let play = Play::new(site.path());
     // What is set apart must go, too.
-    play.act(202, "setsid sleep 300 & gate go");
+    play.act(202, "setsid sleep 300 > /dev/null 2>&1 & gate go");
     let mut first = Node::joined(&site, "n1", Some(&play), None);
     let mut second = Node::joined(&site, "n2", Some(&play), None);
     first.start();

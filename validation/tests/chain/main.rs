@@ -20,10 +20,14 @@
 
 mod audit;
 mod away;
+mod contained;
+mod crowd;
 mod fake;
+mod full;
 mod http;
 mod identity;
 mod killed;
+mod load;
 mod network;
 mod node;
 mod orders;

@@ -89,11 +89,6 @@ impl Node {
         self.before = before.iter().map(|&b| b.to_owned()).collect();
     }
 
-    /// The flags of `run`, `--shared` as well.
-    pub fn set_flags(&mut self, flags: &[&str]) {
-        self.flags = flags.iter().map(|&f| f.to_owned()).collect();
-    }
-
     /// `kill -9` of the daemon, not of its run.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
@@ -124,6 +119,13 @@ impl Node {
         &self.data
     }
 
+    /// Its id at the service.
+    pub fn id(&self) -> String {
+        let bytes = std::fs::read(self.data.join("node.json")).unwrap();
+        let identity: Value = serde_json::from_slice(&bytes).unwrap();
+        identity["node"].as_str().unwrap().to_owned()
+    }
+
     /// Another command of `hpl-node` on this data folder.
     pub fn command(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(program::hpl_node());
@@ -146,11 +148,6 @@ impl Node {
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default();
         status["state"].as_str().unwrap_or_default().to_owned()
-    }
-
-    #[track_caller]
-    pub fn until_state(&self, state: &str) {
-        eventually(&format!("the daemon is {state}"), || self.state() == state);
     }
 
     /// The attempts whose folders lie under `runs`, or under `orphans`.

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::Duration;
@@ -38,7 +38,6 @@ struct State {
     trap: Mutex<Option<Trap>>,
     sprung: AtomicBool,
     over: AtomicBool,
-    connections: AtomicUsize,
 }
 
 /// A relay; it ends when dropped.
@@ -58,7 +57,6 @@ impl Relay {
             trap: Mutex::new(None),
             sprung: AtomicBool::new(false),
             over: AtomicBool::new(false),
-            connections: AtomicUsize::new(0),
         });
         let ours = state.clone();
         let own = listener.local_addr().unwrap().port();
@@ -67,7 +65,6 @@ impl Relay {
                 match listener.accept() {
                     Ok((from, _)) => {
                         let state = ours.clone();
-                        ours.connections.fetch_add(1, Ordering::Relaxed);
                         spawn(move || carry(&state, from, port));
                     }
                     Err(_) => sleep(Duration::from_millis(5)),
@@ -90,10 +87,6 @@ impl Relay {
     /// Whether what [`Relay::when`] waits for was said.
     pub fn sprung(&self) -> bool {
         self.state.sprung.load(Ordering::Relaxed)
-    }
-
-    pub fn connections(&self) -> usize {
-        self.state.connections.load(Ordering::Relaxed)
     }
 }
 

@@ -209,6 +209,23 @@ impl Site {
         said["jobs"][0]["id"].as_str().unwrap_or_else(|| panic!("{said}")).to_owned()
     }
 
+    /// Submits a run of order `n` that has to be made on this very node.
+    #[track_caller]
+    pub fn submit_on(&self, user: &User, n: u32, node: &str) -> String {
+        let parameters = json!({ "n": n, "nb": 64, "p": 1, "q": 1 });
+        let needs = json!({ "node": node });
+        let body = json!({ "benchmark": "hpl", "parameters": parameters, "walltime_s": 300, "needs": needs });
+        let said = self.post(user, "/api/v1/jobs", Some(body), None).good();
+        said["jobs"][0]["id"].as_str().unwrap_or_else(|| panic!("{said}")).to_owned()
+    }
+
+    /// What the service thinks of a run before it is submitted.
+    #[track_caller]
+    pub fn estimate(&self, user: &User, parameters: &Value) -> Value {
+        let body = json!({ "benchmark": "hpl", "parameters": parameters });
+        self.post(user, "/api/v1/estimate", Some(body), None).good()
+    }
+
     /// Cancels a job, which may have ended meanwhile; whether the wish was taken.
     pub fn cancel(&self, user: &User, job: &str) -> bool {
         self.post(user, &format!("/api/v1/jobs/{job}/cancel"), None, None).status == 200
@@ -270,6 +287,11 @@ impl Site {
     /// Waits until a job is in one of these states; the job.
     #[track_caller]
     pub fn until(&self, job: &str, states: &[&str]) -> Value {
+        self.until_within(job, states, PATIENCE)
+    }
+
+    #[track_caller]
+    fn until_within(&self, job: &str, states: &[&str], patience: Duration) -> Value {
         let began = Instant::now();
         loop {
             let seen = self.job(job);
@@ -277,7 +299,7 @@ impl Site {
             if states.contains(&state) {
                 return seen;
             }
-            let hopeless = FINAL.contains(&state) || began.elapsed() > PATIENCE;
+            let hopeless = FINAL.contains(&state) || began.elapsed() > patience;
             assert!(!hopeless, "waited for {states:?}: {seen:#}\n{:?}", self.kinds(job));
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -287,6 +309,12 @@ impl Site {
     #[track_caller]
     pub fn until_final(&self, job: &str) -> Value {
         self.until(job, &FINAL)
+    }
+
+    /// Waits until a long job has ended.
+    #[track_caller]
+    pub fn until_final_within(&self, job: &str, seconds: u64) -> Value {
+        self.until_within(job, &FINAL, Duration::from_secs(seconds))
     }
 }
 
