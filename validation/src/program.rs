@@ -46,6 +46,21 @@ pub fn hpl_service() -> PathBuf {
         .clone()
 }
 
+/// The `hpl-node` under test: `HPLAAS_NODE` names it, else it is built, once.
+///
+/// # Panics
+/// If it is not where the variable says, or cannot be built.
+pub fn hpl_node() -> PathBuf {
+    static NODE: OnceLock<PathBuf> = OnceLock::new();
+    NODE.get_or_init(|| match std::env::var_os("HPLAAS_NODE") {
+        Some(named) => PathBuf::from(&named)
+            .canonicalize()
+            .unwrap_or_else(|e| panic!("HPLAAS_NODE={}: {e}", named.to_string_lossy())),
+        None => build("node-daemon", "--bin", "hpl-node"),
+    })
+    .clone()
+}
+
 /// Builds a program of a package in the profile that these tests have.
 fn build(package: &str, kind: &str, name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

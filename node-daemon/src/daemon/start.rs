@@ -152,6 +152,12 @@ fn left_over(data: &Data, boot_id: &str) -> Option<(Told, bool)> {
         let exited = folder.exit().exists() || folder.finish().exists();
         let Some(told) = told.filter(|told| told.taken.boot_id == boot_id || exited) else {
             tracing::warn!(folder = %path.display(), "the machine was started anew while this ran, or nothing is known of it");
+            // Its scratch folder lies outside, and where /tmp is a disk it outlives the machine's restart.
+            if let Ok(Some(launch)) = read_json(&folder.launch())
+                && let Err(why) = shim::mop_up(&folder, &launch)
+            {
+                tracing::error!(%why, "what the run left behind cannot be removed");
+            }
             let _ = std::fs::remove_dir_all(&path);
             continue;
         };
