@@ -357,11 +357,8 @@ pub fn is_result(finish: &FinishRequest) -> bool {
 }
 
 fn ending(finish: &FinishRequest) -> Ending {
-    let files = finish.files.iter().map(|f| FileToSend {
-        path: f.path.clone(),
-        length: f.length,
-        sha256: f.sha256.clone(),
-    });
+    let files =
+        finish.files.iter().map(|f| FileToSend { path: f.path.clone(), length: f.length, sha256: f.sha256.clone() });
     Ending { is_result: is_result(finish), files: files.collect() }
 }
 
