@@ -19,8 +19,8 @@
 //! (matrices, operation counts, clocks), [`spread`] (the median of a few runs), [`program`] (what is measured) and
 //! [`load`] (people and nodes that call the service).
 //!
-//! `cargo bench` runs all of it but the last, which has to be named, in a quarter of an hour on two cores, `cargo bench -p benches -- lu` those whose
-//! name matches, and `cargo bench -p benches -- --test` each one once, to see that it works.
+//! `cargo bench` runs all of it but the last, which has to be named, in a quarter of an hour on two cores, `cargo bench -p
+//! benches -- lu` those whose name matches, and `cargo bench -p benches -- --test` each one once, to see that it works.
 #![forbid(unsafe_code)]
 
 pub mod load;

@@ -18,8 +18,12 @@ use crate::{doctor, host, orphans, sandbox, shim};
 
 /// The daemon of a compute node: dials the service, runs what it is given, brings back what came out. It opens no port.
 #[derive(Debug, Parser)]
-#[command(name = "hpl-node", version, after_help = "A node in three commands:\n  hpl-node doctor\n  \
-    hpl-node join 'hpl-join://…'      as `hpl-service admin join-token` prints it\n  hpl-node run")]
+#[command(
+    name = "hpl-node",
+    version,
+    after_help = "A node in three commands:\n  hpl-node doctor\n  \
+    hpl-node join 'hpl-join://…'      as `hpl-service admin join-token` prints it\n  hpl-node run"
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -235,7 +239,11 @@ fn run(folder: Folder, programs: Programs, read: Vec<PathBuf>, run_as: Option<St
     // In a journal the time stands there already.
     let writer = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
     let writer = writer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    if std::env::var_os("JOURNAL_STREAM").is_some() { writer.without_time().init() } else { writer.init() }
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        writer.without_time().init()
+    } else {
+        writer.init()
+    }
     let xhpl = find_xhpl(&programs);
     if let Some(why) = host::preflight::not_executable("xhpl", &xhpl) {
         return Err(format!("{why}: name it with --xhpl or HPL_NODE_XHPL"));

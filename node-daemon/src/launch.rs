@@ -6,7 +6,7 @@
 //!     launch.json  ────────────────────────►  reads it
 //!                                             shim.json (who it is)
 //!                                             starts ───────────────────────►  sandbox.json, then it becomes mpirun
-//!     control.json (stop, more time) ───────► looks at it five times a second
+//!     control.json (stop, more time) ───────► looks at it when it is new
 //!                                             out.log, err.log, work/…
 //!     reads exit.json  ◄──────────────────── exit.json, the last thing it does
 //! ```

@@ -16,9 +16,9 @@
 #![deny(unsafe_code)]
 
 pub mod agent;
+pub mod cgroup;
 pub mod cli;
 pub mod client;
-pub mod cgroup;
 pub mod daemon;
 pub mod doctor;
 pub mod folder;
@@ -31,5 +31,5 @@ pub mod orphans;
 pub mod runner;
 pub mod sandbox;
 pub mod shim;
-mod sys;
 pub mod status;
+mod sys;

@@ -139,7 +139,7 @@ impl App {
         i64::from(self.config.lease_s) * 1000
     }
 
-    /// Whether there is room for one more job or account.
+    /// Whether there is room for one more job, account or orphan: for what is small, and gives way to results.
     ///
     /// # Errors
     /// The disk is nearly full.
@@ -147,8 +147,8 @@ impl App {
         if self.disk.state().takes(crate::disk::Load::Submission) {
             return Ok(());
         }
-        let detail = "the service is short of disk space and takes neither new jobs nor new accounts; what runs goes \
-                      on. Come again later";
+        let detail = "the service is short of disk space and takes no new jobs, new accounts or orphans; what runs goes on. \
+                      Come again later";
         Err(Error::new(Code::DiskFull, detail).retry_after(60))
     }
 

@@ -163,20 +163,24 @@ impl Config {
     }
 }
 
+/// The settings that these flags, with blanks between, make.
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    #[derive(Parser)]
+pub(crate) fn of_flags(flags: &str) -> Result<Config, clap::Error> {
+    #[derive(clap::Parser)]
     struct Cli {
         #[command(flatten)]
         config: Config,
     }
+    let words = std::iter::once("serve").chain(flags.split_whitespace());
+    <Cli as clap::Parser>::try_parse_from(words).map(|cli| cli.config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     fn config(flags: &str) -> Config {
-        Cli::parse_from(std::iter::once("serve").chain(flags.split_whitespace())).config
+        of_flags(flags).unwrap()
     }
 
     #[test]
@@ -225,7 +229,7 @@ mod tests {
             assert!(said.contains(named), "{wrong}: {said}");
         }
         for wrong in ["--plain-http-anywhere", "--cert a.pem", "--key a.pem", "--trusted-proxy here"] {
-            assert!(Cli::try_parse_from(std::iter::once("serve").chain(wrong.split(' '))).is_err(), "{wrong}");
+            assert!(of_flags(wrong).is_err(), "{wrong}");
         }
     }
 

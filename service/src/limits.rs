@@ -47,7 +47,7 @@ pub struct Rates {
     #[arg(long = "calls-per-hour", env = "HPL_SERVICE_CALLS_PER_HOUR", value_name = "TIMES")]
     #[arg(default_value_t = Rates::USUAL.api_per_hour)]
     pub api_per_hour: u32,
-    /// Requests a minute and node
+    /// Requests a minute and node, and as many of its run
     #[arg(long = "node-calls-per-minute", env = "HPL_SERVICE_NODE_CALLS_PER_MINUTE", value_name = "TIMES")]
     #[arg(default_value_t = Rates::USUAL.agent_per_minute)]
     pub agent_per_minute: u32,
@@ -99,7 +99,7 @@ pub enum Limit {
     Submit,
     /// Any call of the API; counted by token, or by user of a session.
     Api,
-    /// Any call of a daemon; counted by node.
+    /// Any call of a daemon; counted by node, or by attempt.
     Agent,
     /// Any call of a stranger; counted by address.
     Anonymous,

@@ -201,33 +201,26 @@ fn stop_on_signals(app: &Shared) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        config: Config,
-    }
+    use crate::config::of_flags;
 
     #[test]
     fn it_is_known_by_its_name_or_by_the_address_it_listens_on() {
         for (flags, bound, host, port) in [
-            (&[][..], "192.0.2.7:8080", "192.0.2.7", 8080),
-            (&[], "[2001:db8::1]:8080", "2001:db8::1", 8080),
-            (&[], "0.0.0.0:8080", "localhost", 8080),
-            (&["--public-name", "hpl.example"], "0.0.0.0:8080", "hpl.example", 8080),
-            (&["--public-name", "hpl.example:443"], "10.0.0.1:8080", "hpl.example", 443),
+            ("", "192.0.2.7:8080", "192.0.2.7", 8080),
+            ("", "[2001:db8::1]:8080", "2001:db8::1", 8080),
+            ("", "0.0.0.0:8080", "localhost", 8080),
+            ("--public-name hpl.example", "0.0.0.0:8080", "hpl.example", 8080),
+            ("--public-name hpl.example:443", "10.0.0.1:8080", "hpl.example", 443),
         ] {
-            let config = Cli::parse_from([&["serve"], flags].concat()).config;
+            let config = of_flags(flags).unwrap();
             let (known, at) = known_as(&config, bound.parse().unwrap()).unwrap();
-            assert_eq!((known.as_str(), at), (host, port), "{flags:?} {bound}");
+            assert_eq!((known.as_str(), at), (host, port), "`{flags}` {bound}");
             // Names and addresses can both stand in a certificate.
             let folder = tempfile::tempdir().unwrap();
             Tls::self_signed(folder.path(), &[known]).unwrap();
         }
-        let config = Cli::parse_from(["serve", "--public-name", ":443"]).config;
+        let config = of_flags("--public-name :443").unwrap();
         assert!(known_as(&config, "10.0.0.1:1".parse().unwrap()).is_err());
     }
 

@@ -10,7 +10,6 @@
 mod activity;
 mod connection;
 mod places;
-mod resumed;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -30,7 +30,7 @@ impl Bar {
         if !std::io::stderr().is_terminal() {
             return Bar::Plain { last: None };
         }
-        let style = ProgressStyle::with_template("  [{bar:30}] {percent:>3} %  {msg}")
+        let style = ProgressStyle::with_template("  [{bar:24}] {percent:>3} %  {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("=> ");
         Bar::Drawn(ProgressBar::new(WHOLE).with_style(style))
@@ -46,7 +46,7 @@ impl Bar {
             Bar::Plain { last } => {
                 let kind = std::mem::discriminant(stage);
                 let due = last.is_none_or(|(when, told)| told != kind || when.elapsed() >= EVERY);
-                if due && !matches!(stage, Stage::Done(_)) {
+                if due && !matches!(stage, Stage::Ended(_)) {
                     eprintln!("  {:>3.0} %  {stage}", 100.0 * stage.done());
                     *last = Some((Instant::now(), kind));
                 }

@@ -1,4 +1,4 @@
-//! Building `xhpl` and learning where cargo put it.
+//! Building programs and learning where cargo put them.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -17,40 +17,74 @@ pub enum Profile {
     Release,
 }
 
-/// Builds `xhpl` with cargo's own output on the terminal, and returns its path.
-/// If `HPLAAS_XHPL` names a program, that one is taken instead.
-///
-/// # Errors
-/// [`Error::Step`] if cargo fails.
-pub fn xhpl(profile: Profile) -> Result<PathBuf, Error> {
-    if let Some(named) = std::env::var_os("HPLAAS_XHPL") {
-        return Ok(PathBuf::from(named));
-    }
-    let mut command = cargo();
-    command.args(["build", "--package", "hpl-mpi", "--bin", "xhpl"]);
-    command.arg("--message-format=json-render-diagnostics");
-    if profile == Profile::Release {
-        command.arg("--release");
-    }
-    let built = command.stderr(Stdio::inherit()).output().map_err(Error::start("cargo"))?;
-    if !built.status.success() {
-        return Err(Error::Step {
-            step: "build xhpl".into(),
-            status: built.status.to_string(),
-            command: "cargo build --package hpl-mpi --bin xhpl".into(),
-        });
-    }
-    let said = String::from_utf8_lossy(&built.stdout);
-    executable(&said)
-        .ok_or_else(|| Error::Strange { whom: "cargo build".into(), why: "it names no executable called xhpl".into() })
+/// A program of the workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Program {
+    /// Its name.
+    pub name: &'static str,
+    package: &'static str,
+    /// The environment variable that names one to be taken instead.
+    pub variable: &'static str,
 }
 
-/// The path of `xhpl` in cargo's JSON messages.
-fn executable(messages: &str) -> Option<PathBuf> {
+/// The benchmark.
+pub const XHPL: Program = Program { name: "xhpl", package: "hpl-mpi", variable: "HPLAAS_XHPL" };
+/// The service.
+pub const SERVICE: Program = Program { name: "hpl-service", package: "service", variable: "HPLAAS_SERVICE" };
+/// The daemon of a node.
+pub const NODE: Program = Program { name: "hpl-node", package: "node-daemon", variable: "HPLAAS_NODE" };
+
+/// Builds programs with one call of cargo, its own output on the terminal, and returns their paths. A program that the
+/// environment names is taken instead of built.
+///
+/// # Errors
+/// [`Error::Step`] if cargo fails; [`Error::Options`] if the environment names no file.
+pub fn programs<const N: usize>(profile: Profile, wanted: [Program; N]) -> Result<[PathBuf; N], Error> {
+    let named = wanted.map(|program| std::env::var_os(program.variable).map(PathBuf::from));
+    for (program, path) in wanted.iter().zip(&named) {
+        if let Some(path) = path.as_ref().filter(|path| !path.is_file()) {
+            let text = format!("{} names {}, which is no file", program.variable, path.display());
+            return Err(Error::Options(text));
+        }
+    }
+    let missing: Vec<_> = wanted.iter().zip(&named).filter(|(_, path)| path.is_none()).map(|(p, _)| *p).collect();
+    let said = if missing.is_empty() { String::new() } else { build(profile, &missing)? };
+    let mut paths = wanted.iter().zip(named).map(|(program, path)| {
+        let strange = || Error::Strange { whom: "cargo build".into(), why: format!("no executable {}", program.name) };
+        path.or_else(|| executable(&said, program.name)).ok_or_else(strange)
+    });
+    let mut all = [const { PathBuf::new() }; N];
+    for (place, path) in all.iter_mut().zip(&mut paths) {
+        *place = path?;
+    }
+    Ok(all)
+}
+
+/// Builds, and returns cargo's messages.
+fn build(profile: Profile, programs: &[Program]) -> Result<String, Error> {
+    let mut line = vec!["build"];
+    for program in programs {
+        line.extend(["--package", program.package, "--bin", program.name]);
+    }
+    if profile == Profile::Release {
+        line.push("--release");
+    }
+    let mut command = cargo();
+    command.args(&line).arg("--message-format=json-render-diagnostics");
+    let built = command.stderr(Stdio::inherit()).output().map_err(Error::start("cargo"))?;
+    if !built.status.success() {
+        let command = format!("cargo {}", line.join(" "));
+        return Err(Error::Step { step: "build".into(), status: built.status.to_string(), command });
+    }
+    Ok(String::from_utf8_lossy(&built.stdout).into_owned())
+}
+
+/// The path of a program in cargo's JSON messages.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|m| m["target"]["name"] == "xhpl")
+        .filter(|m| m["target"]["name"] == name)
         .find_map(|m| m["executable"].as_str().map(PathBuf::from))
 }
 
@@ -75,7 +109,7 @@ mod tests {
             "not json\n",
             "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"xhpl\"},\"executable\":\"/t/release/xhpl\"}\n",
         );
-        assert_eq!(executable(said), Some(PathBuf::from("/t/release/xhpl")));
-        assert_eq!(executable("{}"), None);
+        assert_eq!(executable(said, "xhpl"), Some(PathBuf::from("/t/release/xhpl")));
+        assert_eq!(executable("{}", "xhpl"), None);
     }
 }

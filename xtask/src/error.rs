@@ -1,6 +1,9 @@
 //! Why a command stops. The text says what to do next.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::place::shortest;
 
 /// Why a command stops.
 #[derive(Debug, thiserror::Error)]
@@ -53,14 +56,63 @@ pub enum Error {
     /// The options given cannot be run.
     #[error("{0}")]
     Options(String),
-    /// mpirun or the program under it failed.
-    #[error("{0}")]
-    Run(String),
+    /// A program that was to stay has ended.
+    #[error("{name} ended ({how}). The last it said:\n\n{said}\n\nAll of it: {}", shortest(log).display())]
+    Ended {
+        /// Which one.
+        name: &'static str,
+        /// How.
+        how: String,
+        /// The last lines of its log.
+        said: String,
+        /// The log.
+        log: PathBuf,
+    },
+    /// A program that was started does not get ready.
+    #[error("{name} runs but {what} after {} s. The last it said:\n\n{said}\n\nAll of it: {}", after.as_secs(), shortest(log).display())]
+    Slow {
+        /// Which one.
+        name: &'static str,
+        /// What it does not do.
+        what: &'static str,
+        /// How long it had.
+        after: Duration,
+        /// The last lines of its log.
+        said: String,
+        /// The log.
+        log: PathBuf,
+    },
+    /// The service cannot be reached.
+    #[error("no answer from {url}: {why}")]
+    Away {
+        /// What was asked for.
+        url: String,
+        /// What the connection said.
+        why: String,
+    },
+    /// The service says no.
+    #[error("the service refuses to {what}: {detail} ({code})")]
+    Refused {
+        /// What it was asked to do.
+        what: String,
+        /// The stable word of the reason.
+        code: String,
+        /// In words.
+        detail: String,
+    },
+    /// The same, or another error, with what a person can do about it.
+    #[error("{why}\n\nWhat to try:\n{}", steps.iter().map(|s| format!("  - {s}")).collect::<Vec<_>>().join("\n"))]
+    Advised {
+        /// The error.
+        why: Box<Error>,
+        /// What to try.
+        steps: Vec<String>,
+    },
     /// The run ended, but without a result that passed.
     #[error("{0}")]
     NotPassed(String),
     /// Ctrl-C.
-    #[error("stopped: the run was ended, nothing is left behind")]
+    #[error("stopped: run, node and service have ended")]
     Interrupted,
 }
 
@@ -70,6 +122,14 @@ impl Error {
         match self {
             Error::Interrupted => 130,
             _ => 1,
+        }
+    }
+
+    /// The same with what a person can do about it. Who pressed Ctrl-C needs no advice.
+    pub fn advise(self, steps: Vec<String>) -> Error {
+        match self {
+            Error::Interrupted => self,
+            why => Error::Advised { why: Box::new(why), steps },
         }
     }
 

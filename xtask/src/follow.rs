@@ -1,150 +1,138 @@
-//! Following the events file of a run: whole lines as they come, and where the run stands.
+//! Where a job stands, for the progress bar: from the queue to the verdict. Pure.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::path::PathBuf;
+use std::fmt;
 
-use hpl_spec::advice::fraction_done;
-use hpl_spec::event::RunEvent;
-use hpl_spec::report::RunReport;
+use hpl_spec::api::jobs::Job;
+use hpl_spec::job::{JobState, Progress};
 
-use crate::error::Error;
-
-/// A file that somebody else appends lines to. It may not exist yet.
-#[derive(Debug)]
-pub struct Tail {
-    path: PathBuf,
-    file: Option<File>,
-    partial: Vec<u8>,
-}
-
-impl Tail {
-    /// Follows `path` from its beginning.
-    pub fn new(path: PathBuf) -> Tail {
-        Tail { path, file: None, partial: vec![] }
-    }
-
-    /// The lines that were finished since the last call. A half-written line waits for its end.
-    ///
-    /// # Errors
-    /// If the file is there and cannot be read.
-    pub fn lines(&mut self) -> Result<Vec<String>, Error> {
-        if self.file.is_none() {
-            match File::open(&self.path) {
-                Ok(file) => self.file = Some(file),
-                Err(e) if e.kind() == ErrorKind::NotFound => return Ok(vec![]),
-                Err(e) => return Err(Error::file(&self.path)(e)),
-            }
-        }
-        if let Some(file) = &mut self.file {
-            file.read_to_end(&mut self.partial).map_err(Error::file(&self.path))?;
-        }
-        let whole = self.partial.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
-        let rest = self.partial.split_off(whole);
-        let whole = std::mem::replace(&mut self.partial, rest);
-        Ok(String::from_utf8_lossy(&whole).lines().map(str::to_owned).collect())
-    }
-}
-
-/// Where a run stands.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// Where a job stands.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Stage {
-    /// Nothing was heard yet.
-    #[default]
-    Starting,
-    /// The matrix is being filled.
+    /// It waits for a node, and why.
+    Waiting(String),
+    /// The node of this name has it and makes ready.
+    Preparing(String),
+    /// The program runs and has told nothing yet: it fills the matrix.
     Generating,
     /// Panels are being factored.
-    Solving {
-        /// The part of the operations that is done, from 0 to 1.
-        done: f64,
-        /// The rate since the solve began, in Gflop/s.
-        gflops: f64,
-        /// The rate of the last panel.
-        gflops_step: f64,
-        /// Seconds that the rest will take at this rate.
-        left: f64,
-    },
-    /// The residual is being computed.
-    Checking,
-    /// The result is there.
-    Done(Box<RunReport>),
+    Solving(Progress),
+    /// The solve is over; its check, or its files, are still to come.
+    Finishing,
+    /// The service looks at the result.
+    Verifying,
+    /// The node is not heard of.
+    Lost,
+    /// It has ended.
+    Ended(JobState),
 }
 
 impl Stage {
-    /// The stage after an event.
-    #[must_use]
-    pub fn after(self, event: RunEvent) -> Stage {
-        match event {
-            RunEvent::SweepStarted { .. } | RunEvent::SweepEnded { .. } => self,
-            RunEvent::Started { .. } => Stage::Generating,
-            RunEvent::Panel { panel, panels, seconds, gflops, gflops_step, .. } => {
-                let done = fraction_done(panel, panels);
-                let left = if done > 0.0 { seconds * (1.0 - done) / done } else { 0.0 };
-                Stage::Solving { done, gflops, gflops_step, left }
+    /// Where this job stands.
+    pub fn of(job: &Job) -> Stage {
+        let node = || job.node.as_ref().map_or_else(|| "a node".to_owned(), |node| node.name.clone());
+        match job.state {
+            JobState::Draft | JobState::Held | JobState::Queued => {
+                Stage::Waiting(job.waits.as_ref().map_or_else(|| "its turn comes".to_owned(), |w| w.why.clone()))
             }
-            RunEvent::Phases { .. } => Stage::Checking,
-            RunEvent::Verdict { report, .. } => Stage::Done(Box::new(report)),
+            JobState::Claimed | JobState::Preparing => Stage::Preparing(node()),
+            JobState::Running => match job.progress {
+                None => Stage::Generating,
+                Some(progress) if progress.fraction >= 1.0 => Stage::Finishing,
+                Some(progress) => Stage::Solving(progress),
+            },
+            JobState::Finishing => Stage::Finishing,
+            JobState::Verifying => Stage::Verifying,
+            JobState::Lost => Stage::Lost,
+            ended => Stage::Ended(ended),
         }
     }
 
     /// The part of the work that is done, from 0 to 1.
     pub fn done(&self) -> f64 {
         match self {
-            Stage::Starting | Stage::Generating => 0.0,
-            Stage::Solving { done, .. } => *done,
-            Stage::Checking | Stage::Done(_) => 1.0,
+            Stage::Waiting(_) | Stage::Preparing(_) | Stage::Generating | Stage::Lost => 0.0,
+            Stage::Solving(progress) => progress.fraction,
+            Stage::Finishing | Stage::Verifying | Stage::Ended(_) => 1.0,
         }
     }
 }
 
-impl std::fmt::Display for Stage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Stage::Starting => f.write_str("starting"),
+            Stage::Waiting(why) => write!(f, "waiting: {why}"),
+            Stage::Preparing(node) => write!(f, "{node} makes ready"),
             Stage::Generating => f.write_str("generating the matrix"),
-            Stage::Solving { gflops, gflops_step, left, .. } => {
-                write!(f, "{gflops_step:.1} Gflop/s now, {gflops:.1} so far, {:.0} s left", left.ceil())
+            Stage::Solving(Progress { fraction, seconds, score, score_now }) => {
+                let left = if *fraction > 0.0 { seconds * (1.0 - fraction) / fraction } else { 0.0 };
+                write!(f, "{score_now:.1} Gflop/s now, {score:.1} so far, {:.0} s left", left.ceil())
             }
-            Stage::Checking => f.write_str("checking the residual"),
-            Stage::Done(_) => f.write_str("done"),
+            Stage::Finishing => f.write_str("checking the residual"),
+            Stage::Verifying => f.write_str("the service looks at the result"),
+            Stage::Lost => f.write_str("the node is silent; its run may go on"),
+            Stage::Ended(state) => write!(f, "{state}"),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use hpl_spec::report::Phases;
-    use std::io::Write;
+    use serde_json::json;
 
-    #[test]
-    fn a_tail_hands_out_whole_lines_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events");
-        let mut tail = Tail::new(path.clone());
-        assert!(tail.lines().unwrap().is_empty(), "no file yet");
-        let mut file = File::create(&path).unwrap();
-        file.write_all(b"one\ntw").unwrap();
-        assert_eq!(tail.lines().unwrap(), ["one"]);
-        assert!(tail.lines().unwrap().is_empty());
-        file.write_all("o\nthrée\n".as_bytes()).unwrap();
-        assert_eq!(tail.lines().unwrap(), ["two", "thrée"]);
+    use super::*;
+
+    fn job(state: JobState, more: serde_json::Value) -> Job {
+        let mut job = json!({
+            "id": "01900000-0000-7000-8000-000000000000", "owner": "demo", "benchmark": "hpl", "parameters": {},
+            "label": "", "title": "", "state": state, "cancel_requested": false, "visibility": "public", "sweep": null,
+            "needs": {}, "express": true, "walltime_s": 120, "estimate_s": null, "attempts": 1, "progress": null,
+            "node": {"id": "01900000-0000-7000-8000-000000000001", "name": "desk"}, "waits": null, "failure": null,
+            "score": null, "created_at": 0, "state_at": 0, "started_at": null, "ended_at": null, "last_event": 0,
+        });
+        job.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(job).unwrap()
     }
 
     #[test]
-    fn the_time_left_follows_the_work() {
-        let event = RunEvent::Panel {
-            test: 1,
-            panel: 5,
-            panels: 10,
-            seconds: 14.0,
-            gflops: 90.0,
-            gflops_step: 80.5,
-            phases: Phases::default(),
-        };
-        let stage = Stage::Starting.after(event);
-        assert_eq!(stage.to_string(), "80.5 Gflop/s now, 90.0 so far, 2 s left");
-        assert_eq!(stage.done(), 0.875);
+    fn every_state_is_told_and_the_bar_never_runs_back() {
+        let progress = |fraction: f64| json!({"progress": {"fraction": fraction, "seconds": 14.0, "score": 90.0, "score_now": 80.5}});
+        let waits = json!({"waits": {"code": "nodes_busy", "why": "all nodes are busy", "position": 1}});
+        let told: Vec<_> = [
+            (JobState::Queued, waits),
+            (JobState::Claimed, json!({})),
+            (JobState::Preparing, json!({})),
+            (JobState::Running, json!({})),
+            (JobState::Running, progress(0.875)),
+            (JobState::Running, progress(1.0)),
+            (JobState::Finishing, progress(1.0)),
+            (JobState::Verifying, progress(1.0)),
+            (JobState::Done, progress(1.0)),
+        ]
+        .into_iter()
+        .map(|(state, more)| Stage::of(&job(state, more)))
+        .collect();
+        let words: Vec<_> = told.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            words,
+            [
+                "waiting: all nodes are busy",
+                "desk makes ready",
+                "desk makes ready",
+                "generating the matrix",
+                "80.5 Gflop/s now, 90.0 so far, 2 s left",
+                "checking the residual",
+                "checking the residual",
+                "the service looks at the result",
+                "done",
+            ]
+        );
+        assert!(told.iter().map(Stage::done).is_sorted());
+        assert_eq!(told[4].done(), 0.875);
+    }
+
+    #[test]
+    fn a_silent_node_is_told() {
+        assert_eq!(Stage::of(&job(JobState::Lost, json!({}))), Stage::Lost);
+        assert_eq!(Stage::of(&job(JobState::Failed, json!({}))), Stage::Ended(JobState::Failed));
     }
 }

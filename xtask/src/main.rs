@@ -1,23 +1,34 @@
 //! The commands a person types: `cargo xtask setup`, `up`, `test` and `soak`.
 //!
 //! Each begins with the same set-up step. `needs` is the table of what the system must bring and
-//! `setup` looks for it; `up` builds, plans (`plan`), launches (`launch`), follows (`follow`, `bar`)
-//! and shows (`show`) one verified run; `test` lists the steps that CI runs and `steps` times them.
+//! `setup` looks for it. `up` builds (`build`), plans a run (`plan`), starts a service and a node
+//! (`chain`, `child`, `place`), submits the run as a user would (`account`, `api`, `http`), follows
+//! it (`follow`, `bar`), shows what became of it (`show`) and stops all in order (`stop`, `runs`).
+//! `test` lists the steps that CI runs and `steps` times them.
 #![forbid(unsafe_code)]
 
+mod account;
+mod api;
 mod bar;
 mod build;
+mod chain;
+mod child;
 mod error;
 mod follow;
-mod launch;
+mod http;
 mod needs;
+mod place;
 mod plan;
+mod runs;
 mod setup;
 mod show;
 mod steps;
+mod stop;
 mod test;
 mod up;
 
+use std::io::{Write, stderr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -34,8 +45,17 @@ struct Arguments {
 enum Command {
     /// Install what is missing on this machine, or say how to
     Setup,
-    /// Run a real, verified HPL on this machine
+    /// Start a service and a node on this machine, run a real HPL through them, and stay until Ctrl-C
     Up {
+        /// End after the first result; exit status 0 only if it passed and counts
+        #[arg(long)]
+        once: bool,
+        /// The port of the service on loopback; a free one if it is taken (default: that of the last time, or 8080)
+        #[arg(long, value_name = "PORT")]
+        port: Option<u16>,
+        /// The folder of all data: accounts, jobs, results, the node, logs (default: target/up)
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
         /// About how long the solve should take
         #[arg(long, value_name = "S", default_value_t = 20.0)]
         seconds: f64,
@@ -55,14 +75,17 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Setup => setup::ensure(needs::Purpose::Test).map(|()| println!("all that is needed is there")),
-        Command::Up { seconds, n, ranks } => up::up(plan::Wish { seconds, n, ranks }),
+        Command::Up { once, port, data, seconds, n, ranks } => {
+            up::up(&up::Options { wish: plan::Wish { seconds, n, ranks }, once, port, data })
+        }
         Command::Test => test::test(),
         Command::Soak => test::soak(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("\nxtask: {error}");
+            // Where the terminal was closed nobody reads it; the exit status says it.
+            let _ = writeln!(stderr(), "\nxtask: {error}");
             ExitCode::from(error.status())
         }
     }

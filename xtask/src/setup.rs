@@ -15,6 +15,9 @@ use indicatif::ProgressBar;
 use crate::error::Error;
 use crate::needs::{Item, Manager, Need, Probe, Purpose, command_for, missing, not_packaged};
 
+/// Open MPI refuses to start as root without these; a container often has no other user.
+pub const AS_ROOT: [(&str, &str); 2] = [("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")];
+
 /// Makes sure that everything `purpose` needs is there. Quiet when it is.
 ///
 /// # Errors

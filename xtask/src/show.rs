@@ -1,15 +1,55 @@
-//! What a person reads: the machine before a run, the result after it. Pure text.
+//! What a person reads: the machine before a run, the result after it. Pure text, but for `say`.
 
-use std::path::Path;
+use std::io::{Write, stdout};
 
+use hpl_spec::api::jobs::Job;
+use hpl_spec::api::results::{ResultDetail, ResultTier, Standing};
+use hpl_spec::benchmark::Colour;
+use hpl_spec::job::JobState;
 use hpl_spec::node::{Cache, CacheKind, NodeInfo};
 use hpl_spec::params::RunParams;
-use hpl_spec::report::{RunReport, Verdict};
+use hpl_spec::report::{RunReport, SweepReport, Verdict};
+
+use crate::account::Account;
+use crate::error::Error;
+use crate::place::{Place, shortest};
+
+/// How many lines of a failed run are shown.
+pub const TOLD: usize = 40;
+/// Where lines of prose are broken.
+const WIDTH: usize = 78;
+/// Where the second column begins.
+const INDENT: usize = 11;
+
+/// Writes a line. Where nobody reads any more, as after the terminal was closed, there is still all to be stopped in
+/// order: that is no error.
+pub fn say(text: &str) {
+    let _ = writeln!(stdout(), "{text}");
+}
+
+/// A name and what belongs to it, broken into lines below each other.
+fn line(name: &str, value: &str) -> String {
+    let mut text = format!("  {name:<9}");
+    let mut column = INDENT;
+    for (at, word) in value.split(' ').enumerate() {
+        let length = word.chars().count();
+        if at > 0 && column + 1 + length > WIDTH {
+            text += &format!("\n{:INDENT$}", "");
+            column = INDENT;
+        } else if at > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text += word;
+        column += length;
+    }
+    text + "\n"
+}
 
 /// The machine in six lines.
 pub fn machine(node: &NodeInfo) -> String {
     let mut text = String::new();
-    let mut line = |name: &str, value: String| text += &format!("  {name:<9}{value}\n");
+    let mut line = |name: &str, value: String| text += &line(name, &value);
     line("machine", format!("{}, {}, kernel release {}", node.hostname, node.os, node.kernel_release));
     let packages = plural(node.packages, "package");
     let (cores, pus) = (plural(node.cores, "core"), plural(node.pus, "hardware thread"));
@@ -35,16 +75,95 @@ pub fn plan(params: &RunParams, seconds: f64) -> String {
     format!("  {:<9}N={}, NB={}, {ranks} in a {grid}, {time}\n", "run", params.n, params.nb)
 }
 
-/// The result: a table of one row, and the verdict in a sentence.
-pub fn result(report: &RunReport, peak_gflops: f64, report_file: &Path) -> String {
+/// Where the service is and who may enter.
+pub fn entrance(url: &str, account: &Account) -> String {
+    line("address", url) + log_in(account).trim_end()
+}
+
+fn log_in(account: &Account) -> String {
+    line("log in", &format!("as {} with the password {}", account.username, account.password))
+}
+
+/// The node that has come.
+pub fn node(name: &str) -> String {
+    line("node", &format!("{name}, ready")).trim_end().to_owned()
+}
+
+/// The result: a table of one row, the verdict, the tier, what is not green, and the rank.
+///
+/// # Errors
+/// It holds no report of `xhpl`.
+pub fn result(result: &ResultDetail, standing: &Standing, peak_gflops: f64) -> Result<String, Error> {
+    let strange = |why: String| Error::Strange { whom: "the result".into(), why };
+    let sweep: SweepReport = serde_json::from_value(result.report.clone()).map_err(|why| strange(why.to_string()))?;
+    let report = sweep.reports.first().ok_or_else(|| strange("it has no report".into()))?;
+    let mut text = table(report, peak_gflops) + "\n";
+    text += &line("residual", &verdict(&report.verdict, report.threshold));
+    text += &line("tier", &tier(result));
+    for finding in result.findings.iter().filter(|finding| finding.colour != Colour::Green) {
+        let colour = if finding.colour == Colour::Red { "RED" } else { "amber" };
+        text += &line(colour, &format!("{}: {}", finding.name, finding.text));
+    }
+    Ok(text + &line("rank", &rank(result, standing)))
+}
+
+/// How far the result is trusted, and why.
+fn tier(result: &ResultDetail) -> String {
+    let why = match result.row.tier {
+        ResultTier::Verified => "a known program on a trusted node, and nothing speaks against it".to_owned(),
+        ResultTier::Reported => "nothing speaks against it, but not all could be told".to_owned(),
+        ResultTier::Flagged => format!("it does not count: {}", result.row.flag_why),
+        ResultTier::Failed => "its check did not pass".to_owned(),
+        ResultTier::Pending => "nobody has looked at it yet".to_owned(),
+        ResultTier::Orphan => "its attempt could write no longer".to_owned(),
+    };
+    format!("{} - {why}", result.row.tier)
+}
+
+/// Where it stands among all users.
+fn rank(result: &ResultDetail, standing: &Standing) -> String {
+    match &standing.entry {
+        _ if !result.row.ranked => "none: this result is not ranked".to_owned(),
+        None => "none yet".to_owned(),
+        Some(entry) => {
+            let place = format!("{} of {} on the leaderboard", entry.rank, standing.category.entries);
+            let best = &entry.result;
+            let earlier = format!(", by an earlier run with {:.2} {}", best.score, "Gflop/s");
+            place + if best.id == result.row.id { "" } else { &earlier }
+        }
+    }
+}
+
+/// Where to look now, what stays, and how it ends.
+pub fn staying(url: &str, job: &Job, account: &Account, place: &Place) -> String {
+    let logs = format!("{}/service.log, node.log", shortest(place.folder()).display());
+    line("job", &format!("{url}/jobs/{}", job.id))
+        + &line("board", &format!("{url}/leaderboard/{}", job.benchmark))
+        + &log_in(account)
+        + &line("logs", &logs)
+        + "\nService and node stay until Ctrl-C. Their data is kept: the next\n`cargo xtask up` goes on with it."
+}
+
+/// Why a job did not end well, in a sentence.
+pub fn failure(job: &Job) -> String {
+    match (&job.failure, job.state) {
+        (Some(failure), _) => {
+            format!("the run failed: {} ({}: {})", failure.detail, failure.class.name(), failure.code)
+        }
+        (None, JobState::Cancelled) => "the run was cancelled".to_owned(),
+        (None, JobState::Expired) => "the run expired: its time was over before it had ended".to_owned(),
+        (None, state) => format!("the run ended as {state}"),
+    }
+}
+
+/// A table of one row.
+fn table(report: &RunReport, peak_gflops: f64) -> String {
     let RunParams { n, nb, p, q, .. } = report.params;
     let head =
         format!("  {:>8} {:>5} {:>4} {:>4} {:>11} {:>10} {:>9}\n", "N", "NB", "P", "Q", "time", "Gflop/s", "of peak");
     let time = format!("{:.2} s", report.seconds);
     let percent = format!("{:.1} %", 100.0 * report.gflops / peak_gflops);
-    let row = format!("  {n:>8} {nb:>5} {p:>4} {q:>4} {time:>11} {:>10.2} {percent:>9}\n", report.gflops);
-    let verdict = verdict(&report.verdict, report.threshold);
-    format!("{head}{row}\n  residual {verdict}\n  report   {}\n", report_file.display())
+    head + &format!("  {n:>8} {nb:>5} {p:>4} {q:>4} {time:>11} {:>10.2} {percent:>9}\n", report.gflops)
 }
 
 fn verdict(verdict: &Verdict, limit: f64) -> String {
@@ -96,8 +215,10 @@ fn plural(count: usize, noun: &str) -> String {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use hpl_spec::benchmark::Finding;
     use hpl_spec::node::Peak;
     use hpl_spec::report::{Check, Phases};
+    use serde_json::json;
 
     /// A machine as the tests of this crate need one.
     pub fn node() -> NodeInfo {
@@ -154,20 +275,85 @@ pub mod tests {
         assert_eq!(machine(&node()), expected);
     }
 
-    #[test]
-    fn the_result_says_its_verdict_in_a_sentence() {
+    /// A result with these findings, and where its user stands.
+    fn judged(tier: ResultTier, findings: Vec<Finding>) -> (ResultDetail, Standing) {
         let check = Check { residual: 2.1234e-3, norms: None };
-        let text = result(&report(Verdict::Passed(check)), 110.0, Path::new("target/up/HPL.out"));
+        let report = json!({
+            "program": "xhpl", "version": "0.1.0", "kernel": "avx512", "threads": 2, "ranks": 1, "peak_memory": 0,
+            "reports": [report(Verdict::Passed(check))], "tally": {"passed": 1, "failed": 0, "skipped": 0},
+        });
+        let row = json!({
+            "id": "01900000-0000-7000-8000-000000000001", "job": "01900000-0000-7000-8000-000000000000",
+            "owner": "demo", "benchmark": "hpl", "label": "", "tier": tier, "accepted": true,
+            "ranked": matches!(tier, ResultTier::Verified | ResultTier::Reported), "visibility": "public",
+            "score": 90.35, "seconds": 19.5, "size": 13824.0, "percent": 82.1, "node": null, "kind": "A Good CPU",
+            "cores": 2, "flag_why": if tier == ResultTier::Flagged { "the score is too high" } else { "" },
+            "created_at": 0,
+        });
+        let mut detail = row.clone();
+        let more = json!({"check": "", "passed": true, "findings": findings, "reproduced": 0, "parameters": {},
+                          "report": report, "evidence": null, "files": []});
+        detail.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let category = json!({"benchmark": "hpl", "measure": "score", "kind": null, "cores": null, "entries": 3});
+        let standing = json!({"category": category, "entry": {"rank": 2, "result": row}, "percentile": 50.0});
+        (serde_json::from_value(detail).unwrap(), serde_json::from_value(standing).unwrap())
+    }
+
+    #[test]
+    fn the_result_says_its_verdict_its_tier_and_its_rank() {
+        let findings = vec![
+            Finding::green("score", "follows from N and time"),
+            Finding::amber(
+                "energy",
+                "the node shows no energy counters, so what the run took of it cannot be told here",
+            ),
+        ];
+        let (detail, standing) = judged(ResultTier::Verified, findings);
         let expected = "\
 \x20        N    NB    P    Q        time    Gflop/s   of peak
 \x20    13824   256    1    1     19.50 s      90.35    82.1 %
 
 \x20 residual 0.00212 - passed, the limit is 16
-\x20 report   target/up/HPL.out
+\x20 tier     verified - a known program on a trusted node, and nothing speaks
+\x20          against it
+\x20 amber    energy: the node shows no energy counters, so what the run took of
+\x20          it cannot be told here
+\x20 rank     2 of 3 on the leaderboard
 ";
-        assert_eq!(text, expected);
+        assert_eq!(result(&detail, &standing, 110.0).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_does_not_count_says_so() {
+        let (detail, standing) = judged(ResultTier::Flagged, vec![Finding::red("roofline", "above the peak")]);
+        let text = result(&detail, &standing, 110.0).unwrap();
+        assert!(text.contains("tier     flagged - it does not count: the score is too high"), "{text}");
+        assert!(
+            text.contains("RED      roofline: above the peak") && text.contains("this result is not ranked"),
+            "{text}"
+        );
         let failed = verdict(&Verdict::Failed(Check { residual: f64::NAN, norms: None }), 16.0);
         assert_eq!(failed, "NaN - FAILED, the limit is 16");
+        let (mut detail, mut standing) = judged(ResultTier::Reported, vec![]);
+        detail.row.id = "01900000-0000-7000-8000-000000000002".parse().unwrap();
+        assert_eq!(rank(&detail, &standing), "2 of 3 on the leaderboard, by an earlier run with 90.35 Gflop/s");
+        standing.entry = None;
+        assert_eq!(rank(&detail, &standing), "none yet");
+        detail.report = json!({});
+        assert!(result(&detail, &standing, 110.0).is_err());
+    }
+
+    #[test]
+    fn lines_are_broken_below_each_other() {
+        let words = "word ".repeat(30);
+        let text = line("name", words.trim_end());
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(text.lines().skip(1).all(|line| line.starts_with("           word")), "{text}");
+        assert_eq!(
+            line("x", &"y".repeat(100)),
+            format!("  x        {}\n", "y".repeat(100)),
+            "an address is not broken"
+        );
     }
 
     #[test]

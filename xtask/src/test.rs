@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::build;
+use crate::build::{self, NODE, Profile, Program, SERVICE, XHPL};
 use crate::error::Error;
-use crate::launch;
 use crate::needs::Purpose;
 use crate::setup;
 use crate::steps::{Step, Steps};
@@ -29,6 +28,8 @@ struct Programs {
     xhpl: PathBuf,
     /// Where cargo puts `hpl-service` when it builds the tests; None where they build one for themselves.
     service: Option<PathBuf>,
+    /// The same of `hpl-node`.
+    node: Option<PathBuf>,
     /// The browser, if there is one.
     browser: Option<PathBuf>,
 }
@@ -36,8 +37,9 @@ struct Programs {
 impl Programs {
     fn env(&self) -> Vec<(&'static str, String)> {
         let named = |path: &PathBuf| path.to_string_lossy().into_owned();
-        let mut env = vec![("HPLAAS_XHPL", named(&self.xhpl))];
-        env.extend(self.service.iter().map(|path| ("HPLAAS_SERVICE", named(path))));
+        let mut env = vec![(XHPL.variable, named(&self.xhpl))];
+        env.extend(self.service.iter().map(|path| (SERVICE.variable, named(path))));
+        env.extend(self.node.iter().map(|path| (NODE.variable, named(path))));
         env.extend(self.browser.iter().map(|path| ("HPL_BROWSER", named(path))));
         env
     }
@@ -49,12 +51,15 @@ impl Desk {
     }
 
     fn tests(self, name: &'static str, nextest: &str, plain: &str, programs: &Programs) -> Step {
-        let step = Step::cargo(name, if self.nextest { nextest } else { plain });
-        let env = programs.env();
-        let step = step.with(&env.iter().map(|(k, v)| (*k, v.as_str())).collect::<Vec<_>>());
+        let step = with_programs(Step::cargo(name, if self.nextest { nextest } else { plain }), programs);
         let step = if self.ci { step.with(&[("HPLAAS_REQUIRE_HPCC", "1")]) } else { step };
-        if self.root { step.with(&launch::AS_ROOT) } else { step }
+        if self.root { step.with(&setup::AS_ROOT) } else { step }
     }
+}
+
+fn with_programs(step: Step, programs: &Programs) -> Step {
+    let env = programs.env();
+    step.with(&env.iter().map(|(k, v)| (*k, v.as_str())).collect::<Vec<_>>())
 }
 
 /// Runs everything that CI runs, and prints the minutes of each step.
@@ -68,19 +73,27 @@ pub fn test() -> Result<(), Error> {
         steps.run(&step)?;
     }
     println!("\n==> build xhpl");
-    let xhpl = steps.act("build xhpl", || build::xhpl(build::Profile::Dev))?;
+    let [xhpl] = steps.act("build xhpl", || build::programs(Profile::Dev, [XHPL]))?;
     if setup::on_path("npm") {
         println!("\n==> browser tools");
         steps.act("browser tools", || browser_tools(&build::root().join(BROWSER)))?;
     }
-    let programs = Programs { xhpl, service: Some(built_beside_us("hpl-service")?), browser: setup::browser() };
-    for step in after(Desk::here(), &programs) {
+    let beside_us = |program: Program| built_beside_us(program.name).map(Some);
+    let (service, node) = (beside_us(SERVICE)?, beside_us(NODE)?);
+    let programs = Programs { xhpl, service, node, browser: setup::browser() };
+    let folder = build::target_dir().join(CHAIN);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(Error::file(&folder))?;
+    }
+    for step in after(Desk::here(), &programs, &folder) {
         steps.run(&step)?;
     }
     conclude(&steps);
     Ok(())
 }
 
+/// Below cargo's folder, the data of the chain that is run as a whole.
+const CHAIN: &str = "test-up";
 /// Where the browser's walk lies, with the list of what it needs.
 const BROWSER: &str = "validation/browser";
 
@@ -122,13 +135,14 @@ pub fn soak() -> Result<(), Error> {
     let mut steps = Steps::default();
     steps.act("set-up", || setup::ensure(Purpose::Test))?;
     println!("\n==> build xhpl");
-    let xhpl: PathBuf = steps.act("build xhpl", || build::xhpl(build::Profile::Release))?;
+    let [xhpl] = steps.act("build xhpl", || build::programs(Profile::Release, [XHPL]))?;
     steps.run(&Desk::here().tests(
         "long tests",
-        "nextest run --release --package validation --package service --features service/failpoints \
-         --run-ignored only --no-fail-fast --no-tests warn",
-        "test --release --package validation --package service --features service/failpoints --tests -- --ignored",
-        &Programs { xhpl, service: None, browser: setup::browser() },
+        "nextest run --release --package validation --package service --package node-daemon \
+         --features service/failpoints --run-ignored only --no-fail-fast --no-tests warn",
+        "test --release --package validation --package service --package node-daemon \
+         --features service/failpoints --tests -- --ignored",
+        &Programs { xhpl, service: None, node: None, browser: setup::browser() },
     ))?;
     println!("\n{}", steps.table());
     Ok(())
@@ -143,8 +157,11 @@ fn before() -> Vec<Step> {
     ]
 }
 
-/// The service is built with the points at which its tests kill it; one build serves all of these steps.
-fn after(desk: Desk, programs: &Programs) -> Vec<Step> {
+/// The service is built with the points at which its tests kill it; one build serves all of these steps. The chain runs
+/// with the programs of that build, as `up` would with released ones, in a folder of its own.
+fn after(desk: Desk, programs: &Programs, folder: &Path) -> Vec<Step> {
+    let once = Step::cargo("up --once", "run --quiet --package xtask -- up --once --n 3000 --port 0 --data");
+    let once = Step { cargo: [once.cargo, vec![folder.to_string_lossy().into_owned()]].concat(), ..once };
     vec![
         desk.tests(
             "tests",
@@ -152,6 +169,7 @@ fn after(desk: Desk, programs: &Programs) -> Vec<Step> {
             "test --workspace --features service/failpoints --lib --bins --tests --no-fail-fast",
             programs,
         ),
+        with_programs(once, programs),
         Step::cargo("doc tests", "test --workspace --features service/failpoints --doc"),
         Step::cargo("doc", "doc --workspace --no-deps").with(&[("RUSTDOCFLAGS", "-D warnings")]),
     ]
@@ -172,27 +190,50 @@ mod tests {
     const DESK: Desk = Desk { nextest: true, ci: false, root: false };
 
     fn programs() -> Programs {
-        Programs { xhpl: "/x/xhpl".into(), service: Some("/x/hpl-service".into()), browser: Some("/x/browser".into()) }
+        Programs {
+            xhpl: "/x/xhpl".into(),
+            service: Some("/x/hpl-service".into()),
+            node: Some("/x/hpl-node".into()),
+            browser: Some("/x/browser".into()),
+        }
+    }
+
+    fn steps_of(desk: Desk, programs: &Programs) -> Vec<Step> {
+        after(desk, programs, Path::new("/a folder/test-up"))
     }
 
     fn tests_of(desk: Desk) -> Step {
-        after(desk, &programs()).remove(0)
+        steps_of(desk, &programs()).remove(0)
     }
 
     #[test]
     fn tests_know_where_the_programs_are() {
         let named = |env: &[(String, String)]| env.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>();
-        let all = ["HPLAAS_XHPL=/x/xhpl", "HPLAAS_SERVICE=/x/hpl-service", "HPL_BROWSER=/x/browser"];
+        let all = [
+            "HPLAAS_XHPL=/x/xhpl",
+            "HPLAAS_SERVICE=/x/hpl-service",
+            "HPLAAS_NODE=/x/hpl-node",
+            "HPL_BROWSER=/x/browser",
+        ];
         assert_eq!(named(&tests_of(DESK).env), all);
-        let least = Programs { service: None, browser: None, ..programs() };
-        assert_eq!(named(&after(DESK, &least)[0].env), all[..1]);
+        let least = Programs { service: None, node: None, browser: None, ..programs() };
+        assert_eq!(named(&steps_of(DESK, &least)[0].env), all[..1]);
+    }
+
+    #[test]
+    fn the_chain_runs_once_with_the_programs_that_were_tested() {
+        let steps = steps_of(DESK, &programs());
+        let step = steps.iter().find(|step| step.name == "up --once").unwrap();
+        assert_eq!(step.env, tests_of(DESK).env);
+        assert_eq!(step.cargo.last().unwrap(), "/a folder/test-up");
+        assert!(step.cargo.join(" ").starts_with("run --quiet --package xtask -- up --once --n "), "{:?}", step.cargo);
     }
 
     #[test]
     fn the_service_is_tested_with_its_fail_points_and_checked_without() {
         let lines = |steps: Vec<Step>| steps.into_iter().map(|s| s.cargo.join(" ")).collect::<Vec<_>>();
         let points = |line: &&String| line.contains("--features service/failpoints");
-        let (before, after) = (lines(before()), lines(after(DESK, &programs())));
+        let (before, after) = (lines(before()), lines(steps_of(DESK, &programs())));
         assert_eq!(before.iter().filter(points).count(), 1, "{before:?}");
         assert_eq!(before.iter().filter(|line| line.starts_with("clippy")).count(), 2, "{before:?}");
         let tests = after.iter().filter(|line| line.contains("test ") || line.starts_with("nextest"));

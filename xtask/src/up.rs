@@ -1,62 +1,167 @@
-//! `cargo xtask up`: from nothing to a verified result, in one command.
+//! `cargo xtask up`: from nothing to a verified result on a leaderboard, in one command.
+//!
+//! Builds and looks at the machine, starts the whole chain (`chain`), submits a run as any user would (`api`), follows
+//! it (`follow`, `bar`), tells what became of it (`show`), and stays until Ctrl-C.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hpl_spec::dat::{Output, Sweep};
-use hpl_spec::event::RunEvent;
+use hpl_spec::api::jobs::Job;
+use hpl_spec::job::JobState;
 use hpl_spec::node::NodeInfo;
 use hpl_spec::params::RunParams;
-use hpl_spec::report::{RunReport, SweepReport, Verdict};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use crate::account::Account;
+use crate::api::User;
 use crate::bar::Bar;
-use crate::build::{self, Profile};
+use crate::build::{self, NODE, Profile, SERVICE, XHPL};
+use crate::chain::{self, Chain, Programs};
+use crate::child::quoted;
 use crate::error::Error;
-use crate::follow::{Stage, Tail};
-use crate::launch::{Running, Work};
+use crate::follow::Stage;
 use crate::needs::Purpose;
+use crate::place::{self, Place, shortest};
 use crate::plan::{self, Wish};
-use crate::{setup, show};
+use crate::setup;
+use crate::show::{self, say};
+use crate::stop::Stop;
 
-/// How often the events file is looked at.
-const LOOK: Duration = Duration::from_millis(100);
-/// netlib's limit for the scaled residual.
-const LIMIT: f64 = 16.0;
-/// How many lines of a failed run are shown.
-const TOLD: usize = 40;
+/// How often the job is looked at, and after a minute: a token may ask 6000 times an hour.
+const LOOK: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(1));
+/// How long the service may give no answer while it runs.
+const SILENCE: Duration = Duration::from_secs(60);
 
-/// Builds, looks at the machine, runs and reports.
+/// What a person asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// The run.
+    pub wish: Wish,
+    /// End after the first result.
+    pub once: bool,
+    /// The port of the service.
+    pub port: Option<u16>,
+    /// The data folder, if not the usual one.
+    pub data: Option<PathBuf>,
+}
+
+/// Builds, looks at the machine, starts the chain, runs, reports, and stays.
 ///
 /// # Errors
-/// Whatever stops it; [`Error::NotPassed`] if it ran and the residual is not below the limit.
-pub fn up(wish: Wish) -> Result<(), Error> {
+/// Whatever stops it; [`Error::NotPassed`] if it ran and its result does not count.
+pub fn up(options: &Options) -> Result<(), Error> {
+    let wish = options.wish;
     if wish.ranks == 0 || !(wish.seconds > 0.0 && wish.seconds.is_finite()) {
         return Err(Error::Options("--ranks and --seconds must be above 0".into()));
     }
     setup::ensure(Purpose::Run)?;
-    println!("Building xhpl");
-    let xhpl = build::xhpl(Profile::Release)?;
-    println!("Looking at this machine\n");
-    let node = describe(&xhpl)?;
-    print!("{}", show::machine(&node));
-    let peak = node.peak.ok_or_else(|| strange("xhpl describe --peak", "no peak"))?.gflops;
-    let params = plan::choose(&node, peak, wish);
+    let place = Place::open(&options.data.clone().unwrap_or_else(|| build::target_dir().join("up")))?;
+    say("Building hpl-service, hpl-node and xhpl");
+    let [service, node, xhpl] = build::programs(Profile::Release, [SERVICE, NODE, XHPL])?;
+    let programs = Programs { service, node, xhpl };
+    say("Looking at this machine\n");
+    let info = describe(&programs.xhpl)?;
+    say(&show::machine(&info));
+    let peak = info.peak.ok_or_else(|| strange("xhpl describe --peak", "no peak"))?.gflops;
+    let params = plan::choose(&info, peak, wish);
     params.check().map_err(|e| Error::Options(e.to_string()))?;
-    println!("{}", show::plan(&params, plan::expected_seconds(&params, peak)));
-    let work = Work::fresh(&build::target_dir().join("up"))?;
-    write_dat(&work, params)?;
-    run(&xhpl, &work, wish.ranks, usable_cores(&node))?;
-    let report = read_report(&work)?;
-    println!("{}", show::result(&report, peak, &shortest(&work.out())));
-    match report.verdict {
-        Verdict::Passed(_) => Ok(()),
-        _ => Err(Error::NotPassed("the run did not pass its check".into())),
+    let seconds = plan::expected_seconds(&params, peak);
+
+    let stop = Stop::on_signals()?;
+    say(&format!("Starting a service and a node; their data is in {}\n", shortest(place.folder()).display()));
+    let mut chain = Chain::start(&place, &programs, port(&place, options.port), seconds, &stop)?;
+    let run = Run { place: &place, programs: &programs, params: &params, seconds, peak };
+    let ended = run.go(&mut chain, &stop);
+    let result = match ended {
+        Ok(ran) if options.once => ran.result,
+        Ok(ran) => {
+            say(&show::staying(&chain.api.url, &ran.job, &ran.account, &place));
+            stay(&mut chain, &stop).and(ran.result)
+        }
+        Err(why) => Err(why),
+    };
+    if !options.once || stop.is_raised() {
+        say("\nStopping the node, then the service");
     }
+    drop(chain);
+    result
+}
+
+/// A run that is to go through the chain.
+struct Run<'a> {
+    place: &'a Place,
+    programs: &'a Programs,
+    params: &'a RunParams,
+    seconds: f64,
+    peak: f64,
+}
+
+/// A run that did.
+struct Ran {
+    account: Account,
+    job: Job,
+    /// Whether its result counts.
+    result: Result<(), Error>,
+}
+
+impl Run<'_> {
+    /// From the running service to the first result.
+    fn go(&self, chain: &mut Chain, stop: &Stop) -> Result<Ran, Error> {
+        let (account, user) = chain.enter()?;
+        say(&show::entrance(&chain.api.url, &account));
+        let node = chain.start_node(stop)?;
+        say(&show::node(&node));
+        say(&show::plan(self.params, self.seconds));
+        let id = user.submit(self.params)?.id.to_string();
+        chain.under_way(Some(&id));
+        let (job, given_back) = follow(chain, &user, &id, stop)?;
+        chain.under_way(None);
+        let result = match given_back {
+            Some(why) => {
+                user.cancel(&id);
+                self.failed(&format!("the run failed: {}", why.lines().next().unwrap_or_default()), &why)
+            }
+            None => self.tell(&job, &user)?,
+        };
+        Ok(Ran { account, job, result })
+    }
+
+    /// Tells what became of a job. What it is worth is the inner result.
+    fn tell(&self, job: &Job, user: &User) -> Result<Result<(), Error>, Error> {
+        let id = job.id.to_string();
+        // A job without a result says itself why.
+        if let Ok(result) = user.result(&id) {
+            let standing = user.standing(&job.benchmark)?;
+            say(&show::result(&result, &standing, self.peak)?);
+        }
+        if job.state == JobState::Done {
+            return Ok(Ok(()));
+        }
+        let why = show::failure(job);
+        if job.state != JobState::Failed {
+            say(&format!("  {why}\n"));
+            return Ok(Err(Error::NotPassed(why)));
+        }
+        Ok(self.failed(&why, &user.log(&id)))
+    }
+
+    /// Tells what a failed run has said, and what to try.
+    fn failed(&self, why: &str, said: &str) -> Result<(), Error> {
+        let lines: Vec<_> = said.trim_end().lines().collect();
+        let told = lines[lines.len().saturating_sub(show::TOLD)..].join("\n");
+        say(&format!("The last that was said of the run:\n\n{}\n", quoted(&told)));
+        Err(Error::NotPassed(why.to_owned()).advise(chain::node_steps(self.place, self.programs)))
+    }
+}
+
+/// The port to listen at: any, if somebody else has the one that is wanted.
+fn port(place: &Place, wanted: Option<u16>) -> u16 {
+    let port = place.port(wanted);
+    if place::is_free(port) {
+        return port;
+    }
+    say(&format!("  port {port} is taken by another program: a free one is used instead\n"));
+    0
 }
 
 fn describe(xhpl: &Path) -> Result<NodeInfo, Error> {
@@ -73,94 +178,46 @@ fn strange(whom: &str, why: &str) -> Error {
     Error::Strange { whom: whom.into(), why: why.into() }
 }
 
-/// The cores that ranks may be placed on: what hwloc counts, within this process's own mask.
-fn usable_cores(node: &NodeInfo) -> usize {
-    let mask = std::thread::available_parallelism().map_or(1, usize::from);
-    node.cores.min(mask)
-}
+/// A job that was followed, and why it was given back into the queue, if it was.
+type Followed = (Job, Option<String>);
 
-fn write_dat(work: &Work, params: RunParams) -> Result<(), Error> {
-    let name = work.out().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let sweep = Sweep { output: Output::File(name.clone()), file_name: name, ..Sweep::of(params, LIMIT) };
-    std::fs::write(work.dat(), sweep.to_dat()).map_err(Error::file(work.dat()))
-}
-
-/// Runs to the end, showing the progress; Ctrl-C ends the run first and then us.
-fn run(xhpl: &Path, work: &Work, ranks: usize, cores: usize) -> Result<(), Error> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(Error::start("a signal handler"))?;
-    }
-    let mut running = Running::start(xhpl, work, ranks, cores)?;
+/// Follows a job to its end, or until its node has given it back, showing the progress.
+fn follow(chain: &mut Chain, user: &User, id: &str, stop: &Stop) -> Result<Followed, Error> {
     let mut bar = Bar::new();
-    let followed = follow(&mut running, work, &stop, &mut bar);
+    let followed = follow_on(chain, user, id, stop, &mut bar);
     bar.clear();
-    running.stop();
-    followed?;
-    let said = std::fs::read_to_string(work.said()).unwrap_or_default();
-    match running.ended()? {
-        Some(status) if status.success() => {
-            if !said.trim().is_empty() {
-                println!("mpirun said:\n{}\n", indent(&said));
-            }
-            Ok(())
-        }
-        status => {
-            let how = status.map_or("no status".to_owned(), |s| s.to_string());
-            Err(Error::Run(failure(&how, &said, xhpl, work)))
-        }
-    }
+    followed
 }
 
-fn follow(running: &mut Running, work: &Work, stop: &AtomicBool, bar: &mut Bar) -> Result<(), Error> {
-    let mut tail = Tail::new(work.events());
-    let mut stage = Stage::default();
+fn follow_on(chain: &mut Chain, user: &User, id: &str, stop: &Stop, bar: &mut Bar) -> Result<Followed, Error> {
+    let (began, mut heard) = (Instant::now(), Instant::now());
     loop {
-        // Asked before reading: what was written before the end is read after it.
-        let ended = running.ended()?.is_some();
-        for line in tail.lines()? {
-            let event = RunEvent::from_line(&line).map_err(|e| strange("the events file", &e.to_string()))?;
-            stage = stage.after(event);
+        match user.job(id) {
+            Ok(job) => {
+                bar.show(&Stage::of(&job));
+                let given_back = user.given_back(&job)?;
+                if job.state.is_final() || given_back.is_some() {
+                    return Ok((job, given_back));
+                }
+                heard = Instant::now();
+            }
+            Err(why) => {
+                chain.check()?;
+                // It runs all the same: this machine is busy.
+                if heard.elapsed() > SILENCE {
+                    return Err(why);
+                }
+            }
         }
-        bar.show(&stage);
-        if stop.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted);
-        }
-        if ended {
-            return Ok(());
-        }
-        sleep(LOOK);
+        chain.check()?;
+        stop.sleep(if began.elapsed() < Duration::from_secs(60) { LOOK.0 } else { LOOK.1 })?;
     }
 }
 
-fn failure(how: &str, said: &str, xhpl: &Path, work: &Work) -> String {
-    let lines: Vec<_> = said.trim_end().lines().collect();
-    let told = lines[lines.len().saturating_sub(TOLD)..].join("\n");
-    let told = if told.is_empty() { "(nothing)".to_owned() } else { told };
-    format!(
-        "mpirun failed ({how}). It said:\n\n{}\n\nWhat to try:\n  \
-         - the same program without mpirun:  {} --n 1000\n  \
-         - mpirun without the program:       mpirun -np 1 hostname\n  \
-         - the parameters and all output:    {}, {}",
-        indent(&told),
-        shortest(xhpl).display(),
-        shortest(&work.dat()).display(),
-        shortest(&work.said()).display(),
-    )
-}
-
-fn indent(text: &str) -> String {
-    text.trim_end().lines().map(|l| format!("  | {l}")).collect::<Vec<_>>().join("\n")
-}
-
-fn read_report(work: &Work) -> Result<RunReport, Error> {
-    let text = std::fs::read_to_string(work.json()).map_err(Error::file(work.json()))?;
-    let sweep: SweepReport = serde_json::from_str(&text).map_err(|e| strange("report.json", &e.to_string()))?;
-    sweep.reports.into_iter().next().ok_or_else(|| strange("report.json", "no test was run"))
-}
-
-/// The path as one would type it here.
-fn shortest(path: &Path) -> PathBuf {
-    let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(path).to_owned()
+/// Stays until Ctrl-C, or until service or node end.
+fn stay(chain: &mut Chain, stop: &Stop) -> Result<(), Error> {
+    while stop.sleep(Duration::from_millis(200)).is_ok() {
+        chain.check()?;
+    }
+    Ok(())
 }

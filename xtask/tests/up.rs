@@ -1,215 +1,158 @@
-//! `cargo xtask up` against a launcher that plays a run from a script: no MPI, no numerics.
+//! `cargo xtask up` as a person sees it: the real service, the real daemon, the real `xhpl`, on small matrices.
+//!
+//! The programs are those that `cargo xtask test` names; where it does not, cargo builds them first.
 #![forbid(unsafe_code)]
 
+mod chain;
 mod scripts;
 
 use std::fs;
-use std::process::{Command, Output, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::net::TcpListener;
 
-use hpl_spec::{Cache, CacheKind, Check, NodeInfo, Peak, Phases, RunEvent, RunParams, RunReport};
-use hpl_spec::{Sweep, SweepReport, Tally, Verdict};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use tempfile::TempDir;
+use rustix::process::Signal;
 
+use chain::{Desk, texts};
 use scripts::program;
 
-/// Plays the events, then ends as `ending` says.
-const MPIRUN: &str = r#"#!/bin/sh
-here=$(dirname "$0")
-if [ "$1" = --version ]; then echo "mpirun (Open MPI) 4.1.4"; exit 0; fi
-echo $$ > "$here/pid"
-echo "$@" > "$here/arguments"
-while [ $# -gt 0 ]; do
-    case $1 in
-        --events) events=$2 ;;
-        --json) json=$2 ;;
-    esac
-    shift
-done
-while read -r line; do echo "$line" >> "$events"; sleep 0.05; done < "$here/played"
-. "$here/ending"
-cp "$here/report.json" "$json"
-"#;
-
-const XHPL: &str = "#!/bin/sh\n[ \"$*\" = 'describe --peak' ] && cat \"$(dirname \"$0\")/node.json\"\n";
-
-fn node() -> NodeInfo {
-    let cache = Cache { level: 1, kind: CacheKind::Data, bytes: 32 << 10, line: 64, ways: 8, shared_by: 1 };
-    NodeInfo {
-        hostname: "desk".into(),
-        os: "an OS".into(),
-        kernel_release: "6".into(),
-        cpu_model: "A Good CPU".into(),
-        packages: 1,
-        cores: 2,
-        pus: 2,
-        numa_nodes: 1,
-        caches: vec![cache],
-        memory_total: 23 << 30,
-        memory_available: 22 << 30,
-        huge_pages: "madvise".into(),
-        kernel: "avx512".into(),
-        kernels: vec!["avx512".into()],
-        peak: Some(Peak { gflops: 100.0, cores: 2, seconds: 1.0 }),
-        program: "xhpl".into(),
-        version: "0.1.0".into(),
-    }
-}
-
-fn report(residual: f64) -> RunReport {
-    RunReport {
-        params: RunParams::new(13312, 256, 1, 1),
-        threshold: 16.0,
-        started: String::new(),
-        ended: String::new(),
-        seconds: 20.0,
-        gflops: 78.65,
-        phases: Phases::default(),
-        verdict: Verdict::judge(Check { residual, norms: None }, 16.0),
-    }
-}
-
-fn events(residual: f64) -> String {
-    let report = report(residual);
-    let mut events = vec![RunEvent::Started { test: 1, tests: 1, params: report.params }];
-    events.extend((1..=4).map(|panel| RunEvent::Panel {
-        test: 1,
-        panel,
-        panels: 4,
-        seconds: panel as f64,
-        gflops: 80.0,
-        gflops_step: 79.0,
-        phases: Phases::default(),
-    }));
-    events.push(RunEvent::Phases { test: 1, seconds: 20.0, gflops: 78.65, phases: Phases::default() });
-    events.push(RunEvent::Verdict { test: 1, report });
-    events.iter().map(|e| e.to_line() + "\n").collect()
-}
-
-/// A folder with the two programs; the run ends with `ending`, a piece of shell.
-fn stage(residual: f64, ending: &str) -> TempDir {
-    let stage = tempfile::tempdir().unwrap();
-    let at = |name: &str| stage.path().join(name);
-    program(stage.path(), "mpirun", MPIRUN);
-    program(stage.path(), "xhpl", XHPL);
-    let json = SweepReport {
-        peak_memory: 0,
-        program: "xhpl".into(),
-        version: "0.1.0".into(),
-        kernel: "avx512".into(),
-        threads: 2,
-        ranks: 1,
-        reports: vec![report(residual)],
-        tally: Tally::default(),
-    };
-    fs::write(at("node.json"), serde_json::to_string(&node()).unwrap()).unwrap();
-    fs::write(at("report.json"), serde_json::to_string(&json).unwrap()).unwrap();
-    fs::write(at("played"), events(residual)).unwrap();
-    fs::write(at("ending"), ending).unwrap();
-    stage
-}
-
-fn up(stage: &TempDir, options: &[&str]) -> Command {
-    let path = format!("{}:{}", stage.path().display(), std::env::var("PATH").unwrap());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.arg("up").args(options).env("PATH", path);
-    command.env("HPLAAS_XHPL", stage.path().join("xhpl")).env("CARGO_TARGET_DIR", stage.path());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn texts(output: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (text(&output.stdout), text(&output.stderr))
-}
-
 #[test]
-fn a_run_that_passes_is_told_in_plain_lines() {
-    let stage = stage(2.1e-3, "");
-    let output = up(&stage, &[]).output().unwrap();
-    let (out, err) = texts(&output);
-    assert!(output.status.success(), "{out}\n{err}");
-    assert!(out.contains("A Good CPU: 1 package, 2 cores"), "{out}");
-    assert!(out.contains("0.00210 - passed, the limit is 16"), "{out}");
-    assert!(out.contains("78.7 %"), "{out}");
-    assert!(err.contains("79.0 Gflop/s now, 80.0 so far"), "{err}");
+fn a_run_goes_through_the_whole_chain_and_the_next_one_finds_everything_again() {
+    let desk = Desk::new();
+    let said = desk.up(&["--once", "--n", "600"]).output().unwrap();
+    let (out, err) = texts(&said);
+    assert!(said.status.success(), "{out}\n{err}\n{}", desk.logs());
+    for words in [
+        "address  http://127.0.0.1:",
+        "as demo with the password ",
+        "N=600, NB=128, 1 rank",
+        "- passed, the limit is 16",
+        "1 of 1 on the leaderboard",
+    ] {
+        assert!(out.contains(words), "`{words}` is missing in\n{out}");
+    }
+    assert!(out.contains("tier     verified - ") || out.contains("tier     reported - "), "{out}");
     let control = |c: char| c.is_control() && c != '\n';
     assert!(!out.contains(control) && !err.contains(control), "control characters in a log:\n{out}\n{err}");
+    assert_eq!(desk.left(), Vec::<String>::new());
+
+    let kept = |name: &str| fs::read_to_string(desk.data().join(name)).unwrap();
+    let (account, identity) = (kept("account.json"), kept("node/node.json"));
+    // At another port: the node has to follow.
+    let said = desk.up(&["--once", "--n", "300", "--ranks", "2"]).output().unwrap();
+    let (out, err) = texts(&said);
+    assert!(said.status.success(), "{out}\n{err}\n{}", desk.logs());
+    assert!(out.contains("N=300, NB=128, 2 ranks in a 1 x 2 grid"), "{out}");
+    assert!(out.contains("1 of 1 on the leaderboard, by an earlier run"), "{out}");
+    assert_eq!(account, kept("account.json"));
+    let node = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["node"].clone();
+    assert_eq!(node(&identity), node(&kept("node/node.json")));
+    assert_eq!(desk.left(), Vec::<String>::new());
 }
 
 #[test]
-fn the_parameters_fill_the_time_and_reach_the_program() {
-    let stage = stage(2.1e-3, "");
-    assert!(up(&stage, &["--ranks", "6"]).output().unwrap().status.success());
-    let dat = fs::read_to_string(stage.path().join("up/HPL.dat")).unwrap();
-    let runs: Vec<_> = Sweep::parse(&dat, 6).unwrap().runs().collect();
-    assert_eq!(runs.len(), 1);
-    assert_eq!((runs[0].n, runs[0].nb, runs[0].p, runs[0].q), (13312, 256, 2, 3));
-    let arguments = fs::read_to_string(stage.path().join("arguments")).unwrap();
-    assert!(arguments.starts_with("-np 6 --bind-to none --oversubscribe "), "{arguments}");
+fn ctrl_c_during_a_run_ends_the_run_and_everything_else() {
+    let desk = Desk::new();
+    let mut up = desk.start(&["--seconds", "300", "--n", "20000"]);
+    up.wait_for("generating the matrix");
+    let said = up.signal(Signal::INT);
+    let (out, err) = texts(&said);
+    assert_eq!(said.status.code(), Some(130), "{out}\n{err}\n{}", desk.logs());
+    assert!(err.contains("run, node and service have ended"), "{err}");
+    assert_eq!(desk.left(), Vec::<String>::new());
 }
 
 #[test]
-fn a_residual_above_the_limit_is_a_failure() {
-    let stage = stage(17.0, "");
-    let output = up(&stage, &[]).output().unwrap();
-    let (out, err) = texts(&output);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(out.contains("17.0 - FAILED, the limit is 16"), "{out}");
-    assert!(err.contains("did not pass"), "{err}");
-}
-
-#[test]
-fn what_a_failing_mpirun_says_is_shown() {
-    let stage = stage(2.1e-3, "echo 'the wire is cut' >&2; exit 3");
-    let output = up(&stage, &[]).output().unwrap();
-    let (_, err) = texts(&output);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(err.contains("  | the wire is cut") && err.contains("What to try"), "{err}");
-}
-
-#[test]
-fn ctrl_c_ends_the_launcher_and_all_below_it() {
-    let stage = stage(2.1e-3, "sleep 1000 & echo $! > \"$here/below\"; wait");
-    let child = up(&stage, &[]).spawn().unwrap();
-    let pid = |name: &str| {
-        let text = fs::read_to_string(stage.path().join(name)).ok()?;
-        Pid::from_raw(text.trim().parse().ok()?)
-    };
-    let (launcher, below) = wait_for(|| Some((pid("pid")?, pid("below")?)));
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let (_, err) = texts(&output);
-    assert_eq!(output.status.code(), Some(130), "{err}");
-    assert!(err.contains("stopped"), "{err}");
-    wait_for(|| test_kill_process(launcher).is_err().then_some(()));
-    wait_for(|| (test_kill_process(below).is_err() || is_zombie(below)).then_some(()));
-}
-
-/// In a container without an init that reaps, an orphan that ended stays as a zombie.
-fn is_zombie(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
-}
-
-fn wait_for<T>(mut ready: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(value) = ready() {
-            return value;
+fn it_stays_until_it_is_told_to_stop() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let desk = Desk::new();
+        let mut up = desk.start(&["--n", "300"]);
+        up.wait_for("stay until Ctrl-C");
+        let said = up.signal(signal);
+        let (out, err) = texts(&said);
+        assert_eq!(said.status.code(), Some(0), "{out}\n{err}\n{}", desk.logs());
+        for words in ["/leaderboard/hpl", "/jobs/", "service.log", "Stopping the node, then the service"] {
+            assert!(out.contains(words), "`{words}` is missing in\n{out}");
         }
-        assert!(start.elapsed() < Duration::from_secs(30), "waited 30 s in vain");
-        sleep(Duration::from_millis(20));
+        assert_eq!(desk.left(), Vec::<String>::new());
     }
+}
+
+#[test]
+fn a_service_that_dies_is_told_and_the_node_ends_with_it() {
+    let desk = Desk::new();
+    let mut up = desk.start(&["--n", "20000"]);
+    up.wait_for("generating the matrix");
+    desk.kill("serve");
+    let said = up.end();
+    let (_, err) = texts(&said);
+    assert_eq!(said.status.code(), Some(1), "{err}");
+    assert!(err.contains("hpl-service ended (signal: 9") && err.contains("service.log"), "{err}");
+    assert!(err.contains("run the same command again"), "{err}");
+    assert_eq!(desk.left(), Vec::<String>::new());
+}
+
+#[test]
+fn a_port_that_is_taken_is_left_to_its_owner() {
+    let desk = Desk::new();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port().to_string();
+    let said = desk.up_at(&port, &["--once", "--n", "300"]).output().unwrap();
+    let (out, err) = texts(&said);
+    assert!(said.status.success(), "{out}\n{err}\n{}", desk.logs());
+    assert!(out.contains(&format!("port {port} is taken")), "{out}");
+    assert!(!out.contains(&format!("http://127.0.0.1:{port}\n")), "{out}");
+}
+
+#[test]
+fn a_run_that_fails_is_told_with_what_it_said() {
+    let mut desk = Desk::new();
+    let text = "#!/bin/sh\n[ \"$1\" = describe ] && exec \"$(dirname \"$0\")/real\" \"$@\"\necho 'the wire is cut' >&2\nexit 3\n";
+    std::os::unix::fs::symlink(&desk.xhpl, desk.folder.path().join("real")).unwrap();
+    program(desk.folder.path(), "xhpl", text);
+    desk.xhpl = desk.folder.path().join("xhpl");
+    let said = desk.up(&["--once", "--n", "300"]).output().unwrap();
+    let (out, err) = texts(&said);
+    assert_eq!(said.status.code(), Some(1), "{out}\n{err}");
+    assert!(out.contains("  | the wire is cut"), "{out}\n{}", desk.logs());
+    assert!(err.contains("the run failed: ") && err.contains("What to try") && err.contains("doctor"), "{err}");
+    assert_eq!(desk.left(), Vec::<String>::new());
+}
+
+#[test]
+fn what_does_not_start_shows_its_last_words() {
+    let mut desk = Desk::new();
+    program(desk.folder.path(), "broken", "#!/bin/sh\necho 'my disk is on fire' >&2\nexit 1\n");
+    desk.service = desk.folder.path().join("broken");
+    let said = desk.up(&["--once", "--n", "300"]).output().unwrap();
+    let (_, err) = texts(&said);
+    assert_eq!(said.status.code(), Some(1), "{err}");
+    for words in
+        ["hpl-service ended (exit status: 1)", "  | my disk is on fire", "service.log", "What to try", "begin anew"]
+    {
+        assert!(err.contains(words), "`{words}` is missing in\n{err}");
+    }
+}
+
+#[test]
+fn a_second_one_leaves_the_first_alone() {
+    let desk = Desk::new();
+    let mut up = desk.start(&["--n", "300"]);
+    up.wait_for("stay until Ctrl-C");
+    let said = desk.up(&["--once", "--n", "300"]).output().unwrap();
+    assert_eq!(said.status.code(), Some(1));
+    let err = texts(&said).1;
+    assert!(err.contains("another `up` runs in ") && err.contains(", at http://127.0.0.1:"), "{err}");
+    let said = up.signal(Signal::INT);
+    assert_eq!(said.status.code(), Some(0), "{:?}", texts(&said));
+    assert_eq!(desk.left(), Vec::<String>::new());
 }
 
 #[test]
 fn impossible_options_are_refused() {
-    let stage = stage(2.1e-3, "");
+    let desk = Desk::new();
     for options in [["--ranks", "0"], ["--seconds", "0"], ["--seconds", "NaN"]] {
-        let output = up(&stage, &options).output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{options:?}");
+        let said = desk.up(&options).output().unwrap();
+        assert_eq!(said.status.code(), Some(1), "{options:?}");
+        assert!(texts(&said).1.contains("must be above 0"));
     }
+    assert!(!desk.data().exists(), "nothing was begun");
 }

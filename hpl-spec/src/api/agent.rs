@@ -76,7 +76,8 @@ pub struct HelloRequest {
     pub abilities: BTreeMap<String, String>,
     /// Free bytes where work folders are.
     pub free_disk: u64,
-    /// The attempts whose runs this node still holds, running or ended and not delivered.
+    /// The attempts whose runs this node still holds, running or ended and not delivered; at most 64. One of an
+    /// earlier boot that is not among them went down with that boot, and is tried again elsewhere.
     #[serde(default)]
     pub holding: Vec<AttemptId>,
 }
@@ -155,10 +156,12 @@ pub struct ClaimRequest {
     pub memory_available: u64,
     /// Free bytes where work folders are.
     pub free_disk: u64,
-    /// Why the node should not get a job now; empty if it is well. A node that is not well gets none.
+    /// Why the node should not get a job now; empty if it is well. A node that is not well gets none, and people are
+    /// shown why: at most 16 reasons of 1 to 256 characters, none of them control characters.
     #[serde(default)]
     pub unhealthy: Vec<String>,
-    /// As in [`HelloRequest::holding`]. A node that holds a live attempt gets no other.
+    /// As in [`HelloRequest::holding`], but without what is only kept as an orphan. A node that holds anything gets
+    /// nothing more, and an attempt that the service thinks is here and is not among them counts as forgotten.
     #[serde(default)]
     pub holding: Vec<AttemptId>,
     /// Grows from claim to claim within a boot, e.g. the machine's uptime in milliseconds, and is repeated when
@@ -225,7 +228,7 @@ pub struct BeatRequest {
     /// What was measured on the node since the last beat that was answered.
     #[serde(default)]
     pub samples: Vec<Sample>,
-    /// Samples, log bytes and events that the node had to drop so far, by kind.
+    /// What the node had to drop so far, by kind: `samples`, `log_bytes`, `events`. At most 16 kinds.
     #[serde(default)]
     pub dropped: BTreeMap<String, u64>,
 }

@@ -108,6 +108,9 @@ pub struct Job {
     pub node: Option<NodeRef>,
     /// The latest progress of the latest try.
     pub progress: Option<Progress>,
+    /// What the node of the latest try had to drop, by kind: `samples` of its metrics, `log_bytes`, `events`.
+    #[serde(default)]
+    pub dropped: BTreeMap<String, u64>,
     /// Why it waits, where it does.
     pub waits: Option<Waits>,
     /// How it failed, where it did.

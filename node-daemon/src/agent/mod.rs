@@ -23,8 +23,8 @@ use hpl_spec::id::AttemptId;
 use crate::client::{Answer, Piece, Proof, Refusal, Said};
 use crate::launch::Stop;
 use pause::Pause;
-pub use run::{Ending, FileToSend, Resumed};
 use run::Run;
+pub use run::{Ending, FileToSend, Resumed};
 
 /// Between two claims at least so long, in case they are answered at once.
 const BETWEEN_CLAIMS: Duration = Duration::from_secs(1);
@@ -213,10 +213,11 @@ impl Agent {
         self.run.is_none()
     }
 
-    /// The attempt that may give signs of life, and what they say.
+    /// The attempt that may give signs of life, and what they say. None before the node was greeted: after a restart of
+    /// the machine a beat would tell the service that the boot before still lives, and it would wait for its silence.
     #[must_use]
     pub fn voice(&self) -> Option<(Proof, AttemptPhase)> {
-        self.run.as_ref().filter(|run| run.may_write()).map(|run| (run.proof(), run.phase()))
+        self.run.as_ref().filter(|run| self.greeted && run.may_write()).map(|run| (run.proof(), run.phase()))
     }
 
     /// Events of the run so far.
@@ -393,7 +394,7 @@ impl Agent {
             None | Some(AttemptStanding::Live) => vec![],
             Some(AttemptStanding::Unknown) => run.unknown(),
             Some(AttemptStanding::Stale) => run.stale(),
-            Some(AttemptStanding::Ended) => run.over("the job has ended"),
+            Some(AttemptStanding::Ended) => run.has_ended("by what the service says"),
         }
     }
 

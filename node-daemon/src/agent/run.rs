@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use hpl_spec::api::agent::{
-    AgentEvent, Assignment, AttemptPhase, EventsReply, FinishReply, Limits, NumberedEvent, OrphanReply,
-    Stored,
+    AgentEvent, Assignment, AttemptPhase, EventsReply, FinishReply, Limits, NumberedEvent, OrphanReply, Stored,
 };
 use hpl_spec::id::AttemptId;
 use hpl_spec::job::Progress;
@@ -137,6 +136,8 @@ pub(super) struct Run {
     /// The end was answered; files may follow until then.
     finished: Option<Duration>,
     handed_in: bool,
+    /// The service says that it has an end: ours, if its answer was lost. The end is told once more to know.
+    ask_end: bool,
     cancelled: bool,
     launched: bool,
     pub told_of_update: bool,
@@ -163,6 +164,7 @@ impl Run {
             ending: None,
             finished: None,
             handed_in: false,
+            ask_end: false,
             cancelled: false,
             launched: false,
             told_of_update: false,
@@ -302,13 +304,22 @@ impl Run {
         match (said.status, said.code.as_str()) {
             (409, "stale_fence") => self.stale(),
             (404, "unknown_attempt") => self.unknown(),
-            (410, _) => self.over(&format!("the job has ended: {}", said.detail)),
+            (410, _) => self.has_ended(&said.detail),
             _ => self.cut_off(&format!("the service refused a call: {} {}: {}", said.status, said.code, said.detail)),
         }
     }
 
     pub fn stale(&mut self) -> Vec<Effect> {
         self.over("its fence is dead: the job was given to another run or given up")
+    }
+
+    /// The service has an end of the attempt.
+    pub fn has_ended(&mut self, detail: &str) -> Vec<Effect> {
+        if self.ending.is_some() && self.standing == Standing::Live {
+            self.ask_end = true;
+            return vec![];
+        }
+        self.over(&format!("the job has ended: {detail}"))
     }
 
     /// Nothing is wanted of it any more: it is ended.
@@ -356,6 +367,9 @@ impl Run {
         }
         if self.standing != Standing::Live && !handing_in {
             return Next::Wait(Duration::MAX);
+        }
+        if self.ask_end && self.finished.is_none() {
+            return say(Call::Finish { by: self.proof() });
         }
         let mut until = Duration::MAX;
         if !handing_in && self.acked < self.events() {
@@ -532,6 +546,10 @@ impl Run {
                 let mut effects = vec![note(&format!("the service has the end of the run: {}", reply.state))];
                 effects.extend(self.all_sent());
                 effects
+            }
+            // Another end than ours was accepted.
+            Err(Refusal::Problem(said)) if said.status == 410 => {
+                self.over(&format!("the job has ended: {}", said.detail))
             }
             Err(Refusal::Problem(said)) => self.missing(&said),
             Err(Refusal::NoAnswer(_)) => vec![],

@@ -337,7 +337,11 @@ fn note(measures: &mut BTreeMap<String, String>, name: &str, taken: Result<Strin
 
 fn made(folder: &Path) -> Result<PathBuf, String> {
     match fs::create_dir(folder) {
-        Err(why) if why.kind() != io::ErrorKind::AlreadyExists => Err(format!("{}: {why}", folder.display())),
+        // the path is for the operator; measures are shown to everybody
+        Err(why) if why.kind() != io::ErrorKind::AlreadyExists => {
+            eprintln!("hpl-node: the control group {}: {why}", folder.display());
+            Err(format!("no group can be made: {why}"))
+        }
         _ => Ok(folder.to_owned()),
     }
 }

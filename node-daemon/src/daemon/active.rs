@@ -297,7 +297,6 @@ impl Active {
         self.finish = Some(finish.clone());
         finish
     }
-
 }
 
 fn mop_up(folder: &RunFolder, launch: &Launch) {

@@ -107,9 +107,7 @@ async fn make(client: &Client, identity: &Identity, call: &Call, payload: Payloa
             let request = EventsRequest { fence: by.fence, events: events.clone() };
             Heard::Events(client.events(by, &request).await)
         }
-        (Call::Piece { by, piece, .. }, Payload::Bytes(bytes)) => {
-            Heard::Piece(client.piece(by, piece, bytes).await)
-        }
+        (Call::Piece { by, piece, .. }, Payload::Bytes(bytes)) => Heard::Piece(client.piece(by, piece, bytes).await),
         (Call::Finish { by }, Payload::Finish(request)) => Heard::Finish(client.finish(by, &request).await),
         (Call::Orphan { .. }, Payload::Orphan(request)) => Heard::Orphan(client.orphan(token, &request).await),
         (call, payload) => unheard(call, &payload),

@@ -39,8 +39,10 @@ pub fn run(options: Options) -> Result<Ended, String> {
     let identity = Identity::load(&data).map_err(|e| e.to_string())?;
     let identity = identity.ok_or_else(|| {
         let at = data.path().display();
-        format!("this node has not joined a service yet: {at} has no node.json. Ask for a join string \
-                 (`hpl-service admin join-token`) and say: hpl-node join --data {at} 'JOIN-STRING'")
+        format!(
+            "this node has not joined a service yet: {at} has no node.json. Ask for a join string \
+                 (`hpl-service admin join-token`) and say: hpl-node join --data {at} 'JOIN-STRING'"
+        )
     })?;
     let boot_id = host::boot_id().map_err(|e| e.to_string())?;
     orphans::purge(&data);
@@ -113,7 +115,8 @@ pub fn run(options: Options) -> Result<Ended, String> {
 fn lock(data: &Data) -> Result<File, String> {
     let path = data.lock();
     let at = |e: io::Error| format!("{}: {e}", path.display());
-    let file = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(at)?;
+    let file =
+        File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(at)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(_) => Err(format!(

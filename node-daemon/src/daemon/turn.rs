@@ -26,11 +26,11 @@ use crate::identity::Identity;
 use crate::journal::OpenClaim;
 use crate::launch::Stop;
 use crate::metrics::Spool;
+use crate::orphans;
 use crate::runner::Failure;
 use crate::runner::close::{self, Known};
 use crate::runner::prepare::{MEMORY_KEPT, Programs, Room};
 use crate::status::{RunStatus, Status};
-use crate::orphans;
 
 /// How often a run is looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -323,7 +323,11 @@ impl Daemon {
         if let (Heard::Hello(Ok(reply)), Some(sent)) = (&heard, self.greeted_at) {
             let here = (sent + host::wall_ms()) / 2;
             self.clock_offset_ms = Some(here - reply.now);
-            tracing::info!(service = self.identity.reach.url, clock_offset_ms = here - reply.now, "the service knows this node");
+            tracing::info!(
+                service = self.identity.reach.url,
+                clock_offset_ms = here - reply.now,
+                "the service knows this node"
+            );
         }
         let contact = self.agent.in_contact();
         let why = refusal(&heard).map(ToString::to_string);

@@ -79,10 +79,7 @@ impl Voice {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
         let thread = Builder::new().name("voice".into()).spawn(move || {
             runtime.block_on(async {
-                tokio::join!(
-                    beats(&client, told.clone(), &shared, &inputs),
-                    waits(&client, told.clone(), &inputs)
-                );
+                tokio::join!(beats(&client, told.clone(), &shared, &inputs), waits(&client, told.clone(), &inputs));
             });
         });
         let thread = thread.map_err(|e| format!("a thread cannot be started: {e}"))?;

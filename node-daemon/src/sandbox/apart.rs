@@ -30,13 +30,14 @@ pub(super) enum Network {
 pub(super) fn network(changes_user: bool) -> Network {
     match sys::leave(UnshareFlags::NEWNET) {
         Ok(()) => return lo("yes"),
-        Err(why) if changes_user => return Network::Open(why.to_string()),
-        Err(why) if why.raw_os_error() != Some(Errno::PERM.raw_os_error()) => return Network::Open(why.to_string()),
+        Err(why) if changes_user || Errno::from_io_error(&why) != Some(Errno::PERM) => {
+            return Network::Open(words("net", &why));
+        }
         Err(_) => (),
     }
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     if let Err(why) = sys::leave(UnshareFlags::NEWUSER | UnshareFlags::NEWNET | UnshareFlags::NEWNS) {
-        return Network::Open(format!("no user namespace: {why}"));
+        return Network::Open(words("user", &why));
     }
     let mapped = fs::write("/proc/self/setgroups", "deny")
         .and_then(|()| fs::write("/proc/self/uid_map", format!("{user} {user} 1")))
@@ -44,6 +45,14 @@ pub(super) fn network(changes_user: bool) -> Network {
     match mapped {
         Ok(()) => lo("yes (user namespace)"),
         Err(why) => Network::Half(format!("no user in the user namespace: {why}")),
+    }
+}
+
+/// Why there is no new namespace. The system's own words for a bound of it speak of a disk.
+fn words(kind: &str, why: &io::Error) -> String {
+    match Errno::from_io_error(why) {
+        Some(Errno::NOSPC) => format!("no more {kind} namespaces are allowed here (sysctl user.max_{kind}_namespaces)"),
+        _ => format!("no {kind} namespace: {why}"),
     }
 }
 

@@ -39,6 +39,22 @@ pub(super) fn set(launch: &Launch, measures: &mut Measures) {
     note(measures, "oom_score", score.map(|()| "yes"));
 }
 
+/// Bounds the processes of a user namespace. From Linux 5.14 on they are counted for the namespace, before that for the
+/// user, who may have others.
+pub(super) fn processes_of_namespace(bound: u32, measures: &mut Measures) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    if counts_by_namespace(&release) {
+        let bound = at_most(Resource::Nproc, bound.into());
+        let set = setrlimit(Resource::Nproc, Rlimit { current: Some(bound), maximum: Some(bound) });
+        note(measures, "process_limit", set.map(|()| "yes (user namespace)"));
+    }
+}
+
+fn counts_by_namespace(release: &str) -> bool {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
+    (parts.next(), parts.next()) >= (Some(5), Some(14))
+}
+
 /// Never more than what is allowed here already.
 fn at_most(which: Resource, bound: u64) -> u64 {
     getrlimit(which).maximum.map_or(bound, |maximum| maximum.min(bound))
@@ -52,4 +68,18 @@ fn locked_memory() -> Result<String, rustix::io::Errno> {
     let maximum = getrlimit(Resource::Memlock).maximum;
     setrlimit(Resource::Memlock, Rlimit { current: maximum, maximum })?;
     Ok(maximum.map_or_else(|| "without limit".into(), |bytes| format!("up to {bytes} bytes")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_release_says_how_processes_are_counted() {
+        for (release, wanted) in
+            [("5.14.0-362.el9\n", true), ("6.1.0-1-amd64", true), ("5.13.9", false), ("4.18.0-5", false), ("", false)]
+        {
+            assert_eq!(counts_by_namespace(release), wanted, "{release}");
+        }
+    }
 }

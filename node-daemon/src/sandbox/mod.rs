@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A measure that cannot be had is named with its reason in [`Staged::measures`], and the run goes on: the result says
-//! how it was kept apart. What the measures cost: the stage some 5 ms once; landlock some 100 ns for a path that is
+//! how it was kept apart. What the measures cost: the stage some 10 ms once; landlock some 100 ns for a path that is
 //! opened; seccomp nothing for the calls that a benchmark makes (the kernel remembers for each number that the filters
 //! always allow it; `clone` alone is looked at each time). None touches memory, floating point or `process_vm_readv`
 //! between ranks, which stay what they are outside.
@@ -104,6 +104,8 @@ pub(crate) fn say(mut to: &UnixStream, word: &impl Serialize) -> io::Result<()> 
 }
 
 fn become_program(folder: &RunFolder, shim: &UnixStream, said: &mut Said) -> Result<std::convert::Infallible, String> {
+    // first of all: a socket that is closed before it was read takes the answer with it
+    let go = hear_go(shim)?;
     let launch: Launch = match read_json(&folder.launch()) {
         Ok(Some(launch)) => launch,
         Ok(None) => return Err(format!("{} is not there", folder.launch().display())),
@@ -113,7 +115,6 @@ fn become_program(folder: &RunFolder, shim: &UnixStream, said: &mut Said) -> Res
     if !program.starts_with('/') {
         return Err(format!("launch.json: the program `{program}` must be a whole path, beginning with /"));
     }
-    let go = hear_go(shim)?;
     let parent = go.shim;
     die_with(parent)?;
     restrict(folder, &launch, go, said)?;
@@ -151,7 +152,12 @@ fn restrict(folder: &RunFolder, launch: &Launch, go: Go, said: &mut Said) -> Res
     let (network, open) = match go.network_open {
         Some(why) => (Err(why), true),
         None => match apart::network(launch.run_as.is_some()) {
-            apart::Network::Own(how) => (Ok(how), false),
+            apart::Network::Own(how) => {
+                if how.contains("user namespace") {
+                    limits::processes_of_namespace(launch.limits.processes, measures);
+                }
+                (Ok(how), false)
+            }
             apart::Network::Open(why) => (Err(why), true),
             apart::Network::Half(why) => {
                 said.again = Some(why.clone());

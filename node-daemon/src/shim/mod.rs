@@ -2,33 +2,35 @@
 //! two logs of the run, ends it when that is due, and writes to the disk how it ended, last of all.
 //!
 //! ```text
-//!   spawn   ─► hpl-node shim FOLDER, a session of its own
+//!   spawn   ─► hpl-node shim FOLDER, a session of its own, under systemd a scope of its own      spawn.rs
 //!   start   ─► scratch folder, control group, the stage (see `sandbox`), shim.json, "go"         start.rs
 //!   follow     two threads carry output to out.log and err.log, within bounds                    pump.rs
-//!              one thread waits for children; one looks five times a second at what is wanted    run.rs, watch.rs
+//!              one waits for children, one for files such as control.json                        run.rs
+//!              the first looks at what is wanted, the clock, the disk, once a second and         watch.rs
+//!              whenever there is news
 //!   stop       SIGTERM to every process, one second, then everything is killed until nothing is left
 //!   exit.json  with the ballast given up if the disk is full
 //! ```
 //!
 //! If the shim itself is killed, the kernel kills the launcher with it, and the daemon calls [`mop_up`] for the rest.
-//! What it costs: four threads that sleep, some 3 MB, a few thousandths of a percent of a core (its own count is in
+//! What it costs: five threads that sleep, some 3 MB, about a hundredth of a percent of a core (its own count is in
 //! [`Exit::shim_cpu_s`]).
 
 mod processes;
 mod pump;
 mod run;
+mod spawn;
 mod start;
 mod watch;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::os::unix::process::CommandExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, sleep};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use hpl_spec::evidence::{MemoryPeak, MemorySource};
@@ -40,10 +42,13 @@ use crate::folder::{RunFolder, read_json, write_json};
 use crate::launch::{End, Exit, Launch, ShimIs, Stop};
 use crate::sandbox::Measures;
 use run::Run;
+pub use spawn::{spawn, spawn_program};
 use watch::Watch;
 
-/// How often the shim looks at what the daemon wants.
+/// How often the shim looks at what the daemon wants, where the system does not tell it of new files.
 const LOOK: Duration = Duration::from_millis(200);
+/// At the end of the walltime the clock may ring a little early.
+const LEAST: Duration = Duration::from_millis(5);
 /// For how long the logs are waited for once all processes are gone. One that escaped may hold them open.
 const DRAIN: Duration = Duration::from_secs(1);
 /// For how long what a dead shim left is killed.
@@ -56,39 +61,6 @@ pub(crate) const STACK: usize = 128 * 1024;
 /// Where the control group of a run is written down.
 fn group_file(folder: &RunFolder) -> PathBuf {
     folder.path().join("group.json")
-}
-
-/// Starts the shim of a run, which then no longer needs this process.
-///
-/// # Errors
-/// The folder or the program cannot be reached, or no process can be made.
-pub fn spawn(folder: &RunFolder) -> io::Result<()> {
-    // the very file that runs, even if another lies in its place by now
-    spawn_program(Path::new("/proc/self/exe"), folder)
-}
-
-/// The same with the `hpl-node` at `program`.
-///
-/// # Errors
-/// As [`spawn`].
-pub fn spawn_program(program: &Path, folder: &RunFolder) -> io::Result<()> {
-    let folder = RunFolder::at(folder.path().canonicalize()?);
-    let log = folder.path().join("shim.log");
-    let log = fs::OpenOptions::new().append(true).create(true).mode(0o600).open(log)?;
-    let mut child = Command::new(program)
-        .arg0("hpl-node")
-        .arg("shim")
-        .arg(folder.path())
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()?;
-    // a shim that has ended stays in the table of processes until somebody asks; without the thread it would be the
-    // daemon's end that removes it
-    let _ = thread::Builder::new().name("shim-end".into()).stack_size(STACK).spawn(move || child.wait());
-    Ok(())
 }
 
 /// The whole life of a shim: runs what launch.json says, and writes exit.json.
@@ -166,7 +138,14 @@ fn follow(
     let start::Started { mut run, mut pumps, staged, at } = started;
     let sample = run.group.peak().is_none();
     let mut watch = Watch::new(folder, launch, at, sample);
-    let stopped = until_end(&mut run, &mut watch, asked);
+    let look = match run.hear_files(folder.path()) {
+        Ok(()) => watch::DISK,
+        Err(why) => {
+            eprintln!("hpl-node shim: the folder cannot be watched ({why}): it is looked at instead");
+            LOOK
+        }
+    };
+    let stopped = until_end(&mut run, &mut watch, look, asked);
     let left = run.kill();
     let (end, ended) = run.end.unwrap_or((End::Signalled(libc::SIGKILL), Instant::now()));
     if !left.is_empty() {
@@ -182,14 +161,25 @@ fn follow(
     exit.memory_peak = (watch.most_rss > 0).then_some(MemoryPeak { bytes: watch.most_rss, source: MemorySource::Rss });
     exit.log_dropped = pumps.dropped();
     exit.network_open = staged.network_open;
-    measures.extend(staged.measures);
+    merge(measures, staged.measures);
     exit
 }
 
+/// What the stage says beside what the group says. A bound that both speak of holds if one of them holds it.
+fn merge(measures: &mut Measures, staged: Measures) {
+    for (name, said) in staged {
+        if measures.get(&name).is_none_or(|held| !held.starts_with("yes")) {
+            measures.insert(name, said);
+        }
+    }
+}
+
 /// Until the launcher has ended, by itself or because that was due; why it was due.
-fn until_end(run: &mut Run, watch: &mut Watch, asked: &AtomicBool) -> Option<Stop> {
+fn until_end(run: &mut Run, watch: &mut Watch, look: Duration, asked: &AtomicBool) -> Option<Stop> {
+    // at once for the first time: there may be a control.json already
+    let mut patience = Duration::ZERO;
     loop {
-        run.hear(LOOK);
+        run.hear(patience);
         if run.end.is_some() {
             return None;
         }
@@ -198,6 +188,7 @@ fn until_end(run: &mut Run, watch: &mut Watch, asked: &AtomicBool) -> Option<Sto
             run.terminate();
             return stop;
         }
+        patience = look.min(watch.left(Instant::now())).max(LEAST);
     }
 }
 

@@ -1,10 +1,14 @@
-//! The processes of a run, from the stage's start until nothing is left of them.
+//! The processes of a run, from the stage's start until nothing is left of them, and what there is to hear meanwhile.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use rustix::process::{Signal, WaitOptions, WaitStatus, wait};
 
@@ -25,6 +29,8 @@ enum Event {
     Ended(End, Instant),
     /// There is no child left, so no descendant either: orphans become children of the shim.
     Nobody,
+    /// A file was put into the folder of the run.
+    File,
 }
 
 /// A run and its processes.
@@ -33,6 +39,7 @@ pub(super) struct Run {
     /// How the launcher ended, and when.
     pub(super) end: Option<(End, Instant)>,
     events: Receiver<Event>,
+    tell: Sender<Event>,
     nobody: bool,
 }
 
@@ -41,10 +48,26 @@ impl Run {
     ///
     /// # Errors
     /// No thread can be made.
-    pub(super) fn of(launcher: u32, group: Group) -> std::io::Result<Run> {
+    pub(super) fn of(launcher: u32, group: Group) -> io::Result<Run> {
         let (tell, events) = channel();
-        thread::Builder::new().name("children".into()).stack_size(STACK).spawn(move || reap(launcher, &tell))?;
-        Ok(Run { group, end: None, events, nobody: false })
+        let reaper = tell.clone();
+        thread::Builder::new().name("children".into()).stack_size(STACK).spawn(move || reap(launcher, &reaper))?;
+        Ok(Run { group, end: None, events, tell, nobody: false })
+    }
+
+    /// From now on also hears when a file is put into `folder`.
+    ///
+    /// # Errors
+    /// The user watches as many folders as the system allows, or no thread can be made.
+    pub(super) fn hear_files(&self, folder: &Path) -> io::Result<()> {
+        let watch = inotify::init(CreateFlags::CLOEXEC)?;
+        inotify::add_watch(&watch, folder, WatchFlags::MOVED_TO)?;
+        let (mut watch, tell) = (File::from(watch), self.tell.clone());
+        let listen = move || {
+            let mut event = [0; 4096];
+            while watch.read(&mut event).is_ok() && tell.send(Event::File).is_ok() {}
+        };
+        thread::Builder::new().name("files".into()).stack_size(STACK).spawn(listen).map(drop)
     }
 
     /// Waits for news, for at most `patience`.
@@ -58,7 +81,7 @@ impl Run {
                 }
                 self.nobody = true;
             }
-            Err(RecvTimeoutError::Timeout) => (),
+            Ok(Event::File) | Err(RecvTimeoutError::Timeout) => (),
         }
     }
 

@@ -55,9 +55,8 @@ pub(super) fn start(
         let mut run = Run::of(child.id(), group.clone()).map_err(|why| format!("no thread: {why}"))?;
         let said = introduce(folder).and_then(|()| {
             let go = Go { shim: std::process::id(), network_open: network_open.clone() };
-            // one that has failed by now does not listen, and has said why
-            let told = say(&ours, &go).map_err(|why| format!("the stage does not listen: {why}"));
-            hear(&ours).map_err(|why| told.err().unwrap_or(why))
+            say(&ours, &go).map_err(|why| format!("the stage does not listen: {why}"))?;
+            hear(&ours)
         });
         let at = Instant::now();
         let failed = match said {

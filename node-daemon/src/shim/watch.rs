@@ -9,8 +9,8 @@ use super::processes;
 use crate::folder::{RunFolder, read_json};
 use crate::launch::{Control, Launch, Stop};
 
-/// Between two looks at the free bytes of the disk.
-const DISK: Duration = Duration::from_secs(1);
+/// Between two looks at the free bytes of the disk, and at anything.
+pub(super) const DISK: Duration = Duration::from_secs(1);
 /// Between two looks at the size of the files, and the longest time between two samples of memory.
 const SIZE: Duration = Duration::from_secs(5);
 /// The first sample of memory.
@@ -70,6 +70,12 @@ impl<'a> Watch<'a> {
         None
     }
 
+    /// How long until the walltime is over.
+    pub(super) fn left(&self, now: Instant) -> Duration {
+        let end = self.started + walltime(&self.control, self.launch.walltime_s);
+        end.saturating_duration_since(now)
+    }
+
     /// Reads control.json if it is another than last time.
     fn read_control(&mut self) {
         let path = self.folder.control();
@@ -87,8 +93,11 @@ impl<'a> Watch<'a> {
 
 /// What the daemon wants, and the clock.
 fn due(control: &Control, walltime_s: u32, elapsed: Duration) -> Option<Stop> {
-    let walltime = Duration::from_secs(control.walltime_s.unwrap_or(walltime_s).into());
-    control.stop.or((elapsed >= walltime).then_some(Stop::Walltime))
+    control.stop.or((elapsed >= walltime(control, walltime_s)).then_some(Stop::Walltime))
+}
+
+fn walltime(control: &Control, walltime_s: u32) -> Duration {
+    Duration::from_secs(control.walltime_s.unwrap_or(walltime_s).into())
 }
 
 /// Bytes that a user may still write to the disk of `path`.

@@ -168,3 +168,21 @@ fn another_user_may_be_named() {
     assert!(attempt.out().starts_with("65534\n65534\n"), "{}", attempt.words());
     assert_eq!(exit.sandbox["user"], "yes (65534:65534)");
 }
+
+/// A network of its own can be made there, but not be brought up: what containers and some distributions do.
+#[test]
+fn half_a_network_is_given_up_for_the_open_one() {
+    if !is_root() {
+        pass_over("only root has a power that can be taken away");
+        return;
+    }
+    let mut attempt = Attempt::script("echo \"$(cat /proc/net/dev | wc -l)\"");
+    attempt.through = vec!["setpriv", "--bounding-set=-net_admin"];
+    let exit = run(&mut attempt);
+    assert!(exit.network_open, "{exit:?}");
+    assert!(exit.sandbox["network"].starts_with("no: `lo` cannot be brought up"), "{exit:?}");
+    let lines = fs::read_to_string("/proc/self/net/dev").unwrap().lines().count();
+    assert_eq!(attempt.out(), format!("{lines}\n"));
+    // the rest holds all the same
+    assert!(exit.sandbox["seccomp"].starts_with("yes") && exit.sandbox["no_new_privs"].starts_with("yes"), "{exit:?}");
+}

@@ -81,9 +81,14 @@ pub(super) async fn revoke_join_token(db: &Db, by: By, key: i64) -> Result<Strin
     Ok(format!("Join token {key} is revoked.\n"))
 }
 
+/// A JSON array of texts.
+fn texts(json: &str) -> Vec<String> {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
 /// A JSON array of words as words.
 fn words(labels: &str) -> String {
-    serde_json::from_str::<Vec<String>>(labels).unwrap_or_default().join(" ")
+    texts(labels).join(" ")
 }
 
 fn yes(is: bool) -> String {
@@ -107,13 +112,15 @@ pub(super) async fn list_nodes(db: &Db) -> Result<String> {
     let lines: Vec<_> = found
         .into_iter()
         .map(|n| {
+            let unhealthy = texts(&n.unhealthy).join("; ");
             let state = match (n.revoked_at, n.draining) {
-                (Some(_), _) => "revoked",
-                (None, true) => "draining",
-                (None, false) => "",
+                (Some(_), _) => "revoked".to_owned(),
+                (None, true) => "draining".to_owned(),
+                (None, false) if unhealthy.is_empty() => String::new(),
+                (None, false) => format!("not well: {unhealthy}"),
             };
             let trusted = yes(n.trusted);
-            [n.name, n.id, n.cores.to_string(), trusted, words(&n.labels), time(n.seen_at), state.into()]
+            [n.name, n.id, n.cores.to_string(), trusted, words(&n.labels), time(n.seen_at), state]
         })
         .collect();
     Ok(table(["NAME", "ID", "CORES", "TRUSTED", "LABELS", "SEEN (UTC)", "STATE"], &lines))

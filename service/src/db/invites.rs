@@ -75,14 +75,7 @@ pub async fn list(conn: &mut Conn, now: i64) -> Result<Vec<Invite>> {
 /// # Errors
 /// The database cannot write.
 pub async fn revoke(tx: &mut Tx, key: i64) -> Result<bool> {
-    let now = tx.now;
-    let done = sqlx::query("UPDATE invites SET revoked_at = ? WHERE key = ? AND revoked_at IS NULL")
-        .bind(now)
-        .bind(key)
-        .execute(&mut tx.conn)
-        .await
-        .map_err(explain)?;
-    Ok(done.rows_affected() == 1)
+    super::revoke(tx, "UPDATE invites SET revoked_at = ? WHERE key = ? AND revoked_at IS NULL", key).await
 }
 
 /// Uses an invitation once. Its cohort, if it was good.

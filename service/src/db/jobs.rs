@@ -369,6 +369,8 @@ pub struct Latest {
     pub node_name: String,
     /// The latest progress, as JSON.
     pub progress: Option<String>,
+    /// What the node had to drop, by kind, as JSON.
+    pub dropped: String,
     /// When the program began to run.
     pub started_at: Option<i64>,
     /// When it ended.
@@ -396,7 +398,7 @@ pub(super) const COLUMNS: &str = "j.key, j.id, j.owner, u.name AS owner_name, j.
     j.avoid_node, j.fence, j.attempts, j.infra_retries, j.fail_class, j.fail_code, j.fail_detail, j.created_at,
     j.state_at, j.last_event,
     (SELECT r.score FROM results r WHERE r.job = j.key AND r.accepted = 1) AS score,
-    a.id AS attempt, a.progress, a.started_at, a.ended_at, n.id AS node, n.name AS node_name
+    a.id AS attempt, a.progress, a.dropped, a.started_at, a.ended_at, n.id AS node, n.name AS node_name
   FROM jobs j JOIN users u ON u.key = j.owner
   LEFT JOIN attempts a ON a.key = (SELECT key FROM attempts WHERE job = j.key ORDER BY fence DESC LIMIT 1)
   LEFT JOIN nodes n ON n.key = a.node ";
@@ -408,6 +410,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<JobRow> {
         node: row.get("node"),
         node_name: row.get("node_name"),
         progress: row.get("progress"),
+        dropped: row.get("dropped"),
         started_at: row.get("started_at"),
         ended_at: row.get("ended_at"),
     });

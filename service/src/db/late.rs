@@ -8,7 +8,7 @@ use crate::secret::TokenHash;
 /// What is gone is remembered for so many milliseconds: longer than any daemon keeps a run.
 const GONE_FOR: i64 = 30 * 24 * 3600 * 1000;
 
-/// New bytes of logs and artifacts that `writer` sends are taken until then.
+/// Logs and artifacts that `writer` sends are taken until then.
 ///
 /// # Errors
 /// Of the database.
@@ -40,7 +40,7 @@ pub(super) async fn is_known(conn: &mut Conn, writer: &Writer) -> Result<bool> {
         .map_err(explain)
 }
 
-/// Whether new bytes that `writer` sends are taken though its attempt may write no longer.
+/// Whether files that `writer` sends are taken though its attempt may write no longer.
 ///
 /// # Errors
 /// Of the database.

@@ -198,7 +198,8 @@ pub async fn copy(data: &Path, file: &Path) -> Result<()> {
 /// What the outside is told of a failure of the database.
 pub fn explain(cause: sqlx::Error) -> Error {
     if let sqlx::Error::Database(inner) = &cause {
-        // SQLITE_FULL; SQLITE_IOERR_WRITE where the disk says so first; SQLITE_IOERR_SHMSIZE for the write-ahead log's index.
+        // SQLITE_FULL; SQLITE_IOERR_WRITE where the disk says so first; SQLITE_IOERR_SHMSIZE for the index of the
+        // write-ahead log.
         if matches!(inner.code().as_deref(), Some("13" | "778" | "4874")) {
             tracing::error!(%cause, "the disk is full");
             let detail = "the service has no room left to write this down; it was not accepted, come again later";
@@ -206,6 +207,13 @@ pub fn explain(cause: sqlx::Error) -> Error {
         }
     }
     Error::internal(cause)
+}
+
+/// Runs a statement that revokes the row of a key; its parameters are the time and the key. Whether there was one to
+/// revoke.
+async fn revoke(tx: &mut Tx, statement: &'static str, key: i64) -> Result<bool> {
+    let done = sqlx::query(statement).bind(tx.now).bind(key).execute(&mut tx.conn).await.map_err(explain)?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Whether `cause` is a violated uniqueness, which callers turn into their own words.

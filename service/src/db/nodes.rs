@@ -48,6 +48,8 @@ pub struct NodeRow {
     pub memory_available: u64,
     /// Whether it is to take nothing more.
     pub draining: bool,
+    /// Its own reasons not to get a job, when it last asked for one.
+    pub unhealthy: Vec<String>,
     /// Express jobs since the last other one.
     pub express_streak: i64,
     /// The last claim of this boot.
@@ -73,7 +75,7 @@ impl NodeRow {
 }
 
 const COLUMNS: &str = "SELECT key, id, name, labels, trusted, machine_id, boot_id, info, cores, memory,
-    memory_available, draining, express_streak, claim_seq, seen_at, revoked_at FROM nodes ";
+    memory_available, draining, unhealthy, express_streak, claim_seq, seen_at, revoked_at FROM nodes ";
 
 fn read(row: &SqliteRow) -> Result<NodeRow> {
     Ok(NodeRow {
@@ -90,6 +92,7 @@ fn read(row: &SqliteRow) -> Result<NodeRow> {
         memory: row.get::<i64, _>("memory").max(0) as u64,
         memory_available: row.get::<i64, _>("memory_available").max(0) as u64,
         draining: row.get("draining"),
+        unhealthy: serde_json::from_str(row.get("unhealthy")).map_err(Error::internal)?,
         express_streak: row.get("express_streak"),
         claim_seq: row.get("claim_seq"),
         seen_at: row.get("seen_at"),
@@ -128,6 +131,19 @@ pub async fn get(conn: &mut Conn, key: i64) -> Result<NodeRow> {
     read(&row.ok_or_else(|| Error::not_found("node"))?)
 }
 
+/// Whether two nodes are one machine: the same, or one that joined anew.
+///
+/// # Errors
+/// Of the database.
+pub(super) async fn one_machine(conn: &mut Conn, one: i64, other: i64) -> Result<bool> {
+    sqlx::query_scalar("SELECT count(DISTINCT machine_id) = 1 FROM nodes WHERE key IN (?, ?)")
+        .bind(one)
+        .bind(other)
+        .fetch_one(conn)
+        .await
+        .map_err(explain)
+}
+
 /// All nodes that were not revoked, the one heard of last first; at most `limit`.
 ///
 /// # Errors
@@ -153,6 +169,8 @@ pub struct Seen {
     pub memory_available: u64,
     /// Whether it is to take nothing more.
     pub draining: bool,
+    /// Whether it has reasons of its own not to get a job.
+    pub unwell: bool,
     /// Whether it has a job.
     pub busy: bool,
     /// When it was last heard of between jobs.
@@ -166,6 +184,7 @@ pub struct Seen {
 pub async fn fleet(conn: &mut Conn) -> Result<Vec<Seen>> {
     let mut rows = sqlx::query(
         "SELECT n.key, n.id, n.name, n.labels, n.cores, n.memory, n.memory_available, n.draining, n.seen_at,
+                n.unhealthy <> '[]' AS unwell,
                 a.key IS NOT NULL AS busy
            FROM nodes n LEFT JOIN attempts a ON a.node = n.key AND a.state IN ('live', 'lost')
           WHERE n.revoked_at IS NULL AND n.boot_id <> ''",
@@ -193,6 +212,7 @@ fn seen_row(row: &SqliteRow) -> Result<Seen> {
         memory: bytes("memory"),
         memory_available: bytes("memory_available"),
         draining: row.get("draining"),
+        unwell: row.get("unwell"),
         busy: row.get("busy"),
         seen_at: row.get("seen_at"),
     })

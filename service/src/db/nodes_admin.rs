@@ -60,6 +60,8 @@ pub struct NodeLine {
     pub memory: i64,
     /// Whether it gets no new jobs.
     pub draining: bool,
+    /// Its own reasons not to get a job: JSON array of texts.
+    pub unhealthy: String,
     /// When it was last heard of.
     pub seen_at: i64,
     /// When it was revoked, if it was.
@@ -109,14 +111,7 @@ pub async fn join_tokens(conn: &mut Conn, now: i64) -> Result<Vec<JoinToken>> {
 /// # Errors
 /// The database cannot write.
 pub async fn revoke_join_token(tx: &mut Tx, key: i64) -> Result<bool> {
-    let now = tx.now;
-    let done = sqlx::query("UPDATE join_tokens SET revoked_at = ? WHERE key = ? AND revoked_at IS NULL")
-        .bind(now)
-        .bind(key)
-        .execute(&mut tx.conn)
-        .await
-        .map_err(explain)?;
-    Ok(done.rows_affected() == 1)
+    super::revoke(tx, "UPDATE join_tokens SET revoked_at = ? WHERE key = ? AND revoked_at IS NULL", key).await
 }
 
 /// All nodes by name.
@@ -125,7 +120,7 @@ pub async fn revoke_join_token(tx: &mut Tx, key: i64) -> Result<bool> {
 /// The database cannot read.
 pub async fn nodes(conn: &mut Conn) -> Result<Vec<NodeLine>> {
     sqlx::query_as(
-        "SELECT id, name, labels, trusted, kind, cores, memory, draining, seen_at, revoked_at FROM nodes
+        "SELECT id, name, labels, trusted, kind, cores, memory, draining, unhealthy, seen_at, revoked_at FROM nodes
           ORDER BY revoked_at IS NOT NULL, name, key",
     )
     .fetch_all(conn)

@@ -129,8 +129,8 @@ pub async fn extend(tx: &mut Tx, job: &JobRow, walltime_s: u32) -> Result<()> {
     later.bind(more).bind(job.key).execute(&mut tx.conn).await.map(|_| ()).map_err(explain)
 }
 
-/// Deletes a job that has ended, or a draft, with all that belongs to it, and its sweep if it was the last of it. Returns the ids of its attempts and orphans,
-/// whose files are to be deleted too. Their nodes still hear how they stand.
+/// Deletes a job that has ended, or a draft, with all that belongs to it, and its sweep if it was the last of it. Returns
+/// the ids of its attempts and orphans, whose files are to be deleted too. Their nodes still hear how they stand.
 ///
 /// # Errors
 /// It has not ended.

@@ -3,7 +3,7 @@
 use sqlx::Row;
 
 use super::attempts::Writer;
-use super::{Tx, explain, late};
+use super::{Tx, explain, late, nodes};
 use crate::error::{Code, Error, Result};
 
 /// A result that belongs to no attempt that may write.
@@ -54,7 +54,7 @@ const FILES_FOR: i64 = 24 * 3600 * 1000;
 /// user of the name it says, privately.
 ///
 /// # Errors
-/// The attempt may still write, so it should finish the proper way; its job was deleted; it was another node's, or at
+/// The attempt may still write, so it should finish the proper way; its job was deleted; it was another machine's, or at
 /// another job; there are enough of that job.
 pub async fn keep(tx: &mut Tx, orphan: &Orphan) -> Result<(bool, bool)> {
     check_attempt(tx, orphan).await?;
@@ -120,8 +120,8 @@ async fn check_attempt(tx: &mut Tx, orphan: &Orphan) -> Result<()> {
         Some((state, ..)) if state == "live" || state == "lost" => {
             Err(Error::new(Code::Conflict, "this attempt may still write: finish it instead"))
         }
-        Some((_, node, _)) if node != orphan.node => {
-            Err(Error::new(Code::Forbidden, "this attempt was another node's"))
+        Some((_, node, _)) if !nodes::one_machine(&mut tx.conn, node, orphan.node).await? => {
+            Err(Error::new(Code::Forbidden, "this attempt was another machine's"))
         }
         Some((_, _, job)) if job != orphan.job => Err(Error::new(Code::Forbidden, "this attempt was at another job")),
         _ => Ok(()),

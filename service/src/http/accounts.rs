@@ -79,10 +79,7 @@ async fn sign_up(
     Json(request): Json<SignUpRequest>,
 ) -> Result<(StatusCode, Json<SignUpReply>)> {
     let (user, reply) = ops::sign_up(&app, caller.address, request).await?;
-    // The account is made: whatever becomes of the session, its codes must not be lost.
-    if let Err(why) = session::begin(&session, &user, caller.address, user_agent(&headers)).await {
-        tracing::warn!(user = user.name, %why, "signed up, but no session could be begun");
-    }
+    session::begin_if_possible(&session, &user, caller.address, user_agent(&headers)).await;
     Ok((StatusCode::CREATED, Json(reply)))
 }
 

@@ -77,6 +77,16 @@ pub async fn begin(session: &Session, user: &LoggedIn, address: IpAddr, agent: &
     begun
 }
 
+/// [`begin`] for an account that was just made; whether there is a session. Whatever becomes of it, the account is there,
+/// and its recovery codes must not be lost.
+pub async fn begin_if_possible(session: &Session, user: &LoggedIn, address: IpAddr, agent: &str) -> bool {
+    let begun = begin(session, user, address, agent).await;
+    if let Err(why) = &begun {
+        tracing::warn!(user = user.name, %why, "signed up, but no session could be begun");
+    }
+    begun.is_ok()
+}
+
 async fn try_begin(session: &Session, user: &LoggedIn, address: IpAddr, agent: &str) -> Result<()> {
     let agent: String = agent.chars().filter(|c| !c.is_control()).take(AGENT_CHARS).collect();
     let begun = Begun { user: user.key, address: address.to_string(), agent };

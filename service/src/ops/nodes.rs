@@ -31,6 +31,8 @@ pub struct NodeView {
     pub busy: bool,
     /// Whether it takes no more jobs.
     pub draining: bool,
+    /// Its own reasons not to get a job, when it last asked for one; empty if it was well.
+    pub unhealthy: Vec<String>,
     /// When it was last heard of between jobs, milliseconds since the epoch.
     pub seen_at: i64,
 }
@@ -55,6 +57,7 @@ pub async fn list(app: &App) -> Result<Vec<NodeView>> {
             trusted: row.trusted,
             busy: busy.contains(&row.key),
             draining: row.draining,
+            unhealthy: row.unhealthy,
             seen_at: row.seen_at,
         })
     };

@@ -1,7 +1,7 @@
 //! What happened to a job and what its run left behind, for people to read.
 
 use bytes::Bytes;
-use hpl_spec::id::JobId;
+use hpl_spec::id::{AttemptId, JobId};
 use hpl_spec::job::JobEvent;
 
 use crate::app::App;
@@ -55,9 +55,17 @@ pub async fn of_job(app: &App, caller: &Caller, id: &JobId, tail: usize) -> Resu
         (history(conn, &job).await?, events::attempt(conn, job.key, None).await?)
     };
     let Some(attempt) = attempt else { return Ok(Record { events, logs: vec![], artifacts: vec![] }) };
-    let listed = app.store.list(&attempt.id).await.map_err(Error::internal)?;
-    let artifacts = listed.into_iter().filter(|file| matches!(file.name, FileName::Artifact(_))).collect();
+    let artifacts =
+        files(app, &attempt.id).await?.into_iter().filter(|file| matches!(file.name, FileName::Artifact(_))).collect();
     Ok(Record { events, logs: logs(app, &attempt, tail).await?, artifacts })
+}
+
+/// What there is of the logs and artifacts of an attempt. Whether the caller may see them is not looked at.
+///
+/// # Errors
+/// The disk does not answer.
+pub async fn files(app: &App, attempt: &AttemptId) -> Result<Vec<Listed>> {
+    app.store.list(attempt).await.map_err(Error::internal)
 }
 
 async fn history(conn: &mut crate::db::Conn, job: &JobHandle) -> Result<Vec<Happened>> {

@@ -22,7 +22,8 @@ fn claim(copy: &Path) -> io::Result<File> {
 
 /// The process whose copy of the database has that name, or its journal.
 fn whose(name: &str) -> Option<i32> {
-    name.strip_suffix("-journal").unwrap_or(name).strip_prefix("backup-")?.strip_suffix(".db")?.parse().ok()
+    let number = name.strip_suffix("-journal").unwrap_or(name).strip_prefix("backup-")?.strip_suffix(".db")?;
+    number.parse::<u32>().ok()?.try_into().ok()
 }
 
 /// Removes the copies that backups left which were killed. What cannot be looked at or removed is left alone.
@@ -76,4 +77,17 @@ pub async fn backup(data: &Path, file: &Path) -> Result<String, String> {
         file.display(),
         bytes as f64 / 1e6
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_that_of_the_process_in_its_name() {
+        assert_eq!([whose("backup-7.db"), whose("backup-7.db-journal")], [Some(7), Some(7)]);
+        for other in ["hpl.db", "backup-.db", "backup--7.db", "backup-7.tar", "backup-4294967295.db"] {
+            assert_eq!(whose(other), None, "{other}");
+        }
+    }
 }

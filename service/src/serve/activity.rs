@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::HttpBody;
+use axum::body::{Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
@@ -43,7 +43,7 @@ struct State {
     head_since: Option<Instant>,
     /// On HTTP/2 bytes move without requests: pings and windows. A head is then no state of the connection.
     multiplexed: bool,
-    /// What was to be written last was not taken yet.
+    /// What was to be written or sent on last was not taken yet.
     held_up: bool,
 }
 
@@ -118,7 +118,7 @@ impl Activity {
         rests.then_some(state.idle_since)
     }
 
-    /// Whether the last write was taken.
+    /// Whether what was to be written, or sent on of what was written, was taken.
     fn wrote(&self, taken: bool) {
         self.lock().held_up = !taken;
     }
@@ -220,12 +220,27 @@ impl<B: HttpBody + Unpin> HttpBody for Carried<B> {
 pub struct Watched<S> {
     stream: S,
     activity: Activity,
+    /// Bytes that were read before, and seen then: they come first.
+    unread: Bytes,
 }
 
 impl<S> Watched<S> {
     /// Sees the bytes of `stream`.
     pub fn new(stream: S, activity: Activity) -> Watched<S> {
-        Watched { stream, activity }
+        Watched { stream, activity, unread: Bytes::new() }
+    }
+
+    /// Takes back what was read last, to give it once more.
+    pub fn take_back(&mut self, read: &[u8]) {
+        if !read.is_empty() {
+            self.unread = [read, &self.unread].concat().into();
+        }
+    }
+
+    /// Whether there is anything to be given once more.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
     }
 
     fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -239,6 +254,11 @@ impl<S> Watched<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.has_unread() {
+            let fits = self.unread.len().min(buffer.remaining());
+            buffer.put_slice(&self.unread.split_to(fits));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         if buffer.filled().len() > before {
@@ -268,7 +288,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        // TLS takes bytes though the socket has no room for them: an answer whose end lies there is not on its way.
+        let sent = Pin::new(&mut self.stream).poll_flush(cx);
+        self.activity.wrote(sent.is_ready());
+        sent
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -280,8 +303,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 mod tests {
     use std::task::Waker;
 
-    use axum::body::Bytes;
     use http_body_util::StreamBody;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -354,5 +377,34 @@ mod tests {
         drop(answer);
         let state = activity.lock();
         assert_eq!((state.unfinished, state.in_flight), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_back_comes_first_and_moves_nothing() {
+        let activity = Activity::new(Instant::now());
+        let mut stream = Watched::new(&b"/ HTTP/1.1"[..], activity.clone());
+        stream.take_back(b"T ");
+        stream.take_back(b"GE");
+        let moved = activity.lock().moved;
+        let mut four = [0; 4];
+        stream.read_exact(&mut four).await.unwrap();
+        assert_eq!((&four, activity.lock().moved, stream.has_unread()), (b"GET ", moved, false));
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).await.unwrap();
+        assert_eq!(rest, "/ HTTP/1.1");
+    }
+
+    #[tokio::test]
+    async fn what_was_written_and_not_sent_on_is_no_rest() {
+        let activity = Activity::new(Instant::now());
+        let (ours, _theirs) = tokio::io::duplex(8);
+        // As TLS does: it takes more than its other side has room for, and keeps it.
+        let mut stream = Watched::new(tokio::io::BufWriter::new(ours), activity.clone());
+        drop(activity.begin(false));
+        stream.write_all(b"more than eight").await.unwrap();
+        assert!(activity.resting_since().is_some());
+        let mut flush = std::pin::pin!(stream.flush());
+        assert!(flush.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert!(activity.resting_since().is_none());
     }
 }

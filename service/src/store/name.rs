@@ -153,6 +153,15 @@ pub enum FileName {
 }
 
 impl FileName {
+    /// As it stands in addresses: `log/out`, `log/err` or `artifacts/NAME`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        match self {
+            FileName::Log(stream) => format!("log/{stream}"),
+            FileName::Artifact(name) => format!("artifacts/{name}"),
+        }
+    }
+
     /// The content type to serve it with.
     #[must_use]
     pub fn content_type(&self) -> &'static str {
@@ -166,7 +175,7 @@ impl FileName {
 impl FromStr for FileName {
     type Err = NameError;
 
-    /// Reads `log/out`, `log/err` or `artifacts/NAME`.
+    /// Reads a [`FileName::path`].
     fn from_str(text: &str) -> Result<FileName, NameError> {
         match text.split_once('/') {
             Some(("log", stream)) => stream.parse().map(FileName::Log),
@@ -210,6 +219,8 @@ mod tests {
         ] {
             let parsed: ArtifactName = name.parse().unwrap();
             assert_eq!((parsed.as_str(), parsed.content_type()), (name, content_type));
+            let file = FileName::Artifact(parsed);
+            assert_eq!(file.path().parse(), Ok(file));
         }
         let longest = format!("{}.out", "a".repeat(60));
         assert!(longest.parse::<ArtifactName>().is_ok());

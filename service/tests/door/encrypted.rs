@@ -1,6 +1,7 @@
 //! The door with TLS: versions, certificates, HTTP/2.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use rustls::{ClientConfig, RootCertStore};
 use service::serve::ServeSettings;
 use service::tls::{Tls, TlsError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use super::{Door, hasty, rest};
@@ -247,4 +248,34 @@ async fn a_connection_that_rests_goes_on_and_ends_well() {
     door.close().await;
     assert_eq!(stream.read(&mut [0; 16]).await.unwrap(), 0, "a resting connection is closed with the service");
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn an_answer_whose_end_waits_for_its_reader_comes_whole() {
+    let data = tempfile::tempdir().unwrap();
+    let tls = Tls::self_signed(data.path(), &[]).unwrap();
+    // Little room between the two, so that the end of the answer waits for a while where TLS keeps it.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(4096).unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let door = Door::at(socket.listen(16).unwrap(), Some(&tls), ServeSettings::default());
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = socket.connect(door.address).await.unwrap();
+    let connector = client(data.path(), rustls::ALL_VERSIONS, &["http/1.1"]);
+    let mut stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+    stream.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut read = 0;
+    while read < 150_000 {
+        // Longer than a connection that rests stays as it is.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        for _ in 0..2 {
+            let some = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0; 8192])).await;
+            read += some.unwrap_or_else(|_| panic!("nothing came after {read} bytes")).unwrap();
+            if read >= 150_000 {
+                break;
+            }
+        }
+    }
+    door.close().await;
 }

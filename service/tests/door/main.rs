@@ -28,7 +28,10 @@ struct Door {
 
 impl Door {
     async fn open(tls: Option<&Tls>, settings: ServeSettings) -> Door {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        Door::at(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(), tls, settings)
+    }
+
+    fn at(listener: TcpListener, tls: Option<&Tls>, settings: ServeSettings) -> Door {
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let served = tokio::spawn(serve(listener, tls.map(Tls::config), app(), settings, stop.clone()));
@@ -65,6 +68,7 @@ fn app() -> Router {
         )
         .route("/steady", get(|| async { Body::from_stream(steady()) }))
         .route("/length", post(|body: Bytes| async move { body.len().to_string() }))
+        .route("/large", get(|| async { "large ".repeat(25_000) }))
         .route("/never", get(std::future::pending::<&str>))
 }
 

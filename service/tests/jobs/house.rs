@@ -229,6 +229,15 @@ impl Node {
         })
     }
 
+    /// Asks for a job though it has reasons not to get one. Status and code of the answer.
+    pub async fn is_unwell(&mut self, house: &House, why: &[&str]) -> (u16, String) {
+        self.seq += 1;
+        let body = json!({"boot_id": self.boot(), "memory_available": self.memory / 16 * 15, "free_disk": 1_u64 << 40,
+                          "seq": self.seq, "unhealthy": why});
+        let (status, said) = house.world.post("/agent/v1/claim?wait=0", &self.token, &body).await;
+        (status.as_u16(), said["code"].as_str().unwrap_or_default().to_owned())
+    }
+
     /// The job that this node gets, or "".
     pub async fn gets(&mut self, house: &House) -> String {
         self.claim(house).await.map_or(String::new(), |held| held.job)

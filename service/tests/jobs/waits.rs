@@ -28,7 +28,7 @@ async fn no_node_or_none_that_fits() {
     let wide = house.submit(&ada, with(long(), json!({"needs": {"cores": 5}}))).await;
     is(waits(&house, &ada, &wide).await, "no_node_fits", Value::Null, "it has 4 cores of 5 needed");
     house.node("two", Machine { labels: &["ib", "fast"], ..MACHINE }).await;
-    is(waits(&house, &ada, &job).await, "next", 0, "0 jobs are before it");
+    is(waits(&house, &ada, &job).await, "next", 0, "it is next");
 }
 
 #[tokio::test]
@@ -37,13 +37,13 @@ async fn busy_nodes_silent_nodes_and_ones_own_runs() {
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let mut node = house.node("one", MACHINE).await;
     let running = house.submit(&bob, long()).await;
-    is(waits(&house, &bob, &running).await, "next", 0, "0 jobs");
+    is(waits(&house, &bob, &running).await, "next", 0, "it is next");
     let held = node.claim(&house).await.unwrap();
     assert_eq!(house.job(&bob, &running).await["waits"], Value::Null, "it waits no longer");
     let (first, second) = (house.submit(&ada, long()).await, house.submit(&ada, long()).await);
     let own = house.submit(&bob, long()).await;
-    is(waits(&house, &ada, &first).await, "nodes_busy", 0, "all 1 nodes it fits on are busy");
-    is(waits(&house, &ada, &second).await, "nodes_busy", 1, "1 jobs are before it");
+    is(waits(&house, &ada, &first).await, "nodes_busy", 0, "the node it fits on is busy; it is next");
+    is(waits(&house, &ada, &second).await, "nodes_busy", 1, "1 job is before it");
     is(waits(&house, &bob, &own).await, "quota_running", 2, "1 of your runs are under way, 1 may be at once");
     // Everybody may see why.
     is(waits(&house, &house.nobody, &own).await, "quota_running", 2, "");
@@ -51,7 +51,12 @@ async fn busy_nodes_silent_nodes_and_ones_own_runs() {
     is(waits(&house, &ada, &first).await, "next", 0, "");
     is(waits(&house, &bob, &own).await, "next", 2, "2 jobs are before it");
     house.world.advance(6 * MINUTE);
-    is(waits(&house, &ada, &first).await, "nodes_busy", 0, "none was heard of in the last minutes");
+    is(
+        waits(&house, &ada, &first).await,
+        "nodes_busy",
+        0,
+        "none of the 1 nodes it fits on takes jobs now: 1 not heard of in the last minutes",
+    );
     assert_eq!(node.gets(&house).await, first);
     // Jobs that have ended wait for nothing.
     assert_eq!(house.job(&bob, &running).await["waits"], Value::Null);
@@ -152,5 +157,24 @@ async fn memory_counts_as_the_node_has_it_now() {
     is(waits(&house, &ada, &job).await, "next", 0, "");
     assert_eq!(large.gets(&house).await, job);
     let more = house.submit(&ada, with(long(), json!({"parameters": {"n": 20_000}}))).await;
-    is(waits(&house, &ada, &more).await, "nodes_busy", 0, "all 1 nodes it fits on");
+    is(waits(&house, &ada, &more).await, "nodes_busy", 0, "the node it fits on is busy");
+}
+
+#[tokio::test]
+async fn nodes_that_are_drained_or_not_well_take_no_jobs_and_say_so() {
+    let house = House::new(&[]).await;
+    let ada = house.person("ada").await;
+    house.node("drained", MACHINE).await;
+    let drain = house.world.app.db.write(|tx| Box::pin(service::db::nodes_admin::set_draining(tx, 1, true)));
+    drain.await.unwrap();
+    let mut node = house.node("one", MACHINE).await;
+    let job = house.submit(&ada, long()).await;
+    is(waits(&house, &ada, &job).await, "next", 0, "");
+    assert_eq!(node.is_unwell(&house, &["the disk is full"]).await, (409, "node_unhealthy".to_owned()));
+    let words = "none of the 2 nodes it fits on takes jobs now: 1 drained by an administrator, 1 not well, by its own";
+    is(waits(&house, &ada, &job).await, "nodes_busy", 0, words);
+    let seen = House::done(house.get(&ada, "/nodes").await);
+    let unhealthy: Vec<&Value> = seen.as_array().unwrap().iter().map(|node| &node["unhealthy"]).collect();
+    assert!(unhealthy.contains(&&json!(["the disk is full"])) && unhealthy.contains(&&json!([])), "{seen}");
+    assert_eq!(node.gets(&house).await, job, "well again");
 }

@@ -5,7 +5,7 @@ use axum::http::{Request, StatusCode, header};
 use serde_json::json;
 use tower::ServiceExt;
 
-use crate::site::site;
+use crate::site::{finish, site};
 
 #[tokio::test]
 async fn every_page_answers_under_its_heading() {
@@ -134,4 +134,54 @@ async fn signing_up_by_invitation_shows_the_field_and_closed_says_so() {
     let site_closed = site(&["--signup", "closed"]).await;
     let page = site_closed.browser().get("/signup").await;
     assert!(page.has("made by the administrators") && !page.has("f-password"));
+}
+
+#[tokio::test]
+async fn what_came_too_late_has_a_page_with_its_files() {
+    let site = site(&[]).await;
+    let mut ada = site.browser();
+    ada.sign_up("ada").await;
+    let node = site.join_node().await;
+    // Of a job that nobody knows any more, after a restore.
+    let (job, attempt) = ("0190f5fe-7c00-7a3b-8b1e-0123456789aa", "0190f5fe-7c00-7a3b-8b1e-0123456789ab");
+    let token = site.app.attempt_key.token(attempt, 7).reveal().to_owned();
+    let orphan = json!({
+        "assignment": { "job": job, "attempt": attempt, "token": token, "owner": "ada", "benchmark": "hpl",
+                        "parameters": { "n": 20000, "nb": 192, "p": 2, "q": 2 } },
+        "finish": finish(&json!(7), 0),
+    });
+    site.agent("POST", "orphans", &node, orphan.to_string()).await;
+    site.agent("PUT", &format!("attempts/{attempt}/log/out?fence=7&offset=0"), &token, "late words").await;
+    let list = ada.get("/results?user=ada&tier=orphan").await;
+    let path = format!("/results/{attempt}");
+    assert!(list.has(&format!("href=\"{path}\"")) && list.has("all=true"), "{}", list.text);
+    let page = ada.get(&path).await;
+    assert_eq!(page.status, StatusCode::OK);
+    let file = format!("/api/v1{path}/log/out");
+    assert!(page.has(&format!("<a href=\"{file}\">log/out</a>")) && page.has("not known any more"), "{}", page.text);
+    assert!(page.has("Came too late") && page.text.matches("<h1").count() == 1, "{}", page.text);
+    assert_eq!(ada.get(&file).await.text, "late words");
+    // It is hers alone.
+    assert_eq!(site.browser().get(&path).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_a_node_dropped_and_what_it_may_ask_is_told() {
+    let site = site(&["--node-calls-per-minute", "123"]).await;
+    let mut ada = site.browser();
+    ada.sign_up("ada").await;
+    let job = ada.submit("with holes").await;
+    assert!(!ada.get(&job).await.has("dropped"));
+    site.run_next_job(b"words").await;
+    let page = ada.get(&job).await;
+    assert!(page.has("dropped 2 samples of its figures."), "{}", page.text);
+    assert!(page.has("Result</h2>") && !page.has("What came with it"), "{}", page.text);
+    assert!(ada.get("/limits").await.has("123 a minute"));
+    let node = site.join_node().await;
+    let claim = json!({ "boot_id": "b", "memory_available": 1, "free_disk": 1, "seq": 1, "unhealthy": ["<too> warm"] });
+    let request = Request::post("/agent/v1/claim").header(header::AUTHORIZATION, format!("Bearer {node}"));
+    let request = request.header(header::CONTENT_TYPE, "application/json").body(Body::from(claim.to_string()));
+    assert_eq!(site.call(request.unwrap()).await.0, StatusCode::CONFLICT);
+    let page = ada.get("/nodes").await;
+    assert!(page.has("Not well") && page.has("&#60;too&#62; warm"), "{}", page.text);
 }

@@ -104,8 +104,8 @@ impl Site {
         answer
     }
 
-    /// A node joins, takes the next job, says what `log` holds, and delivers the result that the job was made for.
-    pub async fn run_next_job(&self, log: &[u8]) {
+    /// A node joins and says hello. Its token.
+    pub async fn join_node(&self) -> String {
         let join = Secret::new(TokenKind::Join);
         let new = NewJoinToken {
             hash: join.hash(),
@@ -113,19 +113,25 @@ impl Site {
             trusted: true,
             uses: 1,
             created_by: "test".into(),
-            expires_at: NOW + 1000,
+            expires_at: self.app.clock.now() + 1000,
         };
         let made = self.app.db.write(move |tx| Box::pin(async move { nodes_admin::create_join_token(tx, &new).await }));
         made.await.unwrap();
         let body = json!({ "protocol": 1, "name": "node-one", "machine_id": "m" }).to_string();
         let joined = self.agent("POST", "join", join.reveal(), body).await;
-        let token = joined["token"].as_str().unwrap();
+        let token = joined["token"].as_str().unwrap().to_owned();
         let hello = json!({ "protocol": 1, "version": "test", "machine_id": "m", "boot_id": "b", "info": node_info(),
                             "free_disk": 1u64 << 40, "holding": [] });
         let node = joined["node"].as_str().unwrap();
-        self.agent("POST", &format!("nodes/{node}/hello"), token, hello.to_string()).await;
+        self.agent("POST", &format!("nodes/{node}/hello"), &token, hello.to_string()).await;
+        token
+    }
+
+    /// A node joins, takes the next job, says what `log` holds, and delivers the result that the job was made for.
+    pub async fn run_next_job(&self, log: &[u8]) {
+        let token = self.join_node().await;
         let claim = json!({ "boot_id": "b", "memory_available": 15u64 << 30, "free_disk": 1u64 << 40, "seq": 1 });
-        let got = self.agent("POST", "claim?wait=0", token, claim.to_string()).await;
+        let got = self.agent("POST", "claim?wait=0", &token, claim.to_string()).await;
         let root = format!("attempts/{}", got["attempt"].as_str().unwrap());
         let (token, fence) = (got["token"].as_str().unwrap(), &got["fence"]);
         let hash = |bytes: &[u8]| HEXLOWER.encode(&Sha256::digest(bytes));
@@ -140,14 +146,21 @@ impl Site {
             self.agent("POST", &format!("{root}/events"), token, body).await;
             self.advance(33_000 * i64::try_from(i).unwrap());
         }
-        let result: Value =
-            serde_json::from_str(include_str!("../../../hpl-spec/tests/golden/hpl_result.json")).unwrap();
-        let finish = json!({ "fence": fence, "events": 3, "outcome": { "outcome": "completed", "result": result },
-            "evidence": evidence(),
-            "files": [{ "path": "log/out", "length": log.len(), "sha256": hash(log) }] });
+        let dropped = json!({ "samples": 2, "log_bytes": 0 });
+        let beat = json!({ "fence": fence, "seq": 1, "phase": "finishing", "dropped": dropped });
+        self.agent("POST", &format!("{root}/beat"), token, beat.to_string()).await;
+        let mut finish = finish(fence, 3);
+        finish["files"] = json!([{ "path": "log/out", "length": log.len(), "sha256": hash(log) }]);
         self.agent("POST", &format!("{root}/finish"), token, finish.to_string()).await;
         while service::reaper::tick(&self.app).await.unwrap() > 0 {}
     }
+}
+
+/// The end of an attempt that came to the golden result.
+pub fn finish(fence: &Value, events: u32) -> Value {
+    let result: Value = serde_json::from_str(include_str!("../../../hpl-spec/tests/golden/hpl_result.json")).unwrap();
+    json!({ "fence": fence, "events": events, "outcome": { "outcome": "completed", "result": result },
+            "evidence": evidence() })
 }
 
 fn node_info() -> Value {

@@ -6,6 +6,7 @@ mod chaos;
 mod daemon;
 mod door;
 mod example;
+mod held;
 mod late;
 mod orders;
 mod orphans;

@@ -138,6 +138,9 @@ async fn who_is_not_well_holds_a_run_or_is_drained_gets_no_job() {
     world.submit(&ada).await;
     let ill = claim(&world, &daemon, json!({ "unhealthy": ["the disk is full"] })).await;
     assert_eq!(verdict(&ill), (409, "node_unhealthy"));
+    for bad in [json!(["\u{1b}[2J"]), json!([""]), json!(["x".repeat(257)]), json!(vec!["x"; 17])] {
+        assert_eq!(verdict(&claim(&world, &daemon, json!({ "unhealthy": bad })).await), (422, "invalid"));
+    }
     assert!(ill.1["detail"].as_str().unwrap().contains("the disk is full"));
     let busy = json!({ "holding": ["0190f5fe-7c00-7a3b-8b1e-0123456789ab"] });
     assert_eq!(verdict(&claim(&world, &daemon, busy).await), (409, "node_busy"));

@@ -27,7 +27,7 @@ struct Chaos {
 
 impl Chaos {
     async fn new(seed: u64) -> Chaos {
-        let world = World::new(&["--running-max", "3"]).await;
+        let world = World::new(&["--running-max", "3", "--queued-max", "1000"]).await;
         let owner = world.user("ada").await;
         let join = world.join_token(3).await;
         let mut nodes = vec![];
@@ -177,7 +177,9 @@ impl Chaos {
         let delivered: Vec<_> = delivered.map(|disk| disk.assignment.job.to_string()).collect();
         for (job, state) in self.jobs.iter().zip(self.states().await) {
             let times = delivered.iter().filter(|d| *d == job).count();
-            assert_eq!(times, usize::from(state == "done"), "{context}: {job} is {state}");
+            let kept = |n: &Node| attempts(&n.kept).into_iter().chain(attempts(&n.handed_in)).collect::<Vec<_>>();
+            let of_it: Vec<_> = self.nodes.iter().map(|n| (&n.name, kept(n), &n.notes)).collect();
+            assert_eq!(times, usize::from(state == "done"), "{context}: {job} is {state}: {of_it:#?}");
         }
     }
 }

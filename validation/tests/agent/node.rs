@@ -59,6 +59,8 @@ pub struct Node {
     pub handed_in: Vec<Disk>,
     /// Runs that are kept.
     pub kept: Vec<Disk>,
+    /// What it would have logged.
+    pub notes: Vec<String>,
     pub dismissed: bool,
     handing_in: bool,
 }
@@ -81,6 +83,7 @@ impl Node {
             delivered: vec![],
             handed_in: vec![],
             kept: vec![],
+            notes: vec![],
             dismissed: false,
             handing_in: false,
         }
@@ -203,9 +206,12 @@ impl Node {
                     disk.events.push(event);
                 }
                 Effect::Stop(_) => self.end(now, AttemptOutcome::Cancelled),
-                Effect::Extend(_) | Effect::Note(_) => (),
-                Effect::Keep(_) => {
+                Effect::Extend(_) => (),
+                Effect::Note(text) => self.notes.push(text),
+                Effect::Keep(why) => {
                     let disk = self.part();
+                    let attempt = disk.as_ref().map(|d| d.assignment.attempt.to_string()).unwrap_or_default();
+                    self.notes.push(format!("{attempt} is kept: {why}"));
                     self.kept.extend(disk);
                 }
                 Effect::Forget => {

@@ -14,6 +14,7 @@ use crate::schedule::share_after;
 pub const INFRA_RETRIES: i64 = 2;
 /// The first retry waits so many milliseconds, the next twice as long.
 const RETRY_DELAY: i64 = 15_000;
+
 /// Closes an attempt: it may write no longer, the time it took is put to its owner's share, its node is free.
 pub(in crate::db) async fn close(
     tx: &mut Tx,
@@ -30,9 +31,10 @@ pub(in crate::db) async fn close(
         .await
         .map_err(explain)?;
     if finish.is_some() {
-        // It was the node that said so.
-        let seen = sqlx::query("UPDATE nodes SET seen_at = ? WHERE key = ?").bind(tx.now).bind(row.node);
-        seen.execute(&mut tx.conn).await.map_err(explain)?;
+        // It was the node that said so. The number of the claim that it came by is used up: a copy of that claim that is
+        // still under way, or waits here for an answer that nobody will read, gets no second job.
+        let seen = sqlx::query("UPDATE nodes SET seen_at = ?, claim_seq = min(claim_seq, ? - 1) + 1 WHERE key = ?");
+        seen.bind(tx.now).bind(i64::MAX).bind(row.node).execute(&mut tx.conn).await.map_err(explain)?;
     }
     let used = sqlx::query("SELECT l.owner, l.share FROM jobs j JOIN lines l ON l.owner = j.owner WHERE j.key = ?")
         .bind(row.job)

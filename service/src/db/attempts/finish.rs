@@ -45,7 +45,7 @@ pub async fn finish(tx: &mut Tx, finish: &Finish) -> Result<(JobState, bool)> {
     }
     let mut row = admit(&mut tx.conn, &finish.writer).await?;
     let events = i64::try_from(finish.events).unwrap_or(i64::MAX);
-    if row.event_seq != events {
+    if row.event_seq < events {
         return Err(missing_events(row.event_seq + 1));
     }
     revive(tx, &mut row, finish.lease_ms).await?;

@@ -4,12 +4,14 @@
 //! its end was accepted; `stale` once it may write no longer. Only the first two may write, and a lost one becomes
 //! live by writing.
 
+use hpl_spec::api::agent::AttemptStanding;
+use hpl_spec::id::AttemptId;
 use hpl_spec::job::JobEvent;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::jobs::step;
-use super::{Conn, Tx, explain, late};
+use super::{Conn, Tx, explain, late, nodes};
 use crate::error::{Code, Error, Result};
 use crate::secret::TokenHash;
 
@@ -69,14 +71,12 @@ pub struct AttemptRow {
     pub ended_at: Option<i64>,
     /// The hash of the end that was accepted.
     pub finish_hash: Option<Vec<u8>>,
-    /// What the node had to drop so far, by kind, as JSON.
-    pub dropped: String,
     /// The hash of its token.
     token: Vec<u8>,
 }
 
 const COLUMNS: &str = "SELECT key, id, job, fence, node, boot_id, state, lease_until, deadline, beat_seq, event_seq,
-    claimed_at, started_at, finishing_at, ended_at, finish_hash, dropped, token FROM attempts ";
+    claimed_at, started_at, finishing_at, ended_at, finish_hash, token FROM attempts ";
 
 /// The statements that are put together here, for the test that looks at their plans.
 #[cfg(test)]
@@ -105,7 +105,6 @@ fn read(row: &SqliteRow) -> AttemptRow {
         finishing_at: row.get("finishing_at"),
         ended_at: row.get("ended_at"),
         finish_hash: row.get("finish_hash"),
-        dropped: row.get("dropped"),
         token: row.get("token"),
     }
 }
@@ -207,15 +206,37 @@ pub async fn admit_files(conn: &mut Conn, writer: &Writer, now: i64) -> Result<(
     if late::takes_files(conn, writer, now).await? { Ok(()) } else { Err(why) }
 }
 
-/// After a node said hello from `boot`: an attempt of an earlier boot is gone.
+/// After a node said hello from `boot`: an attempt of an earlier boot is gone, unless the node still holds it. What ran
+/// has ended with that boot, but it may have ended before, and is to be delivered.
 ///
 /// # Errors
 /// Of the database.
-pub async fn after_hello(tx: &mut Tx, node: i64, boot: &str) -> Result<()> {
+pub async fn after_hello(tx: &mut Tx, node: i64, boot: &str, holding: &[AttemptId]) -> Result<()> {
     match of_node(&mut tx.conn, node).await? {
-        Some(row) if row.boot_id != boot => lost(tx, &row, &Lost::reboot()).await.map(|_| ()),
+        Some(row) if row.boot_id != boot && holding.iter().all(|held| held.as_str() != row.id) => {
+            lost(tx, &row, &Lost::reboot()).await.map(|_| ())
+        }
         _ => Ok(()),
     }
+}
+
+/// What a node is told of an attempt that it holds: the same as it would hear from the attempt's own routes.
+///
+/// # Errors
+/// Of the database.
+pub async fn standing(conn: &mut Conn, node: i64, attempt: &str) -> Result<AttemptStanding> {
+    let Some(row) = find(conn, attempt).await? else {
+        let gone = late::gone(conn, attempt).await?;
+        return Ok(gone.map_or(AttemptStanding::Unknown, |gone| {
+            if gone.stale { AttemptStanding::Stale } else { AttemptStanding::Ended }
+        }));
+    };
+    Ok(match row.state.as_str() {
+        _ if !nodes::one_machine(conn, row.node, node).await? => AttemptStanding::Unknown,
+        "live" | "lost" => AttemptStanding::Live,
+        "stale" => AttemptStanding::Stale,
+        _ => AttemptStanding::Ended,
+    })
 }
 
 fn stale(fence: i64) -> Error {

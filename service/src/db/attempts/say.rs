@@ -89,8 +89,8 @@ fn progress_json(progress: &Progress) -> String {
     serde_json::to_string(progress).unwrap_or_default()
 }
 
-/// What the service wants of the node of an attempt now, and which node that is. `daemon` is the version that daemons should
-/// have, if one was named.
+/// What the service wants of the node of an attempt now, and which node that is. `daemon` is the version that daemons
+/// should have, if one was named.
 ///
 /// # Errors
 /// Of the database.

@@ -134,7 +134,9 @@ async fn not_sealed(app: &App, attempt: &AttemptId, file: &FileName, why: SealEr
         SealError::Absent => Error::new(Code::OffsetMismatch, text).with("offset", 0),
         SealError::Length { have, .. } => Error::new(Code::OffsetMismatch, text).with("offset", have),
         SealError::Hash { .. } => match app.store.reset(attempt, file).await {
-            Ok(_) => Error::new(Code::HashMismatch, text).with("offset", 0),
+            Ok(true) => Error::new(Code::HashMismatch, text).with("offset", 0),
+            // Sent again from 0 it would be no other.
+            Ok(false) => Error::new(Code::Conflict, "the file was sealed with another SHA-256 and stays as it is"),
             Err(cause) => Error::internal(cause),
         },
         SealError::DiskFull => Error::new(Code::DiskFull, text).retry_after(60),

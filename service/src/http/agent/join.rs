@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use hpl_spec::api::PROTOCOL;
 use hpl_spec::api::Problem;
-use hpl_spec::api::agent::{AttemptStanding, HelloReply, HelloRequest, Intervals, JoinReply, JoinRequest, Limits};
-use hpl_spec::id::{AttemptId, NodeId};
+use hpl_spec::api::agent::{HelloReply, HelloRequest, Intervals, JoinReply, JoinRequest, Limits};
+use hpl_spec::id::NodeId;
 
 use super::proof::{Bearer, Node};
 use super::{CHUNK, EVENTS_PER_CALL, SAMPLE_S, SAMPLES_PER_CALL, WAIT_S, check_protocol, check_text};
@@ -62,14 +62,18 @@ pub async fn hello(
         return Err(Error::new(Code::Forbidden, "this token belongs to another node"));
     }
     check(&request)?;
-    let holding = request.holding.clone();
     let attempts = app
         .db
         .write(move |tx| {
             Box::pin(async move {
                 nodes::hello(tx, row.key, &request).await?;
-                attempts::after_hello(tx, row.key, &request.boot_id).await?;
-                standings(tx, row.key, &holding).await
+                attempts::after_hello(tx, row.key, &request.boot_id, &request.holding).await?;
+                let mut standings = BTreeMap::new();
+                for attempt in request.holding {
+                    let standing = attempts::standing(&mut tx.conn, row.key, attempt.as_str()).await?;
+                    standings.insert(attempt, standing);
+                }
+                Ok(standings)
             })
         })
         .await?;
@@ -112,26 +116,4 @@ fn check(request: &HelloRequest) -> Result<()> {
         return Err(Error::field("holding", "expected at most 64 attempts"));
     }
     Ok(())
-}
-
-/// What the service knows of the attempts that a node holds.
-async fn standings(
-    tx: &mut crate::db::Tx,
-    node: i64,
-    holding: &[AttemptId],
-) -> Result<BTreeMap<AttemptId, AttemptStanding>> {
-    let mut all = BTreeMap::new();
-    for attempt in holding {
-        let row = attempts::find(&mut tx.conn, attempt.as_str()).await?;
-        let standing = match row {
-            Some(row) if row.node == node => match row.state.as_str() {
-                "live" | "lost" => AttemptStanding::Live,
-                "stale" => AttemptStanding::Stale,
-                _ => AttemptStanding::Ended,
-            },
-            _ => AttemptStanding::Unknown,
-        };
-        all.insert(attempt.clone(), standing);
-    }
-    Ok(all)
 }

@@ -11,7 +11,6 @@ use super::proof::Node;
 use crate::app::{App, Shared};
 use crate::db::attempts::Writer;
 use crate::db::orphans::{self, Orphan};
-use crate::disk::Load;
 use crate::error::{Code, Error, Result};
 use crate::http::extract::Json;
 use crate::secret::{self, TokenKind};
@@ -26,7 +25,7 @@ pub async fn orphan(
     Json(request): Json<OrphanRequest>,
 ) -> Result<axum::Json<OrphanReply>> {
     check_finish(&request.finish)?;
-    check_room(&app)?;
+    app.check_room()?;
     let of = &request.assignment;
     let writer = dealt(&app, of, request.finish.fence)?;
     check_text("assignment.owner", &of.owner, 32)?;
@@ -71,13 +70,4 @@ fn dealt(app: &App, of: &OrphanOf, fence: i64) -> Result<Writer> {
         return Ok(Writer { attempt: of.attempt.as_str().to_owned(), token, fence });
     }
     Err(Error::new(Code::Forbidden, "the token is not that of this attempt and fence"))
-}
-
-/// An orphan is in no ranking, so it gives way to what is.
-fn check_room(app: &App) -> Result<()> {
-    if app.disk.state().takes(Load::Submission) {
-        return Ok(());
-    }
-    let detail = "the service is short of disk space and takes no orphans now; keep it, and come again later";
-    Err(Error::new(Code::DiskFull, detail).retry_after(60))
 }

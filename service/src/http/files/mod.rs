@@ -106,10 +106,7 @@ impl Found {
 }
 
 fn announced<'a>(attempt: &'a AttemptHandle, name: &FileName) -> Option<&'a FileDigest> {
-    let path = match name {
-        FileName::Log(stream) => format!("log/{stream}"),
-        FileName::Artifact(artifact) => format!("artifacts/{artifact}"),
-    };
+    let path = name.path();
     attempt.files.iter().find(|file| file.path == path)
 }
 

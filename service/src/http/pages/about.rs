@@ -72,6 +72,7 @@ async fn limits(State(app): State<Shared>, visitor: Visitor) -> Result<Response>
         ("Logging in", rate(rates.log_in_per_minute, "a minute from one address")),
         ("Submitting jobs", rate(rates.submit_per_hour, "an hour")),
         ("Pages and calls while logged in", rate(rates.api_per_hour, "an hour")),
+        ("Calls of a node", rate(rates.agent_per_minute, "a minute, and as many of its run")),
         ("Pages and calls of strangers", rate(rates.anonymous_per_minute, "a minute from one address")),
     ];
     let accounts = vec![

@@ -114,14 +114,9 @@ async fn sign_up(
             invite: sent.filled("invite").map(str::to_owned),
         };
         let (user, reply) = ops::sign_up(&app, visitor.caller.address, request).await?;
-        // The account is made: whatever becomes of the session, its codes must not be lost.
-        let occasion = match session::begin(&session, &user, visitor.caller.address, user_agent(&headers)).await {
-            Ok(()) => Occasion::SignedUp,
-            Err(why) => {
-                tracing::warn!(user = user.name, %why, "signed up, but no session could be begun");
-                Occasion::NotLoggedIn
-            }
-        };
+        let agent = user_agent(&headers);
+        let begun = session::begin_if_possible(&session, &user, visitor.caller.address, agent).await;
+        let occasion = if begun { Occasion::SignedUp } else { Occasion::NotLoggedIn };
         Ok::<_, Error>((user, reply, occasion))
     };
     match made.await {

@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use hpl_spec::api::jobs::{Job, Visibility};
-use hpl_spec::api::results::ResultDetail;
 use hpl_spec::benchmark;
 use hpl_spec::id::JobId;
 use hpl_spec::job::{JobEvent, JobState};
@@ -14,6 +13,7 @@ use serde_json::Value;
 
 use super::forms::{Fields, on_to};
 use super::plain;
+use super::result::ResultView;
 use super::visitor::{Frame, Visitor};
 use super::words::{self, When};
 use crate::app::Shared;
@@ -43,6 +43,7 @@ struct JobPage {
     renews: bool,
     created: When,
     progress: Option<ProgressView>,
+    dropped: String,
     walltime: String,
     estimate: String,
     failed: &'static str,
@@ -75,28 +76,6 @@ struct LogView {
     cut: String,
 }
 
-struct ResultView {
-    score: String,
-    percent: String,
-    took: String,
-    check: String,
-    passed: bool,
-    tier: &'static str,
-    tier_class: &'static str,
-    about_tier: &'static str,
-    flag_why: String,
-    reproduced: u32,
-    findings: Vec<FindingLine>,
-    accepted: bool,
-}
-
-struct FindingLine {
-    name: String,
-    word: &'static str,
-    class: &'static str,
-    text: String,
-}
-
 /// What the owner may do now, as the states say it.
 struct May {
     submit: bool,
@@ -120,7 +99,7 @@ async fn look(State(app): State<Shared>, visitor: Visitor, Path(id): Path<JobId>
     let job = jobs::get(&app, &visitor.caller, id.as_str()).await?;
     let record = record::of_job(&app, &visitor.caller, &id, TAIL).await?;
     let result = match results::of_job(&app, &visitor.caller, id.as_str()).await {
-        Ok(result) => Some(result_view(result)),
+        Ok(result) => Some(ResultView::new(result)),
         Err(error) if error.code == Code::NotFound => None,
         Err(error) => return Err(error),
     };
@@ -147,6 +126,7 @@ async fn look(State(app): State<Shared>, visitor: Visitor, Path(id): Path<JobId>
             took: words::duration(p.seconds),
             score: words::score(&job.benchmark, p.score),
         }),
+        dropped: words::dropped(&job.dropped),
         walltime: words::duration(job.walltime_s.into()),
         estimate: job.estimate_s.map(words::duration).unwrap_or_default(),
         failed: job.failure.as_ref().map_or("", |failure| words::fail_class(failure.class)),
@@ -201,31 +181,6 @@ fn log_view(tail: record::Tail) -> LogView {
         },
         text: plain::text(&tail.bytes),
         cut: if tail.before > 0 { words::bytes(tail.before) } else { String::new() },
-    }
-}
-
-fn result_view(result: ResultDetail) -> ResultView {
-    let row = &result.row;
-    ResultView {
-        score: words::score(&row.benchmark, row.score),
-        percent: words::percent(row.percent),
-        took: words::duration(row.seconds),
-        check: result.check,
-        passed: result.passed,
-        tier: words::tier(row.tier),
-        tier_class: words::tier_class(row.tier),
-        about_tier: words::about_tier(row.tier),
-        flag_why: row.flag_why.clone(),
-        reproduced: result.reproduced,
-        accepted: row.accepted,
-        findings: result
-            .findings
-            .into_iter()
-            .map(|finding| {
-                let (word, class) = words::colour(finding.colour);
-                FindingLine { name: finding.name.replace('_', " "), word, class, text: finding.text }
-            })
-            .collect(),
     }
 }
 

@@ -18,6 +18,7 @@ mod job;
 mod jobs;
 mod nodes;
 mod plain;
+mod result;
 mod results;
 mod submit;
 mod sweep;
@@ -47,6 +48,7 @@ pub fn routes() -> Router<Shared> {
         .merge(sweep::routes())
         .merge(boards::routes())
         .merge(results::routes())
+        .merge(result::routes())
         .merge(nodes::routes())
         .merge(about::routes())
         .layer(from_fn(errors::as_pages))

@@ -30,14 +30,18 @@ struct Line {
     trusted: bool,
     state: &'static str,
     class: &'static str,
+    /// Why it gets none, by its own account.
+    why: String,
     seen: When,
 }
 
 impl Line {
     fn new(node: NodeView, now: i64) -> Line {
+        let unwell = !node.busy && !node.unhealthy.is_empty();
         let (state, class) = match (node.busy, node.draining) {
             (true, _) => ("Has a job", "live"),
             (false, true) => ("Takes no more jobs", "over"),
+            (false, false) if unwell => ("Not well", "doubt"),
             (false, false) => ("Free when last heard of", "waits"),
         };
         Line {
@@ -52,6 +56,7 @@ impl Line {
             trusted: node.trusted,
             state,
             class,
+            why: if unwell { node.unhealthy.join("; ") } else { String::new() },
             seen: When::new(node.seen_at, now),
         }
     }

@@ -34,7 +34,8 @@ struct ResultsPage {
 }
 
 struct Line {
-    job: String,
+    /// The page that tells more.
+    more: String,
     label: String,
     owner: String,
     score: String,
@@ -51,7 +52,11 @@ struct Line {
 impl Line {
     fn new(row: ResultRow, now: i64) -> Line {
         Line {
-            job: row.job.to_string(),
+            more: match row.tier {
+                // The job is known by another one, or not known at all.
+                ResultTier::Orphan => format!("/results/{}", row.id),
+                _ => format!("/jobs/{}", row.job),
+            },
             score: words::score(&row.benchmark, row.score),
             label: row.label,
             owner: row.owner.unwrap_or_default(),
@@ -79,14 +84,17 @@ fn wanted(asked: &Fields) -> Result<ResultQuery> {
     });
     let before =
         asked.filled("before").map(|id| id.parse().map_err(|_| Problem::new("before", "expected the id of a result")));
+    let tier = tier.and_then(|tier| tier.map_err(|why| problems.push(why)).ok());
     let query = ResultQuery {
+        // Among what was accepted there is none of these.
+        all: matches!(tier, Some(ResultTier::Pending | ResultTier::Failed | ResultTier::Orphan)),
         benchmark: asked.filled("benchmark").map(str::to_owned),
         user: asked.filled("user").map(str::to_owned),
         kind: asked.filled("kind").map(str::to_owned),
         cores: asked.number("cores", &mut problems),
         min_score: asked.number("min_score", &mut problems),
         min_size: asked.number("min_size", &mut problems),
-        tier: tier.and_then(|tier| tier.map_err(|why| problems.push(why)).ok()),
+        tier,
         before: before.and_then(|id| id.map_err(|why| problems.push(why)).ok()),
         ..ResultQuery::default()
     };
@@ -94,19 +102,20 @@ fn wanted(asked: &Fields) -> Result<ResultQuery> {
 }
 
 async fn list(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Result<Response> {
-    let found = async { results::list(&app, &visitor.caller, &wanted(&asked)?).await };
-    let (found, error) = match found.await {
-        Ok(found) => (Some(found), None),
-        Err(error) if !error.errors.is_empty() => (None, Some(error)),
+    let found = async {
+        let query = wanted(&asked)?;
+        Ok::<_, Error>((results::list(&app, &visitor.caller, &query).await?, query.all))
+    };
+    let (found, all, error) = match found.await {
+        Ok((found, all)) => (Some(found), all, None),
+        Err(error) if !error.errors.is_empty() => (None, false, Some(error)),
         Err(error) => return Err(error),
     };
     let now = app.clock.now();
     let (rows, next) = found.map(|page| (page.results, page.next)).unwrap_or_default();
-    let filters = query(&FILTERS.map(|name| (name, asked.get(name))));
-    let here = |before: &str| {
-        let pairs = FILTERS.map(|name| (name, asked.get(name)));
-        format!("/results{}", query(&[&pairs[..], &[("before", before)]].concat()))
-    };
+    let pairs = FILTERS.map(|name| (name, asked.get(name)));
+    let filters = query(&[&pairs[..], if all { &[("all", "true")] } else { &[] }].concat());
+    let here = |before: &str| format!("/results{}", query(&[&pairs[..], &[("before", before)]].concat()));
     let page = ResultsPage {
         frame: visitor.frame("Results", "/results"),
         wrong: error.as_ref().map(|error| Wrong::of(error, str::to_owned)).unwrap_or_default(),

@@ -1,5 +1,7 @@
 //! Numbers, times and states in words for people.
 
+use std::collections::BTreeMap;
+
 use hpl_spec::api::jobs::Job;
 use hpl_spec::api::results::ResultTier;
 use hpl_spec::benchmark::{self, Colour, figure};
@@ -69,6 +71,17 @@ pub(super) fn bytes(bytes: u64) -> String {
 pub(super) fn count(number: impl Into<u64>, one: &str, many: &str) -> String {
     let number = number.into();
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+}
+
+/// What a node had to drop, as [`Job::dropped`] has it; nothing where it dropped nothing.
+pub(super) fn dropped(kinds: &BTreeMap<String, u64>) -> String {
+    let words = kinds.iter().filter(|(_, number)| **number > 0).map(|(kind, &number)| match kind.as_str() {
+        "samples" => count(number, "sample of its figures", "samples of its figures"),
+        "log_bytes" => format!("{} of the log", bytes(number)),
+        "events" => count(number, "word of how far it was", "words of how far it was"),
+        other => format!("{number} {}", other.replace('_', " ")),
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// A score with its unit.
@@ -236,6 +249,15 @@ mod tests {
         assert_eq!(spans, ["0 s", "1.23 s", "1 min", "1 min", "1 min 1 s", "1 h", "1 h 30 min", "1 d 1 h", "unknown"]);
         assert_eq!([0, 1023, 1536, 8 << 30].map(bytes), ["0 bytes", "1023 bytes", "1.5 KiB", "8.0 GiB"]);
         assert_eq!([hundredths(0.999), hundredths(1.0), hundredths(f64::NAN), hundredths(-1.0)], [99, 100, 0, 0]);
+    }
+
+    #[test]
+    fn what_was_dropped_is_said_with_its_numbers() {
+        let kinds = |pairs: &[(&str, u64)]| pairs.iter().map(|(kind, number)| ((*kind).to_owned(), *number)).collect();
+        assert_eq!(dropped(&kinds(&[("samples", 0)])), "");
+        let all = kinds(&[("samples", 1), ("log_bytes", 2048), ("events", 3), ("other_things", 4)]);
+        let said = "3 words of how far it was, 2.0 KiB of the log, 4 other things, 1 sample of its figures";
+        assert_eq!(dropped(&all), said);
     }
 
     #[test]

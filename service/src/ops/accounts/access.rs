@@ -242,7 +242,6 @@ pub async fn change_password(
     session: &str,
     request: PasswordRequest,
 ) -> Result<u64> {
-    app.delays.check(&user.name, address, app.clock.now())?;
     check_new_password(&user.name, &request.new_password)?;
     confirm(app, address, user, &request.password).await?;
     let password = app.passwords.hash(&request.new_password).await.map_err(hashing)?;

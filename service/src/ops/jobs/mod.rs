@@ -89,6 +89,7 @@ pub fn present(row: JobRow) -> Result<Job> {
         attempts: row.attempts,
         node: node.transpose()?,
         progress: latest.as_ref().and_then(|l| l.progress.as_deref()).and_then(|p| serde_json::from_str(p).ok()),
+        dropped: latest.as_ref().and_then(|l| serde_json::from_str(&l.dropped).ok()).unwrap_or_default(),
         waits: None,
         failure,
         score: row.score,

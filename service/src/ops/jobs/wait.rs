@@ -15,6 +15,9 @@ use crate::schedule::{Needs, gib};
 
 /// A node that was not heard of for so long, in milliseconds, counts as away.
 const AWAY: i64 = 5 * 60 * 1000;
+// These three were chosen by reasoning: reading a node costs microseconds, so that few are read within a millisecond, and
+// a large fleet takes a reader a fiftieth of its time. `cargo bench -p benches --bench load -- submissions` with 10,000
+// nodes would show another choice.
 /// A fleet of more nodes than this is not looked at anew for every question...
 const FEW_NODES: usize = 256;
 /// ...but when the last look is so old, ...
@@ -101,9 +104,13 @@ impl Nodes {
         node.busy || self.now - node.seen_at < AWAY
     }
 
+    fn takes_jobs(&self, node: &Seen) -> bool {
+        self.is_here(node) && !node.draining && !node.unwell
+    }
+
     /// The node that a prediction is made for: one that fits; of those one that is here and free, then the largest.
     pub(super) fn best_for(&self, needs: &Needs) -> Option<&Seen> {
-        let free = |n: &&Seen| self.is_here(n) && !n.busy && !n.draining;
+        let free = |n: &&Seen| self.takes_jobs(n) && !n.busy;
         let fitting = self.all.iter().filter(|n| n.offer.fits(needs).is_ok());
         fitting.max_by_key(|n| (self.is_here(n), free(n), n.offer.cores, n.offer.memory))
     }
@@ -130,10 +137,9 @@ pub(super) fn why_it_would_wait(nodes: &Nodes, needs: &Needs, quota: &QuotaLeft,
         };
         return waits("no_node_fits", why, None);
     }
-    let here: Vec<_> = fitting.iter().filter(|n| nodes.is_here(n) && !n.draining).collect();
+    let here: Vec<_> = fitting.iter().filter(|n| nodes.takes_jobs(n)).collect();
     if here.is_empty() {
-        let why = format!("of the {} nodes it fits on none was heard of in the last minutes", fitting.len());
-        return waits("nodes_busy", why, Some(position));
+        return waits("nodes_busy", why_none_takes_jobs(nodes, &fitting), Some(position));
     }
     let avoided = |n: &Seen| needs.avoid.as_ref() == Some(&n.offer.node) && needs.node.as_ref() != Some(&n.offer.node);
     if here.iter().all(|n| avoided(n)) {
@@ -141,7 +147,11 @@ pub(super) fn why_it_would_wait(nodes: &Nodes, needs: &Needs, quota: &QuotaLeft,
         return waits("avoids_node", why.into(), Some(position));
     }
     let Some(free) = here.iter().filter(|n| !n.busy && !avoided(n)).max_by_key(|n| n.memory_available) else {
-        let why = format!("all {} nodes it fits on are busy; {position} jobs are before it", here.len());
+        let busy = match here.len() {
+            1 => "the node it fits on is busy".to_owned(),
+            nodes => format!("all {nodes} nodes it fits on are busy"),
+        };
+        let why = format!("{busy}; {}", before(position));
         return waits("nodes_busy", why, Some(position));
     };
     if free.memory_available < needs.memory {
@@ -150,7 +160,28 @@ pub(super) fn why_it_would_wait(nodes: &Nodes, needs: &Needs, quota: &QuotaLeft,
             format!("of the nodes that are free, {} can give most: {has} of memory now; it needs {wants}", free.name);
         return waits("memory_taken", why, Some(position));
     }
-    waits("next", format!("{position} jobs are before it"), Some(position))
+    waits("next", before(position), Some(position))
+}
+
+/// How many jobs go first.
+fn before(position: u32) -> String {
+    match position {
+        0 => "it is next".to_owned(),
+        1 => "1 job is before it".to_owned(),
+        jobs => format!("{jobs} jobs are before it"),
+    }
+}
+
+/// Why none of the nodes that a job fits on takes jobs now.
+fn why_none_takes_jobs(nodes: &Nodes, fitting: &[&Seen]) -> String {
+    let count = |is: &dyn Fn(&Seen) -> bool| fitting.iter().filter(|n| is(n)).count();
+    let reasons = [
+        (count(&|n| !nodes.is_here(n)), "not heard of in the last minutes"),
+        (count(&|n| nodes.is_here(n) && n.draining), "drained by an administrator"),
+        (count(&|n| nodes.is_here(n) && !n.draining && n.unwell), "not well, by its own account"),
+    ];
+    let some = reasons.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"));
+    format!("none of the {} nodes it fits on takes jobs now: {}", fitting.len(), some.collect::<Vec<_>>().join(", "))
 }
 
 /// Why a job waits; None if it does not.
