@@ -127,7 +127,8 @@ fn built_beside_us(name: &str) -> Result<PathBuf, Error> {
     Ok(us.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// Runs the long tests: those marked `#[ignore]`, in a release build.
+/// Runs the long tests: those marked `#[ignore]`. What they measure is the released `xhpl`, `hpl-node`, `hpl-service`;
+/// the tests themselves are linked faster than a release.
 ///
 /// # Errors
 /// The first step that fails.
@@ -138,9 +139,9 @@ pub fn soak() -> Result<(), Error> {
     let [xhpl] = steps.act("build xhpl", || build::programs(Profile::Release, [XHPL]))?;
     steps.run(&Desk::here().tests(
         "long tests",
-        "nextest run --release --package validation --package service --package node-daemon \
+        "nextest run --cargo-profile soak --package validation --package service --package node-daemon \
          --features service/failpoints --run-ignored only --no-fail-fast --no-tests warn",
-        "test --release --package validation --package service --package node-daemon \
+        "test --profile soak --package validation --package service --package node-daemon \
          --features service/failpoints --tests -- --ignored",
         &Programs { xhpl, service: None, node: None, browser: setup::browser() },
     ))?;

@@ -203,8 +203,8 @@ impl Agent {
             Some(Refusal::NoAnswer(_)) => Some(None),
             Some(Refusal::Problem(said)) => {
                 // A full disk of the service is no reason to be silent: only files are put off for it.
-                let full = said.status == 507 && !matches!(call, Call::Piece { .. });
-                (full || matches!(said.status, 429 | 500 | 502 | 503 | 504)).then_some(said.retry_after)
+                let of_a_file = said.status == 507 && matches!(call, Call::Piece { .. });
+                (passes(said.status) && !of_a_file).then_some(said.retry_after)
             }
         };
         if let Some(retry_after) = again {
@@ -242,6 +242,8 @@ impl Agent {
                 }
                 effects
             }
+            // The beat is said again; that the service is busy, stopping or full changes nothing for the run.
+            Err(Refusal::Problem(said)) if passes(said.status) => vec![],
             Err(Refusal::Problem(said)) => self.of_run(|run| run.refused(&said)),
             Err(Refusal::NoAnswer(_)) => vec![],
         };
@@ -341,6 +343,12 @@ impl Agent {
         }
         vec![]
     }
+}
+
+/// Whether a refusal is of the moment: the same call is to be made again.
+#[must_use]
+pub fn passes(status: u16) -> bool {
+    matches!(status, 429 | 500 | 502 | 503 | 504 | 507)
 }
 
 #[cfg(test)]

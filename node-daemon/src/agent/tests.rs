@@ -255,6 +255,40 @@ fn a_service_that_forgot_events_gets_them_again() {
     assert_eq!(events[0].seq, 2);
 }
 
+/// A beat that a full or stopping service refused once cut its run off, and the result came to nothing.
+#[test]
+fn a_beat_refused_for_the_moment_changes_nothing() {
+    let id = ID.parse().unwrap();
+    for status in [429, 500, 502, 503, 504, 507] {
+        let mut agent = running();
+        assert_eq!(agent.heard(&id, no(status, "disk_full")), [], "{status}");
+        assert!(agent.voice().is_some(), "{status}");
+    }
+    let mut agent = running();
+    agent.heard(&id, no(400, "malformed_json"));
+    assert!(agent.voice().is_none(), "what is refused for good is not said again");
+}
+
+/// The wall clock is set: of what the node decides and tells, nothing rests on it. The agent is handed the clock that
+/// counts from boot; two agents that live the same life at other times of that clock say the same.
+#[test]
+fn what_is_said_depends_on_durations_alone() {
+    let life = |from: Duration| {
+        let mut agent = Agent::new(None, None);
+        let at = |ms: u64| from + Duration::from_millis(ms);
+        let call = next(&agent, from);
+        agent.hear(from, 0.5, &call, hello(None));
+        let claim = Call::Claim { seq: 1, wait_s: 55, unhealthy: vec![] };
+        let mut told = agent.hear(at(0), 0.5, &claim, Heard::Claim(Ok(Some(Box::new(assignment())))));
+        for (ms, event) in [(10, AgentEvent::Preparing), (20, AgentEvent::Started), (9000, AgentEvent::Finishing)] {
+            told.extend(agent.observe(at(ms), Fact::Happened(event)));
+        }
+        (told, agent.next(at(9001)))
+    };
+    let day = Duration::from_secs(86_400);
+    assert_eq!(life(day), life(day * 400));
+}
+
 /// Anything that can be said or seen, at any moment.
 #[derive(Debug, Clone)]
 enum Any {
