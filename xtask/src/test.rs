@@ -135,15 +135,16 @@ fn built_beside_us(name: &str) -> Result<PathBuf, Error> {
 pub fn soak() -> Result<(), Error> {
     let mut steps = Steps::default();
     steps.act("set-up", || setup::ensure(Purpose::Test))?;
-    println!("\n==> build xhpl");
-    let [xhpl] = steps.act("build xhpl", || build::programs(Profile::Release, [XHPL]))?;
+    println!("\n==> build the programs as they are released");
+    let [xhpl, service, node] =
+        steps.act("build the programs", || build::programs(Profile::Release, [XHPL, SERVICE, NODE]))?;
     steps.run(&Desk::here().tests(
         "long tests",
         "nextest run --cargo-profile soak --package validation --package service --package node-daemon \
          --features service/failpoints --run-ignored only --no-fail-fast --no-tests warn",
         "test --profile soak --package validation --package service --package node-daemon \
          --features service/failpoints --tests -- --ignored",
-        &Programs { xhpl, service: None, node: None, browser: setup::browser() },
+        &Programs { xhpl, service: Some(service), node: Some(node), browser: setup::browser() },
     ))?;
     println!("\n{}", steps.table());
     Ok(())
