@@ -16,6 +16,7 @@ use rand::RngExt;
 use tokio::sync::watch;
 
 use super::Input;
+use crate::agent::passes;
 use crate::client::{Client, Proof, Refusal};
 use crate::host;
 use crate::identity::Identity;
@@ -137,7 +138,7 @@ async fn beats(client: &Client, mut told: watch::Receiver<Option<Speaking>>, sha
                 failures += 1;
                 unanswered = Some((request, samples));
                 match refusal {
-                    Refusal::Problem(said) if !matches!(said.status, 429 | 500 | 502 | 503 | 504 | 507) => {
+                    Refusal::Problem(said) if !passes(said.status) => {
                         refused = Some(attempt.clone());
                     }
                     Refusal::Problem(_) | Refusal::NoAnswer(_) => (),

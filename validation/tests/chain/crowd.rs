@@ -39,7 +39,7 @@ fn spells(site: &Site, job: &str) -> Vec<Spell> {
 
 fn crowd(jobs_each: usize, kills: usize, cancels: usize, seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
-    let site = Site::start(&["--running-max", "3", "--queued-max", "100"]);
+    let site = Site::start(&["--queued-max", "100"]);
     let users: Vec<User> = (0..USERS).map(|i| site.user(&format!("user{i}"))).collect();
     let mut nodes: Vec<Node> = (1..=3).map(|i| Node::joined(&site, &format!("n{i}"), None, None)).collect();
     let orders: Vec<u32> = (0..jobs_each).map(|_| dice.random_range(100..=1500)).collect();
