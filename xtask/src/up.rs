@@ -112,7 +112,7 @@ impl Run<'_> {
         let node = chain.start_node(stop)?;
         say(&show::node(&node));
         say(&show::plan(self.params, self.seconds));
-        let id = user.submit(self.params)?.id.to_string();
+        let id = user.submit(self.params, chain::walltime(self.seconds))?.id.to_string();
         chain.under_way(Some(&id));
         let (job, given_back) = follow(chain, &user, &id, stop)?;
         chain.under_way(None);
