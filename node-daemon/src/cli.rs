@@ -61,6 +61,7 @@ enum Command {
         folder: Folder,
     },
     /// Claim jobs and run them, until SIGTERM; a run that is on goes on without the daemon
+    #[command(after_help = "What is logged is set by HPL_NODE_LOG, e.g. `warn` or `debug`")]
     Run {
         #[command(flatten)]
         folder: Folder,
