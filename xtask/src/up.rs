@@ -119,7 +119,8 @@ impl Run<'_> {
         let result = match given_back {
             Some(why) => {
                 user.cancel(&id);
-                self.failed(&format!("the run failed: {}", why.lines().next().unwrap_or_default()), &why)
+                let first = why.lines().next().unwrap_or_default().trim_end_matches(" It said:");
+                self.failed(&format!("the run failed: {first}"), &why)
             }
             None => self.tell(&job, &user)?,
         };
@@ -149,7 +150,7 @@ impl Run<'_> {
     fn failed(&self, why: &str, said: &str) -> Result<(), Error> {
         let lines: Vec<_> = said.trim_end().lines().collect();
         let told = lines[lines.len().saturating_sub(show::TOLD)..].join("\n");
-        say(&format!("The last that was said of the run:\n\n{}\n", quoted(&told)));
+        say(&format!("The last that was said of the run:\n\n{}", quoted(&told)));
         Err(Error::NotPassed(why.to_owned()).advise(chain::node_steps(self.place, self.programs)))
     }
 }
