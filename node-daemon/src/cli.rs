@@ -240,7 +240,9 @@ fn run(folder: Folder, programs: Programs, read: Vec<PathBuf>, run_as: Option<St
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     // In a journal the time stands there already.
     let writer = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
-    let writer = writer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    // A line that cannot be written, on a full disk for one, is lost. The library would complain of it on the very same
+    // standard error, and panic when that fails.
+    let writer = writer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).log_internal_errors(false);
     if std::env::var_os("JOURNAL_STREAM").is_some() {
         writer.without_time().init()
     } else {

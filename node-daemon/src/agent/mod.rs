@@ -204,7 +204,9 @@ impl Agent {
             Some(Refusal::Problem(said)) => {
                 // A full disk of the service is no reason to be silent: only files are put off for it.
                 let of_a_file = said.status == 507 && matches!(call, Call::Piece { .. });
-                (passes(said.status) && !of_a_file).then_some(said.retry_after)
+                // A quota of orphans is full for a day: they are kept here instead.
+                let for_long = said.code == "quota_exceeded";
+                (passes(said.status) && !of_a_file && !for_long).then_some(said.retry_after)
             }
         };
         if let Some(retry_after) = again {

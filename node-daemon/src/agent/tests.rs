@@ -150,6 +150,17 @@ fn an_unknown_attempt_runs_on_and_is_handed_in() {
 }
 
 #[test]
+fn an_orphan_that_is_one_too_many_is_kept_here() {
+    let mut agent = running();
+    agent.heard(&ID.parse().unwrap(), no(404, "unknown_attempt"));
+    agent.observe(at(30), ended(true));
+    let call = next(&agent, at(30));
+    let effects = agent.hear(at(30), 0.5, &call, Heard::Orphan(no(429, "quota_exceeded")));
+    assert!(matches!(&without_notes(effects)[..], [Effect::Keep(_)]));
+    assert!(matches!(next(&agent, at(31)), Call::Claim { .. }), "the node is free again");
+}
+
+#[test]
 fn a_cancel_is_heard_once() {
     let mut agent = running();
     let (id, cancel) = (ID.parse().unwrap(), Command::Cancel { why: "by ada".into() });

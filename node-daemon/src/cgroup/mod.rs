@@ -339,7 +339,7 @@ fn made(folder: &Path) -> Result<PathBuf, String> {
     match fs::create_dir(folder) {
         // the path is for the operator; measures are shown to everybody
         Err(why) if why.kind() != io::ErrorKind::AlreadyExists => {
-            eprintln!("hpl-node: the control group {}: {why}", folder.display());
+            crate::shim::tell(format_args!("the control group {}: {why}", folder.display()));
             Err(format!("no group can be made: {why}"))
         }
         _ => Ok(folder.to_owned()),

@@ -58,6 +58,13 @@ const TRIES: (u32, Duration) = (20, Duration::from_millis(500));
 /// Small threads: none of them calls deep.
 pub(crate) const STACK: usize = 128 * 1024;
 
+/// Says something in the shim's log. Where it cannot be written, on a full disk for one, it is lost: `eprintln!` would
+/// panic there, and with it the end of the run would be lost.
+pub(crate) fn tell(what: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    let _ = writeln!(io::stderr(), "hpl-node shim: {what}");
+}
+
 /// Where the control group of a run is written down.
 fn group_file(folder: &RunFolder) -> PathBuf {
     folder.path().join("group.json")
@@ -68,7 +75,7 @@ fn group_file(folder: &RunFolder) -> PathBuf {
 pub fn shim(folder: &RunFolder) -> ExitCode {
     if folder.shim().exists() || folder.exit().exists() {
         // that file belongs to another shim, so this one writes none
-        eprintln!("hpl-node shim: {} was run before; an attempt is run once", folder.path().display());
+        tell(format_args!("{} was run before; an attempt is run once", folder.path().display()));
         return ExitCode::FAILURE;
     }
     // it may lead a session already if a person started it
@@ -81,7 +88,7 @@ pub fn shim(folder: &RunFolder) -> ExitCode {
     match record(folder, &exit) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("hpl-node shim: {}: {why}; the run ended with {:?}", folder.exit().display(), exit.end);
+            tell(format_args!("{}: {why}; the run ended with {:?}", folder.exit().display(), exit.end));
             ExitCode::FAILURE
         }
     }
@@ -106,7 +113,7 @@ fn run(folder: &RunFolder, launch: &Launch, asked: &AtomicBool) -> Exit {
     }
     let (mut group, mut measures) = Group::create(&launch.group, &launch.limits);
     if let Err(why) = write_json(&group_file(folder), &group) {
-        eprintln!("hpl-node shim: {}: {why}", group_file(folder).display());
+        tell(format_args!("{}: {why}", group_file(folder).display()));
     }
     let mut exit = match start::start(folder, launch, &mut group, &mut measures) {
         Ok(started) => follow(folder, launch, started, asked, &mut measures),
@@ -141,7 +148,7 @@ fn follow(
     let look = match run.hear_files(folder.path()) {
         Ok(()) => watch::DISK,
         Err(why) => {
-            eprintln!("hpl-node shim: the folder cannot be watched ({why}): it is looked at instead");
+            tell(format_args!("the folder cannot be watched ({why}): it is looked at instead"));
             LOOK
         }
     };
@@ -215,7 +222,7 @@ fn record(folder: &RunFolder, exit: &Exit) -> io::Result<()> {
     let mut tried = write_json(&folder.exit(), exit);
     for _ in 1..TRIES.0 {
         let Err(why) = &tried else { break };
-        eprintln!("hpl-node shim: {}: {why}", folder.exit().display());
+        tell(format_args!("{}: {why}", folder.exit().display()));
         let given_up = ballast.as_ref().is_some_and(|ballast| fs::remove_file(ballast).is_ok());
         if !given_up {
             sleep(TRIES.1);

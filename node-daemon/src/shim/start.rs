@@ -69,7 +69,7 @@ pub(super) fn start(
                     }
                 };
                 if let Err(why) = write_json(&folder.sandbox(), &staged) {
-                    eprintln!("hpl-node shim: {}: {why}", folder.sandbox().display());
+                    super::tell(format_args!("{}: {why}", folder.sandbox().display()));
                 }
                 return Ok(Started { run, pumps, staged, at });
             }

@@ -86,7 +86,7 @@ impl<'a> Watch<'a> {
         self.seen = Some(now);
         match read_json(&path) {
             Ok(control) => self.control = control.unwrap_or_default(),
-            Err(why) => eprintln!("hpl-node shim: {why}; it is passed over"),
+            Err(why) => super::tell(format_args!("{why}; it is passed over")),
         }
     }
 }

@@ -10,9 +10,9 @@ use std::sync::OnceLock;
 
 use validation::program;
 
-/// What a script may use: `say`, `lines COUNT`, `gate NAME`, `real`, and `$n`, `$nonce`, `$here`.
+/// What a script may use: `say`, `lines COUNT`, `gate NAME`, `real`, and `$n`, `$nonce`, `$xhpl`.
 const SCRIPT: &str = r#"#!/bin/bash
-here='HERE'
+here='HERE' xhpl='XHPL'
 if [ "$1" = describe ]; then cat "$here/describe.json"; exit; fi
 read -r nonce < /proc/sys/kernel/random/uuid
 mapfile -t dat < "$2"
@@ -21,7 +21,7 @@ say() { printf '%s\n' "$*"; }
 told=0
 lines() { local i; for ((i = 0; i < $1; i++)); do printf '%s line %07d of what it had to say\n' "$nonce" "$((++told))"; done; }
 gate() { local i; for ((i = 0; i < 6000; i++)); do [ -e "$here/$1" ] && return; sleep 0.05; done; exit 77; }
-real() { say "end $nonce"; exec 'XHPL' "$@"; }
+real() { say "end $nonce"; exec "$xhpl" "$@"; }
 say "begin $nonce"
 if [ -r "$here/n$n.sh" ]; then . "$here/n$n.sh"; fi
 real "$@"

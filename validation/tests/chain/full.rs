@@ -63,7 +63,7 @@ fn the_disk_of_the_node_is_full_while_a_run_is_on() {
     // The run is ended so that its end can be told, and the job goes elsewhere.
     eventually("the service hears of it", || site.kinds(&job).contains(&"requeued".to_owned()));
     let why = format!("{:?}", site.history(&job));
-    assert!(why.contains("disk_full"), "{why}");
+    assert!(why.contains("disk_full"), "{why}\n{}", node.log());
     eventually("all of it is delivered", || node.folders("runs").is_empty());
     eventually("the node is not well", || node.state() == "unwell");
     play.open("go");
@@ -91,6 +91,7 @@ fn the_disk_of_the_node_is_full_when_the_end_is_written() {
     let Some(disk) = Disk::new(site.path().join("disk"), 400) else { return };
     let mut node = node_on(&site, &disk, &play);
     node.start();
+    eventually("the daemon waits", || node.state() == "waiting");
     let job = site.submit_on(&ada, 702, &node.id());
     node.until_it_says("line 0001000");
     play.open("go");

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::audit::Audit;
+use super::fake::Play;
 use super::node::Node;
 use super::site::Site;
 
@@ -47,5 +48,24 @@ fn more_ranks_than_cores_run_over_tls_and_are_not_ranked() {
     for (name, colour, text) in findings(&result) {
         assert_ne!(colour, "red", "{name}: {text}");
     }
+    Audit::of(&site, &node, &ada, &[&job]).hold();
+}
+
+/// A program whose clock runs wild: the watches of the service and of the daemon stand against what it measured.
+#[test]
+fn a_program_with_another_clock_is_found_out() {
+    let site = Site::start(&[]);
+    let ada = site.user("ada");
+    let play = Play::new(site.path());
+    let other = "\"$xhpl\" \"$@\"; sed -i 's/\"seconds\": *[0-9.e+-]*/\"seconds\": 500.0/' report.json; exit 0";
+    play.act(150, other);
+    let mut node = Node::joined(&site, "n1", Some(&play), None);
+    node.start();
+    let job = site.submit(&ada, 150);
+    site.until_final(&job);
+    let result = site.result(&job).good();
+    let watch = findings(&result).into_iter().find(|(name, ..)| name == "stopwatch").unwrap();
+    assert_eq!(watch.1, "red", "{watch:?}");
+    assert_eq!((&result["tier"], &result["ranked"]), (&"flagged".into(), &false.into()), "{result:#}");
     Audit::of(&site, &node, &ada, &[&job]).hold();
 }
