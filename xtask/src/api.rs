@@ -203,7 +203,8 @@ fn read<T: DeserializeOwned>(what: &str, answer: Answer) -> Result<T, Error> {
     }
     let (code, detail) = match serde_json::from_str::<Problem>(&answer.body) {
         Ok(problem) => {
-            let fields = problem.errors.iter().map(|e| format!("\n  {}: {}", e.field, e.message)).collect::<String>();
+            let untold = problem.errors.iter().filter(|e| !problem.detail.contains(&e.message));
+            let fields = untold.map(|e| format!("\n  {}: {}", e.field, e.message)).collect::<String>();
             (problem.code, problem.detail + &fields)
         }
         Err(_) => (answer.status.to_string(), answer.body.chars().take(400).collect()),

@@ -75,6 +75,14 @@ impl fmt::Display for Stage {
     }
 }
 
+/// Why a job waits that waits for no other job: then its node should have taken it by now.
+pub fn left_by_the_node(job: &Job) -> Option<&str> {
+    let waits = job.waits.as_ref().filter(|_| job.state == JobState::Queued)?;
+    let first = waits.position.is_none_or(|position| position == 0);
+    let left = ["next", "no_node_fits", "memory_taken"].contains(&waits.code.as_str());
+    (first && left).then_some(waits.why.as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -128,6 +136,22 @@ mod tests {
         );
         assert!(told.iter().map(Stage::done).is_sorted());
         assert_eq!(told[4].done(), 0.875);
+    }
+
+    #[test]
+    fn a_job_that_waits_for_others_is_not_left() {
+        let waits = |code: &str, position: u32| json!({"waits": {"code": code, "why": "so", "position": position}});
+        let left = |state, more| left_by_the_node(&job(state, more)).map(str::to_owned);
+        assert_eq!(left(JobState::Queued, waits("memory_taken", 0)).as_deref(), Some("so"));
+        assert_eq!(left(JobState::Queued, waits("next", 0)).as_deref(), Some("so"));
+        for (state, more) in [
+            (JobState::Queued, waits("next", 1)),
+            (JobState::Queued, waits("nodes_busy", 0)),
+            (JobState::Queued, json!({})),
+            (JobState::Running, waits("next", 0)),
+        ] {
+            assert_eq!(left(state, more), None);
+        }
     }
 
     #[test]
