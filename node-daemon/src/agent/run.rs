@@ -537,6 +537,8 @@ impl Run {
         match answer {
             Ok(reply) => {
                 self.finished = Some(now + FILES_AFTER_END);
+                // It takes no end before it has every event, and no event after it.
+                self.acked = self.events();
                 // What the service lacks is sent again, whatever we believed.
                 for file in &mut self.files {
                     if file.sealed && reply.incomplete.contains(&file.path) {
