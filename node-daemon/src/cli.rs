@@ -11,6 +11,7 @@ use hpl_spec::id::AttemptId;
 
 use crate::client::{Client, Refusal};
 use crate::daemon::{self, Ended, Options};
+use crate::doctor::{Ability, State};
 use crate::folder::{Data, RunFolder};
 use crate::identity::{Identity, JoinString};
 use crate::status::Status;
@@ -60,6 +61,7 @@ enum Command {
         folder: Folder,
     },
     /// Claim jobs and run them, until SIGTERM; a run that is on goes on without the daemon
+    #[command(after_help = "What is logged is set by HPL_NODE_LOG, e.g. `warn` or `debug`")]
     Run {
         #[command(flatten)]
         folder: Folder,
@@ -280,7 +282,28 @@ fn user_of(user: &str) -> Result<(u32, u32), String> {
 
 fn examine(folder: &Folder, programs: &Programs, json: bool) -> ExitCode {
     let options = doctor::Options::new(&folder.data, &find_xhpl(programs), &find_mpirun(programs));
-    doctor::run(&options, Vec::new(), json)
+    doctor::run(&options, vec![reach(folder)], json)
+}
+
+/// Whether the service that this node belongs to can be reached.
+fn reach(folder: &Folder) -> Ability {
+    let costs = "a node without its service gets no jobs; what it holds is delivered later";
+    let lacks = |found: String, mend: &str| Ability::lacks("service", State::Partly, found, costs, mend);
+    let identity = look_into(folder).and_then(|data| Identity::load(&data).map_err(|e| e.to_string()));
+    let identity = match identity {
+        Ok(Some(identity)) => identity,
+        Ok(None) | Err(_) => {
+            return lacks("this node has not joined one".into(), "hpl-node join 'JOIN-STRING', from its administrator");
+        }
+    };
+    let url = &identity.reach.url;
+    let answer = Client::new(&identity.reach).and_then(|client| block_on(client.is_well()).and_then(|well| well));
+    match answer {
+        Ok(took) => Ability::has("service", format!("{url} answers in {} ms", took.as_millis())),
+        Err(why) => {
+            lacks(format!("{url}: {why}"), "let this machine dial out to that host and port; nothing has to come in")
+        }
+    }
 }
 
 fn drain(folder: &Folder, undo: bool, wait: bool) -> Done {

@@ -121,6 +121,17 @@ impl Client {
         Ok(Client { http, url: reach.url.clone() })
     }
 
+    /// Whether the service is there and well: how long it took to say so.
+    ///
+    /// # Errors
+    /// It is not: in words.
+    pub async fn is_well(&self) -> Result<Duration, String> {
+        let began = std::time::Instant::now();
+        let call = self.http.get(format!("{}/healthz", self.url)).timeout(CONNECT);
+        let status = call.send().await.map_err(|e| told(&e))?.status();
+        if status.is_success() { Ok(began.elapsed()) } else { Err(format!("it answers {status}")) }
+    }
+
     /// The machine joins.
     ///
     /// # Errors

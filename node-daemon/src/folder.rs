@@ -7,10 +7,13 @@
 //!     ballast             64 MiB, given up so that a result can be written to a full disk
 //!     drain               there while the node is to claim nothing
 //!     status.json         for `hpl-node status`
+//!     described.json      what this node is, asked once a boot
+//!     claim.json          the number of the last claim
 //!     runs/ATTEMPT/       what is running or not delivered
 //!       assignment.json   what was claimed (0600)
 //!       journal.jsonl     what happened and what was answered
 //!       launch.json  control.json  shim.json  sandbox.json  exit.json     see `launch`
+//!       group.json  shim.log                                              the shim's own
 //!       finish.json       the end as it is told
 //!       out.log  err.log
 //!       work/             the run's own: input files, output, events
@@ -42,6 +45,19 @@ impl Data {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path.join(inner))?;
         }
         Ok(Data(path))
+    }
+
+    /// Lets other users pass through to folders whose names they know, and see no list of them: a run with a user of its
+    /// own has to reach its work folder.
+    ///
+    /// # Errors
+    /// Of the file system.
+    pub fn open_the_way(&self, attempt: &RunFolder) -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        for path in [self.path(), &self.runs(), attempt.path()] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o711))?;
+        }
+        Ok(())
     }
 
     /// The folder itself.

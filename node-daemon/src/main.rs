@@ -1,4 +1,7 @@
-//! `hpl-node`, the daemon of a compute node: see the README, and [`node_daemon`] for how it is made.
+//! `hpl-node`, the daemon of a compute node: see the README for its commands.
+//!
+//! One file serves three processes of a run, the daemon, the shim and the stage: `node_daemon` tells how they are made
+//! and what each is for.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

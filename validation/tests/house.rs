@@ -57,7 +57,7 @@ const ROOMS: &[Room] = &[
 ];
 
 /// The rooms that others may import.
-const BELOW: &[&str] = &["hpl-spec", "hpl-core", "hpl-mpi", "service"];
+const BELOW: &[&str] = &["hpl-spec", "hpl-core", "hpl-mpi", "service", "node-daemon"];
 
 /// Crates that shape a room. All others are small helpers, free to use outside hpl-spec.
 const FOREIGN: &[&str] = &[

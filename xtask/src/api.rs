@@ -97,11 +97,11 @@ impl User {
         read(what, self.ask(Method::Get, path, &Value::Null)?)
     }
 
-    /// Submits a run.
+    /// Submits a run that is ended after so many seconds.
     ///
     /// # Errors
     /// The service refuses it.
-    pub fn submit(&self, params: &RunParams) -> Result<Job, Error> {
+    pub fn submit(&self, params: &RunParams, walltime_s: u32) -> Result<Job, Error> {
         let RunParams { n, nb, p, q, .. } = params;
         let request = SubmitRequest {
             benchmark: "hpl".into(),
@@ -110,7 +110,7 @@ impl User {
             draft: false,
             visibility: hpl_spec::api::jobs::Visibility::Public,
             needs: hpl_spec::api::jobs::Needs::default(),
-            walltime_s: None,
+            walltime_s: Some(walltime_s),
             title: "cargo xtask up".into(),
         };
         let made: Submitted = read("submit the run", self.ask(Method::Post, "/api/v1/jobs", &to_json(&request))?)?;

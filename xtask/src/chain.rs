@@ -1,6 +1,7 @@
 //! The whole chain on this machine: a service on loopback and a node that has joined it, started in this order and
 //! stopped in the other.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -232,8 +233,9 @@ fn wait(whom: &Running, since: Instant, what: &'static str, stop: &Stop) -> Resu
     stop.sleep(Duration::from_millis(200))
 }
 
-/// Room for a run that takes three times as long as it should.
-fn walltime(seconds: f64) -> u32 {
+/// Room for a run that takes three times as long as it should, or much longer if it is short: on a desk other programs
+/// run, too.
+pub fn walltime(seconds: f64) -> u32 {
     WALLTIME_S.max((3.0 * seconds).min(1e6) as u32 + 60)
 }
 
@@ -252,7 +254,8 @@ fn move_to(identity: &Path, url: &str) -> Result<(), Error> {
 
 /// Runs a command that ends by itself, and returns what it prints.
 fn output(name: &str, command: &mut Command) -> Result<String, Error> {
-    let said = command.stdin(Stdio::null()).output().map_err(Error::start(name))?;
+    // A group of its own, as all that we start: Ctrl-C is for us.
+    let said = command.process_group(0).stdin(Stdio::null()).output().map_err(Error::start(name))?;
     if said.status.success() {
         return Ok(String::from_utf8_lossy(&said.stdout).into_owned());
     }

@@ -127,22 +127,24 @@ fn built_beside_us(name: &str) -> Result<PathBuf, Error> {
     Ok(us.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// Runs the long tests: those marked `#[ignore]`, in a release build.
+/// Runs the long tests: those marked `#[ignore]`. What they measure is the released `xhpl`, `hpl-node`, `hpl-service`;
+/// the tests themselves are linked faster than a release.
 ///
 /// # Errors
 /// The first step that fails.
 pub fn soak() -> Result<(), Error> {
     let mut steps = Steps::default();
     steps.act("set-up", || setup::ensure(Purpose::Test))?;
-    println!("\n==> build xhpl");
-    let [xhpl] = steps.act("build xhpl", || build::programs(Profile::Release, [XHPL]))?;
+    println!("\n==> build the programs as they are released");
+    let [xhpl, service, node] =
+        steps.act("build the programs", || build::programs(Profile::Release, [XHPL, SERVICE, NODE]))?;
     steps.run(&Desk::here().tests(
         "long tests",
-        "nextest run --release --package validation --package service --package node-daemon \
+        "nextest run --cargo-profile soak --package validation --package service --package node-daemon \
          --features service/failpoints --run-ignored only --no-fail-fast --no-tests warn",
-        "test --release --package validation --package service --package node-daemon \
+        "test --profile soak --package validation --package service --package node-daemon \
          --features service/failpoints --tests -- --ignored",
-        &Programs { xhpl, service: None, node: None, browser: setup::browser() },
+        &Programs { xhpl, service: Some(service), node: Some(node), browser: setup::browser() },
     ))?;
     println!("\n{}", steps.table());
     Ok(())

@@ -112,14 +112,15 @@ impl Run<'_> {
         let node = chain.start_node(stop)?;
         say(&show::node(&node));
         say(&show::plan(self.params, self.seconds));
-        let id = user.submit(self.params)?.id.to_string();
+        let id = user.submit(self.params, chain::walltime(self.seconds))?.id.to_string();
         chain.under_way(Some(&id));
         let (job, given_back) = follow(chain, &user, &id, stop)?;
         chain.under_way(None);
         let result = match given_back {
             Some(why) => {
                 user.cancel(&id);
-                self.failed(&format!("the run failed: {}", why.lines().next().unwrap_or_default()), &why)
+                let first = why.lines().next().unwrap_or_default().trim_end_matches(" It said:");
+                self.failed(&format!("the run failed: {first}"), &why)
             }
             None => self.tell(&job, &user)?,
         };
@@ -149,7 +150,7 @@ impl Run<'_> {
     fn failed(&self, why: &str, said: &str) -> Result<(), Error> {
         let lines: Vec<_> = said.trim_end().lines().collect();
         let told = lines[lines.len().saturating_sub(show::TOLD)..].join("\n");
-        say(&format!("The last that was said of the run:\n\n{}\n", quoted(&told)));
+        say(&format!("The last that was said of the run:\n\n{}", quoted(&told)));
         Err(Error::NotPassed(why.to_owned()).advise(chain::node_steps(self.place, self.programs)))
     }
 }

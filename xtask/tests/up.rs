@@ -41,7 +41,7 @@ fn a_run_goes_through_the_whole_chain_and_the_next_one_finds_everything_again() 
     let (out, err) = texts(&said);
     assert!(said.status.success(), "{out}\n{err}\n{}", desk.logs());
     assert!(out.contains("N=300, NB=128, 2 ranks in a 1 x 2 grid"), "{out}");
-    assert!(out.contains("1 of 1 on the leaderboard, by an earlier run"), "{out}");
+    assert!(out.contains("1 of 1 on the leaderboard"), "one account, one place:\n{out}");
     assert_eq!(account, kept("account.json"));
     let node = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["node"].clone();
     assert_eq!(node(&identity), node(&kept("node/node.json")));
@@ -87,6 +87,24 @@ fn a_service_that_dies_is_told_and_the_node_ends_with_it() {
     assert_eq!(said.status.code(), Some(1), "{err}");
     assert!(err.contains("hpl-service ended (signal: 9") && err.contains("service.log"), "{err}");
     assert!(err.contains("run the same command again"), "{err}");
+    assert_eq!(desk.left(), Vec::<String>::new());
+}
+
+#[test]
+fn a_daemon_that_dies_is_told_and_its_run_ends() {
+    let desk = Desk::new();
+    let mut up = desk.start(&["--n", "20000"]);
+    up.wait_for("generating the matrix");
+    desk.kill("run");
+    let said = up.end();
+    let (_, err) = texts(&said);
+    assert_eq!(said.status.code(), Some(1), "{err}");
+    assert!(err.contains("hpl-node ended (signal: 9") && err.contains("node.log"), "{err}");
+    assert_eq!(desk.left(), Vec::<String>::new());
+    // The next daemon tells the end of that run, and takes another.
+    let said = desk.up(&["--once", "--n", "300"]).output().unwrap();
+    let (out, err) = texts(&said);
+    assert!(said.status.success(), "{out}\n{err}\n{}", desk.logs());
     assert_eq!(desk.left(), Vec::<String>::new());
 }
 

@@ -9,136 +9,29 @@
 //! A node has one run at a time and brings it to its end before it asks for another. Whatever is not answered is said
 //! again, in the same words; the service knows copies by their numbers (section 3.3 of the service reference).
 
+mod files;
 mod pause;
 mod run;
+mod words;
 
 use std::time::Duration;
 
 use hpl_spec::api::agent::{
-    AgentEvent, Assignment, AttemptPhase, AttemptStanding, BeatReply, Command, EventsReply, FinishReply, HelloReply,
-    Intervals, Limits, NumberedEvent, OrphanReply, Stored,
+    Assignment, AttemptPhase, AttemptStanding, BeatReply, Command, HelloReply, Intervals, Limits,
 };
 use hpl_spec::id::AttemptId;
 
-use crate::client::{Answer, Piece, Proof, Refusal, Said};
-use crate::launch::Stop;
+use crate::client::{Answer, Proof, Refusal, Said};
 use pause::Pause;
 use run::Run;
 pub use run::{Ending, FileToSend, Resumed};
+use words::say;
+pub use words::{Call, Effect, Fact, Heard, Next, refusal};
 
 /// Between two claims at least so long, in case they are answered at once.
 const BETWEEN_CLAIMS: Duration = Duration::from_secs(1);
 /// A node that is not well says so this often, unless it is told otherwise.
 const UNWELL_AGAIN: Duration = Duration::from_secs(55);
-
-/// A call to make.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Call {
-    /// Say what the node is.
-    Hello {
-        /// What it holds.
-        holding: Vec<AttemptId>,
-    },
-    /// Ask for a job.
-    Claim {
-        /// See [`hpl_spec::api::agent::ClaimRequest::seq`].
-        seq: u64,
-        /// Seconds to wait for one.
-        wait_s: u32,
-        /// Why it should get none.
-        unhealthy: Vec<String>,
-    },
-    /// Tell what happened.
-    Events {
-        /// Of which attempt.
-        by: Proof,
-        /// In order, without a gap.
-        events: Vec<NumberedEvent>,
-    },
-    /// Send a piece of a file.
-    Piece {
-        /// Of which attempt.
-        by: Proof,
-        /// Which piece.
-        piece: Piece,
-        /// Bytes of it.
-        length: u64,
-    },
-    /// Tell the end.
-    Finish {
-        /// Of which attempt.
-        by: Proof,
-    },
-    /// Hand in the run of an attempt that the service does not know.
-    Orphan {
-        /// Which attempt.
-        attempt: AttemptId,
-    },
-}
-
-/// What came of a [`Call`], the variant the same.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Heard {
-    /// Of a hello.
-    Hello(Answer<HelloReply>),
-    /// Of a claim.
-    Claim(Answer<Option<Box<Assignment>>>),
-    /// Of events.
-    Events(Answer<EventsReply>),
-    /// Of a piece of a file.
-    Piece(Answer<Stored>),
-    /// Of the end.
-    Finish(Answer<FinishReply>),
-    /// Of an orphan.
-    Orphan(Answer<OrphanReply>),
-}
-
-/// What to do now that something was heard or seen.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
-    /// Begin with this.
-    Take(Box<Assignment>),
-    /// The service knows that the run starts: start it.
-    Launch,
-    /// Write this down before it is said.
-    Record(NumberedEvent),
-    /// End the run.
-    Stop(Stop),
-    /// The run may take so many seconds.
-    Extend(u32),
-    /// The run is over and its folder is to be kept as an orphan, for the reason given.
-    Keep(String),
-    /// The run is delivered: its folder can go.
-    Forget,
-    /// For the log: something a person may want to know.
-    Note(String),
-}
-
-/// What was seen on the node.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Fact {
-    /// Something happened to the run.
-    Happened(AgentEvent),
-    /// The logs have so many bytes now.
-    Logs([u64; 2]),
-    /// The run is over, and all about it is written down.
-    Ended(Box<Ending>),
-    /// Why the node should get no job; empty if it is well.
-    Health(Vec<String>),
-    /// Whether a person wants it to claim nothing.
-    Drain(bool),
-    /// The claim of that number was broken off before it was answered.
-    ClaimDropped(u64),
-}
-
-/// What [`Agent::next`] says.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Next {
-    /// Make this call.
-    Say(Box<Call>),
-    /// Nothing until then, unless something is seen or heard.
-    Wait(Duration),
-}
 
 /// The node as it decides.
 #[derive(Debug)]
@@ -311,7 +204,9 @@ impl Agent {
             Some(Refusal::Problem(said)) => {
                 // A full disk of the service is no reason to be silent: only files are put off for it.
                 let of_a_file = said.status == 507 && matches!(call, Call::Piece { .. });
-                (passes(said.status) && !of_a_file).then_some(said.retry_after)
+                // A quota of orphans is full for a day: they are kept here instead.
+                let for_long = said.code == "quota_exceeded";
+                (passes(said.status) && !of_a_file && !for_long).then_some(said.retry_after)
             }
         };
         if let Some(retry_after) = again {
@@ -456,23 +351,6 @@ impl Agent {
 #[must_use]
 pub fn passes(status: u16) -> bool {
     matches!(status, 429 | 500 | 502 | 503 | 504 | 507)
-}
-
-fn say(call: Call) -> Next {
-    Next::Say(Box::new(call))
-}
-
-/// Why a call has not brought what it asked for.
-#[must_use]
-pub fn refusal(heard: &Heard) -> Option<&Refusal> {
-    match heard {
-        Heard::Hello(a) => a.as_ref().err(),
-        Heard::Claim(a) => a.as_ref().err(),
-        Heard::Events(a) => a.as_ref().err(),
-        Heard::Piece(a) => a.as_ref().err(),
-        Heard::Finish(a) => a.as_ref().err(),
-        Heard::Orphan(a) => a.as_ref().err(),
-    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use hpl_spec::api::agent::{
 use hpl_spec::id::AttemptId;
 use hpl_spec::job::Progress;
 
+use super::files::Files;
 use super::{Call, Effect, Next, say};
-use crate::client::{Answer, Piece, Proof, Refusal, Said};
+use crate::client::{Answer, Proof, Refusal, Said};
 use crate::launch::Stop;
 
 /// Progress is told at most this often, and at most [`PROGRESS_EVENTS`] times in the walltime.
@@ -19,23 +20,10 @@ const PROGRESS_EVENTS: u32 = 4000;
 const EVENTS_KEPT: u64 = 8;
 /// Events that can wait are told together this often.
 const EVENTS_EVERY: Duration = Duration::from_secs(2);
-/// New bytes of a log are sent this often, or when there are [`LOG_ENOUGH`] of them.
-const LOGS_EVERY: Duration = Duration::from_secs(1);
-const LOG_ENOUGH: u64 = 64 << 10;
-/// A file for which the service has no room is tried again after this time.
-const NO_ROOM_AGAIN: Duration = Duration::from_secs(10);
-/// So often before the end is told without it.
-const NO_ROOM_TRIES: u32 = 3;
 /// How long the service takes files after the end.
 const FILES_AFTER_END: Duration = Duration::from_secs(14 * 60);
 /// An attempt that is told to be alive and unknown by turns is asked about no more often than this.
 const ORPHAN_AGAIN: Duration = Duration::from_secs(5);
-/// How often a file is begun anew because its hash was not right.
-const HASH_TRIES: u32 = 5;
-
-/// The logs, in the order of [`super::Fact::Logs`].
-const LOGS: [&str; 2] = ["log/out", "log/err"];
-
 /// A run that has ended, all of it written down.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ending {
@@ -80,41 +68,6 @@ pub(super) enum Standing {
     Over(String),
 }
 
-/// A file on its way.
-#[derive(Debug)]
-struct Sending {
-    path: String,
-    sent: u64,
-    /// Length and hash, once it does not change any more.
-    whole: Option<(u64, String)>,
-    sealed: bool,
-    /// Why it is not sent any more.
-    given_up: Option<String>,
-    no_room: u32,
-    hashes: u32,
-    from: Duration,
-}
-
-impl Sending {
-    fn new(path: &str) -> Sending {
-        let path = path.to_owned();
-        Sending {
-            path,
-            sent: 0,
-            whole: None,
-            sealed: false,
-            given_up: None,
-            no_room: 0,
-            hashes: 0,
-            from: Duration::ZERO,
-        }
-    }
-
-    fn is_open(&self) -> bool {
-        !self.sealed && self.given_up.is_none()
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Run {
     proof: Proof,
@@ -129,9 +82,7 @@ pub(super) struct Run {
     /// The latest progress, while it waits for its time.
     waiting: Option<Progress>,
     pub progress_dropped: u64,
-    logs: [u64; 2],
-    logs_from: Duration,
-    files: Vec<Sending>,
+    files: Files,
     ending: Option<Ending>,
     /// The end was answered; files may follow until then.
     finished: Option<Duration>,
@@ -158,9 +109,7 @@ impl Run {
             progress_from: now,
             waiting: None,
             progress_dropped: 0,
-            logs: [0; 2],
-            logs_from: now,
-            files: LOGS.map(Sending::new).into(),
+            files: Files::new(now),
             ending: None,
             finished: None,
             handed_in: false,
@@ -250,23 +199,12 @@ impl Run {
     }
 
     pub fn grew(&mut self, lengths: [u64; 2]) {
-        self.logs = lengths;
+        self.files.grew(lengths);
     }
 
     pub fn ended(&mut self, ending: Ending) -> Vec<Effect> {
         self.phase = AttemptPhase::Finishing;
-        for file in &ending.files {
-            let at = self.files.iter().position(|f| f.path == file.path);
-            let at = at.unwrap_or_else(|| {
-                self.files.push(Sending::new(&file.path));
-                self.files.len() - 1
-            });
-            self.files[at].whole = Some((file.length, file.sha256.clone()));
-        }
-        // In the order in which they matter; a log that is not there was never written.
-        let order = |path: &str| ending.files.iter().position(|f| f.path == path);
-        self.files.retain(|f| order(&f.path).is_some());
-        self.files.sort_by_key(|f| order(&f.path));
+        self.files.settle(&ending.files);
         let is_result = ending.is_result;
         self.ending = Some(ending);
         match &self.standing {
@@ -378,16 +316,13 @@ impl Run {
             }
             until = self.events_from;
         }
-        match self.piece(now, limits) {
+        match self.files.next(now, &self.proof, limits) {
             Next::Say(call) => return Next::Say(call),
             // Before the end is told, files that can wait are waited for; after it there is nothing else.
             Next::Wait(at) => until = until.min(at),
         }
         let told = self.finished.is_some() || handing_in;
-        // The output file comes first and is looked at with the end; the others can follow it.
-        let holds_up = |(i, f): (usize, &Sending)| f.is_open() && f.no_room < if i == 0 { NO_ROOM_TRIES } else { 1 };
-        let all_there = !self.files.iter().enumerate().any(holds_up);
-        if self.ending.is_some() && !told && self.acked >= self.events() && all_there {
+        if self.ending.is_some() && !told && self.acked >= self.events() && !self.files.hold_up() {
             return say(Call::Finish { by: self.proof() });
         }
         Next::Wait(until.min(self.finished.unwrap_or(Duration::MAX)))
@@ -401,40 +336,6 @@ impl Run {
         let alone = self.events[from..].iter().position(ends).map_or(most, |at| at + 1);
         let to = self.events.len().min(from + most.min(alone));
         Call::Events { by: self.proof(), events: self.events[from..to].to_vec() }
-    }
-
-    /// The next piece of a file, or until when there is none.
-    fn piece(&self, now: Duration, limits: &Limits) -> Next {
-        let mut until = Duration::MAX;
-        for (file, grown) in self.files.iter().zip(self.logs.iter().map(Some).chain(std::iter::repeat(None))) {
-            if !file.is_open() {
-                continue;
-            }
-            let length = match (&file.whole, grown) {
-                (Some((length, _)), _) => *length,
-                (None, Some(length)) => *length,
-                (None, None) => continue,
-            };
-            let ready = if file.whole.is_some() {
-                file.from
-            } else if length <= file.sent {
-                continue;
-            } else if length - file.sent >= LOG_ENOUGH {
-                file.from
-            } else {
-                file.from.max(self.logs_from)
-            };
-            if now < ready {
-                until = until.min(ready);
-                continue;
-            }
-            let sent = file.sent.min(length);
-            let bytes = (length - sent).min(limits.chunk_bytes.max(1));
-            let whole = file.whole.clone().filter(|_| sent + bytes == length);
-            let piece = Piece { path: file.path.clone(), offset: sent, whole };
-            return say(Call::Piece { by: self.proof(), piece, length: bytes });
-        }
-        Next::Wait(until)
     }
 
     // What is answered.
@@ -479,57 +380,24 @@ impl Run {
 
     pub fn piece_answered(&mut self, now: Duration, call: &Call, answer: Answer<Stored>) -> Vec<Effect> {
         let Call::Piece { piece, .. } = call else { return vec![] };
-        let Some(file) = self.files.iter_mut().find(|f| f.path == piece.path) else { return vec![] };
-        match answer {
-            Ok(stored) => {
-                file.sent = stored.length;
-                file.sealed |= stored.complete;
-                file.no_room = 0;
-                if file.whole.is_none() {
-                    self.logs_from = now + LOGS_EVERY;
-                }
-            }
-            Err(Refusal::Problem(said)) => match (said.status, said.code.as_str(), said.offset) {
-                (416, _, Some(offset)) => {
-                    // What the service has beyond our file is not of this run: begun anew, its hash will tell.
-                    let ours = file.whole.as_ref().map(|(length, _)| *length);
-                    file.sent = if ours.is_some_and(|length| offset > length) { 0 } else { offset };
-                    file.hashes += u32::from(file.sent == 0);
-                    if file.hashes > HASH_TRIES {
-                        file.given_up = Some(said.detail);
-                    }
-                }
-                (422, "hash_mismatch", _) => {
-                    file.sent = said.offset.unwrap_or(0);
-                    file.hashes += 1;
-                    if file.hashes > HASH_TRIES {
-                        file.given_up = Some(said.detail);
-                    }
-                }
-                (507, _, _) => {
-                    file.no_room += 1;
-                    file.from = now + NO_ROOM_AGAIN;
-                }
-                // It is there, sealed, from a time that our journal does not tell of.
-                (409, "conflict", _) => file.sealed = true,
-                (413 | 415 | 422, _, _) => file.given_up = Some(said.detail),
-                // The time for files is over, or the orphan was not kept: the end itself was told.
-                (404 | 409 | 410, _, _) if self.finished.is_some() || self.handed_in => return vec![Effect::Forget],
-                _ => return self.refused(&said),
-            },
-            Err(Refusal::NoAnswer(_)) => (),
+        match self.files.answered(now, &piece.path, answer) {
+            Ok(()) => self.all_sent(),
+            // The time for files is over, or the orphan was not kept: the end itself was told.
+            Err(said) if self.told() && matches!(said.status, 404 | 409 | 410) => vec![Effect::Forget],
+            Err(said) => self.refused(&said),
         }
-        self.all_sent()
+    }
+
+    fn told(&self) -> bool {
+        self.finished.is_some() || self.handed_in
     }
 
     /// Once the end is told and no file is on its way, nothing is left to do.
     fn all_sent(&self) -> Vec<Effect> {
-        let told = self.finished.is_some() || self.handed_in;
-        if !told || self.files.iter().any(Sending::is_open) {
+        if !self.told() || !self.files.are_done() {
             return vec![];
         }
-        let refused: Vec<_> = self.files.iter().filter_map(|f| Some((&f.path, f.given_up.as_ref()?))).collect();
-        let notes = refused.iter().map(|(path, why)| note(&format!("the service did not take {path}: {why}")));
+        let notes = self.files.refused().map(|(path, why)| note(&format!("the service did not take {path}: {why}")));
         notes.chain([Effect::Forget]).collect()
     }
 
@@ -539,12 +407,7 @@ impl Run {
                 self.finished = Some(now + FILES_AFTER_END);
                 // It takes no end before it has every event, and no event after it.
                 self.acked = self.events();
-                // What the service lacks is sent again, whatever we believed.
-                for file in &mut self.files {
-                    if file.sealed && reply.incomplete.contains(&file.path) {
-                        file.sealed = false;
-                    }
-                }
+                self.files.lack(&reply.incomplete);
                 let mut effects = vec![note(&format!("the service has the end of the run: {}", reply.state))];
                 effects.extend(self.all_sent());
                 effects
@@ -563,10 +426,7 @@ impl Run {
             Ok(reply) => {
                 self.handed_in = true;
                 self.finished = Some(now + FILES_AFTER_END);
-                for file in &mut self.files {
-                    file.sealed = !reply.incomplete.contains(&file.path);
-                    file.sent = 0;
-                }
+                self.files.begin_with(&reply.incomplete);
                 let mut effects = vec![note("the service keeps the run as an orphan, in no ranking")];
                 effects.extend(self.all_sent());
                 effects

@@ -19,8 +19,8 @@ use crate::runner::prepare::{Programs, Room, prepare};
 use crate::runner::program::Program;
 use crate::shim;
 
-/// A shim that has not said who it is by then has not come up.
-const SHIM_COMES_UP: Duration = Duration::from_secs(20);
+/// A shim that has not said who it is by then has not come up. Where systemd starts it, the bus may be slow.
+const SHIM_COMES_UP: Duration = Duration::from_secs(60);
 /// Logs are looked at this often.
 const LOGS_EVERY: Duration = Duration::from_secs(1);
 
@@ -164,6 +164,10 @@ impl Active {
     /// [`Failure`].
     pub fn prepare(&mut self, programs: &Programs, room: &Room, limits: &Limits) -> Result<(), Failure> {
         let launch = prepare(&self.folder, &self.taken.assignment, programs, room, limits)?;
+        if room.run_as.is_some() {
+            let way = self.data.open_the_way(&self.folder);
+            way.map_err(|e| Failure::infra("work_folder", format!("the run's user cannot be let in: {e}")))?;
+        }
         self.launch = Some(launch);
         Ok(())
     }

@@ -34,6 +34,7 @@ pub struct Courier {
     orders: mpsc::UnboundedSender<(Call, Payload)>,
     abort: Arc<Notify>,
     out: Option<Call>,
+    broken_off: bool,
     _thread: JoinHandle<()>,
 }
 
@@ -65,7 +66,7 @@ impl Courier {
             });
         });
         let thread = thread.map_err(|e| format!("a thread cannot be started: {e}"))?;
-        Ok(Courier { orders, abort, out: None, _thread: thread })
+        Ok(Courier { orders, abort, out: None, broken_off: false, _thread: thread })
     }
 
     /// Whether a call is under way.
@@ -77,6 +78,7 @@ impl Courier {
     /// Makes a call; what came of it arrives as an [`Input`].
     pub fn go(&mut self, call: Call, payload: Payload) {
         self.out = Some(call.clone());
+        self.broken_off = false;
         // The thread ends only with us.
         let _ = self.orders.send((call, payload));
     }
@@ -87,8 +89,10 @@ impl Courier {
     }
 
     /// Breaks off a claim that waits for a job as a node that is well.
-    pub fn drop_claim(&self) {
-        if matches!(&self.out, Some(Call::Claim { unhealthy, .. }) if unhealthy.is_empty()) {
+    pub fn drop_claim(&mut self) {
+        let waits = matches!(&self.out, Some(Call::Claim { unhealthy, .. }) if unhealthy.is_empty());
+        if waits && !self.broken_off {
+            self.broken_off = true;
             self.abort.notify_one();
         }
     }

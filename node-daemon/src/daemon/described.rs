@@ -43,10 +43,8 @@ impl Described {
             None
         });
         let binary = close::digest(xhpl).map_err(|e| format!("{} cannot be read: {e}", xhpl.display()))?.1;
-        if let Some(known) = known {
-            if busy || (known.boot_id == boot_id && known.binary_sha256 == binary) {
-                return Ok(known);
-            }
+        if let Some(known) = known.filter(|k| busy || (k.boot_id == boot_id && k.binary_sha256 == binary)) {
+            return Ok(known);
         }
         tracing::info!("measuring the peak of this node, about a second");
         let info = ask(xhpl, !busy)?;

@@ -13,11 +13,13 @@
 
 mod active;
 mod ballast;
+mod calls;
 mod courier;
 mod described;
 mod health;
 mod sampler;
 mod start;
+mod telling;
 mod turn;
 mod voice;
 
@@ -29,8 +31,8 @@ use hpl_spec::id::AttemptId;
 use crate::agent::{Call, Heard};
 use crate::client::Answer;
 
+pub(crate) use calls::orphan_of;
 pub use start::{is_running, run};
-pub(crate) use turn::orphan_of;
 
 /// How the daemon is to run.
 #[derive(Debug, Clone, PartialEq, Eq)]

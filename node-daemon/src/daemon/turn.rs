@@ -6,38 +6,33 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use hpl_spec::api::PROTOCOL;
-use hpl_spec::api::agent::{
-    AgentEvent, Assignment, AttemptOutcome, AttemptPhase, ClaimRequest, HelloRequest, OrphanOf, OrphanRequest,
-};
+use hpl_spec::api::agent::{AgentEvent, Assignment, AttemptOutcome};
 use rand::RngExt;
 
 use super::active::{Active, Over};
-use super::courier::{Courier, Payload};
+use super::calls::unreadable;
+use super::courier::Courier;
 use super::described::Described;
 use super::health::Health;
 use super::sampler::{Measure, Measuring};
 use super::voice::{Shared, Speaking, Voice, locked};
 use super::{Ended, Input, Options};
 use crate::agent::{Agent, Call, Effect, Fact, Heard, Next, refusal};
-use crate::folder::{Data, write_json};
+use crate::folder::Data;
 use crate::host::{self, Holder, RunLock};
 use crate::identity::Identity;
-use crate::journal::OpenClaim;
 use crate::launch::Stop;
 use crate::metrics::Spool;
 use crate::orphans;
 use crate::runner::Failure;
 use crate::runner::close::{self, Known};
-use crate::runner::prepare::{MEMORY_KEPT, Programs, Room};
-use crate::status::{RunStatus, Status};
+use crate::runner::prepare::{Programs, Room};
+use crate::status::Status;
 
 /// How often a run is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 /// How often a node without a run looks whether a person wants something.
 const IDLE: Duration = Duration::from_secs(1);
-/// How often the status file is written at least.
-const STATUS: Duration = Duration::from_secs(15);
 
 /// The daemon.
 pub(super) struct Daemon {
@@ -80,7 +75,7 @@ impl Daemon {
             }
             let until = self.speak(now);
             self.voice_now();
-            self.tell_status(now, false);
+            self.tell_status(now);
             let every = if self.active.is_some() { LOOK } else { IDLE };
             let wait = until.saturating_sub(host::now()).min(every).max(Duration::from_millis(5));
             let mut input = match inputs.recv_timeout(wait) {
@@ -223,65 +218,6 @@ impl Daemon {
             }
         }
         Duration::MAX
-    }
-
-    fn payload(&mut self, call: &Call) -> Result<Payload, String> {
-        Ok(match call {
-            Call::Hello { holding } => {
-                self.greeted_at = Some(host::wall_ms());
-                let mut info = self.described.info.clone();
-                info.memory_available = host::memory_available().saturating_sub(MEMORY_KEPT);
-                Payload::Hello(Box::new(HelloRequest {
-                    protocol: PROTOCOL,
-                    version: env!("CARGO_PKG_VERSION").into(),
-                    machine_id: self.machine_id.clone(),
-                    boot_id: self.boot_id.clone(),
-                    info,
-                    abilities: self.described.abilities.clone(),
-                    free_disk: host::free_disk(self.data.path()).unwrap_or(0),
-                    holding: holding.clone(),
-                }))
-            }
-            Call::Claim { seq, unhealthy, .. } => {
-                self.remember_claim(*seq);
-                Payload::Claim(ClaimRequest {
-                    boot_id: self.boot_id.clone(),
-                    memory_available: host::memory_available().saturating_sub(MEMORY_KEPT),
-                    free_disk: host::free_disk(self.data.path()).unwrap_or(0),
-                    unhealthy: unhealthy.clone(),
-                    holding: vec![],
-                    seq: *seq,
-                })
-            }
-            Call::Events { .. } => Payload::None,
-            Call::Piece { piece, length, .. } => {
-                let folder = self.active.as_ref().map(|active| active.folder.clone()).ok_or("no run")?;
-                let bytes = close::piece(&folder, &piece.path, piece.offset, *length).map_err(|e| e.to_string())?;
-                Payload::Bytes(bytes)
-            }
-            Call::Finish { .. } => Payload::Finish(self.finish()?),
-            Call::Orphan { .. } => {
-                let active = self.active.as_ref().ok_or("no run")?;
-                let finish = self.finish()?.as_ref().clone();
-                Payload::Orphan(Box::new(OrphanRequest { assignment: orphan_of(&active.taken.assignment), finish }))
-            }
-        })
-    }
-
-    fn finish(&self) -> Result<Arc<hpl_spec::api::agent::FinishRequest>, String> {
-        self.active.as_ref().and_then(|active| active.finish.clone()).ok_or_else(|| "there is no end yet".into())
-    }
-
-    /// A daemon that is killed between the answer and its journal asks with the same number again.
-    fn remember_claim(&mut self, seq: u64) {
-        if self.last_claim == Some(seq) {
-            return;
-        }
-        self.last_claim = Some(seq);
-        let claim = OpenClaim { seq, boot_id: self.boot_id.clone() };
-        if let Err(why) = write_json(&self.data.path().join("claim.json"), &claim) {
-            tracing::warn!(%why, "the number of the claim cannot be kept");
-        }
     }
 
     /// The voice says what is so now.
@@ -467,75 +403,5 @@ impl Daemon {
                 }
             }
         }
-    }
-
-    // Telling other commands.
-
-    fn tell_status(&mut self, now: Duration, anyway: bool) {
-        let state = self.state();
-        let run = self.active.as_ref().map(|active| RunStatus {
-            job: active.taken.assignment.job.to_string(),
-            attempt: active.taken.assignment.attempt.to_string(),
-            owner: active.taken.assignment.owner.clone(),
-        });
-        let contact = self.agent.in_contact();
-        let changed = (&*self.status.state, self.status.in_contact) != (state, contact) || self.status.run != run;
-        if !(changed || anyway || now >= self.status_from) {
-            return;
-        }
-        self.status_from = now + STATUS;
-        self.status.state = state.to_owned();
-        self.status.run = run;
-        self.status.in_contact = contact;
-        self.status.unhealthy.clone_from(&self.health.reasons);
-        self.status.clock_offset_ms = self.clock_offset_ms;
-        self.write_status();
-    }
-
-    fn write_status(&mut self) {
-        self.status.at = host::wall_ms();
-        if let Err(why) = self.status.save(&self.data) {
-            tracing::debug!(%why, "the status cannot be written");
-        }
-    }
-
-    fn state(&self) -> &'static str {
-        let draining = self.data.drain().exists();
-        match (&self.active, self.agent.voice()) {
-            (Some(active), _) if active.finish.is_some() => "delivering",
-            (Some(_), Some((_, AttemptPhase::Preparing))) => "preparing",
-            (Some(_), _) => "running",
-            (None, _) if self.agent.dismissed().is_some() => "dismissed",
-            (None, _) if draining => "drained",
-            (None, _) if !self.health.reasons.is_empty() => "unwell",
-            (None, _) => "waiting",
-        }
-    }
-}
-
-/// What an orphan belonged to.
-pub(crate) fn orphan_of(assignment: &Assignment) -> OrphanOf {
-    let Assignment { job, attempt, token, owner, benchmark, parameters, .. } = assignment.clone();
-    OrphanOf { job, attempt, token, owner, benchmark, parameters }
-}
-
-/// A call whose bytes cannot be read here is as good as refused: the file is given up.
-fn unreadable(call: &Call, why: String) -> Heard {
-    use crate::client::{Refusal, Said};
-    let said = Said {
-        status: 422,
-        code: "unreadable".into(),
-        detail: format!("it cannot be read on the node: {why}"),
-        offset: None,
-        expected_seq: None,
-        retry_after: None,
-    };
-    match call {
-        Call::Piece { .. } => Heard::Piece(Err(Refusal::Problem(Box::new(said)))),
-        Call::Hello { .. } => Heard::Hello(Err(Refusal::NoAnswer(why))),
-        Call::Claim { .. } => Heard::Claim(Err(Refusal::NoAnswer(why))),
-        Call::Events { .. } => Heard::Events(Err(Refusal::NoAnswer(why))),
-        Call::Finish { .. } => Heard::Finish(Err(Refusal::NoAnswer(why))),
-        Call::Orphan { .. } => Heard::Orphan(Err(Refusal::NoAnswer(why))),
     }
 }

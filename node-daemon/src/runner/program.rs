@@ -6,7 +6,7 @@ use hpl_spec::benchmark::{self, Benchmark};
 
 use super::Failure;
 
-/// What a benchmark's program writes and reads in its work folder.
+/// A benchmark's program: what it is given, and what it writes in its work folder.
 pub struct Program {
     /// The row of the registry.
     pub row: &'static Benchmark,
@@ -14,12 +14,22 @@ pub struct Program {
     pub events: &'static str,
     /// The report, in JSON.
     pub report: &'static str,
-    arguments: fn(&Program, input: &str) -> Vec<String>,
+    arguments: Arguments,
 }
 
-/// Every benchmark that this daemon can run.
-const PROGRAMS: &[(&str, &str, &str, fn(&Program, &str) -> Vec<String>)] =
-    &[("hpl", "events.jsonl", "report.json", xhpl)];
+/// The arguments of a program, with the name of its input file.
+type Arguments = fn(&Program, input: &str) -> Vec<String>;
+
+/// One benchmark that this daemon can run.
+struct Row {
+    name: &'static str,
+    events: &'static str,
+    report: &'static str,
+    arguments: Arguments,
+}
+
+/// All of them.
+const ROWS: &[Row] = &[Row { name: "hpl", events: "events.jsonl", report: "report.json", arguments: xhpl }];
 
 fn xhpl(program: &Program, input: &str) -> Vec<String> {
     ["--dat", input, "--events", program.events, "--json", program.report].map(str::to_owned).into()
@@ -32,11 +42,10 @@ impl Program {
     /// The registry or this daemon knows none of that name.
     pub fn find(name: &str) -> Result<Program, Failure> {
         let row = benchmark::find(name);
-        let ours = PROGRAMS.iter().find(|(of, ..)| *of == name);
-        match (row, ours) {
-            (Some(row), Some(&(_, events, report, arguments))) => Ok(Program { row, events, report, arguments }),
+        match (row, ROWS.iter().find(|ours| ours.name == name)) {
+            (Some(row), Some(&Row { events, report, arguments, .. })) => Ok(Program { row, events, report, arguments }),
             _ => {
-                let known = PROGRAMS.iter().map(|p| p.0).collect::<Vec<_>>().join(", ");
+                let known = ROWS.iter().map(|r| r.name).collect::<Vec<_>>().join(", ");
                 let ours = env!("CARGO_PKG_VERSION");
                 Err(Failure::infra(
                     "unknown_benchmark",

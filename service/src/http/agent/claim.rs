@@ -24,8 +24,8 @@ use crate::secret::random_id;
 /// A node that waits looks into the queue at least so often, rung or not: a pause before a retry may be over...
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// ...but all that wait together no more than a hundred times a second. Chosen by reasoning: a look costs a reader less than
-/// a millisecond, so that ten thousand nodes leave nine tenths of one to others. `cargo bench -p benches --bench load`
-/// with 10,000 nodes that wait would show it.
+/// a millisecond, so that however many wait, nine tenths of one reader are left to others. No bench has thousands that wait;
+/// the benches' `load` would show it if its nodes waited while people submit.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// How long to wait.

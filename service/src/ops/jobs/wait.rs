@@ -16,8 +16,8 @@ use crate::schedule::{Needs, gib};
 /// A node that was not heard of for so long, in milliseconds, counts as away.
 const AWAY: i64 = 5 * 60 * 1000;
 // These three were chosen by reasoning: reading a node costs microseconds, so that few are read within a millisecond, and
-// a large fleet takes a reader a fiftieth of its time. `cargo bench -p benches --bench load -- submissions` with 10,000
-// nodes would show another choice.
+// a large fleet takes a reader a fiftieth of its time. The submissions of `cargo bench -p benches --bench load`, which has
+// 10,000 nodes, would show another choice.
 /// A fleet of more nodes than this is not looked at anew for every question...
 const FEW_NODES: usize = 256;
 /// ...but when the last look is so old, ...
