@@ -343,7 +343,7 @@ pub mod tests {
         let (mut detail, mut standing) = judged(ResultTier::Reported, vec![]);
         detail.row.id = "01900000-0000-7000-8000-000000000002".parse().unwrap();
         assert_eq!(rank(&detail, &standing), "2 of 3 on the leaderboard, by an earlier run with 90.35 Gflop/s");
-        let why = failed("launcher_failed: the launcher ended with status 3. It said:\nthe wire is cut");
+        let why = super::failed("launcher_failed: the launcher ended with status 3. It said:\nthe wire is cut");
         assert_eq!(why, "the run failed: launcher_failed: the launcher ended with status 3.");
         standing.entry = None;
         assert_eq!(rank(&detail, &standing), "none yet");

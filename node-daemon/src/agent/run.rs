@@ -405,6 +405,8 @@ impl Run {
         match answer {
             Ok(reply) => {
                 self.finished = Some(now + FILES_AFTER_END);
+                // It takes no end before it has every event, and no event after it.
+                self.acked = self.events();
                 self.files.lack(&reply.incomplete);
                 let mut effects = vec![note(&format!("the service has the end of the run: {}", reply.state))];
                 effects.extend(self.all_sent());

@@ -280,6 +280,39 @@ fn a_beat_refused_for_the_moment_changes_nothing() {
     assert!(agent.voice().is_none(), "what is refused for good is not said again");
 }
 
+/// A daemon that was killed between the end and its answer does not know which events were heard. It told them after the
+/// end, was refused, asked for the end again, and so on without a pause.
+#[test]
+fn after_the_end_no_event_is_told() {
+    let event = |seq, event| NumberedEvent { seq, at_ms: seq, event };
+    let events = vec![event(1, AgentEvent::Preparing), event(2, AgentEvent::Started), event(3, AgentEvent::Finishing)];
+    let resumed = Resumed { assignment: assignment(), taken_at: Duration::ZERO, events, launched: true };
+    let attempt = resumed.assignment.attempt.clone();
+    let mut agent = Agent::new(Some(resumed), None);
+    let now = Duration::from_secs(100);
+    let sha256 = "0".repeat(64);
+    let file = FileToSend { path: "log/out".into(), length: 5, sha256 };
+    agent.observe(now, Fact::Ended(Box::new(Ending { is_result: true, files: vec![file] })));
+    let hello = Call::Hello { holding: vec![attempt.clone()] };
+    let reply = HelloReply {
+        now: 0,
+        intervals: agent.intervals(),
+        limits: agent.limits(),
+        protocol: 1,
+        attempts: [(attempt, AttemptStanding::Ended)].into(),
+    };
+    agent.hear(now, 0.5, &hello, Heard::Hello(Ok(reply)));
+    let Next::Say(finish) = agent.next(now) else { panic!() };
+    assert!(matches!(*finish, Call::Finish { .. }), "{finish:?}");
+    let reply = FinishReply { state: hpl_spec::job::JobState::Done, dup: true, incomplete: vec!["log/out".into()] };
+    agent.hear(now, 0.5, &finish, Heard::Finish(Ok(reply)));
+    // What is left is the file.
+    let Next::Say(piece) = agent.next(now) else { panic!() };
+    assert!(matches!(*piece, Call::Piece { .. }), "{piece:?}");
+    let stored = Stored { length: 5, dup: false, complete: true };
+    assert!(agent.hear(now, 0.5, &piece, Heard::Piece(Ok(stored))).contains(&Effect::Forget));
+}
+
 /// The wall clock is set: of what the node decides and tells, nothing rests on it. The agent is handed the clock that
 /// counts from boot; two agents that live the same life at other times of that clock say the same.
 #[test]

@@ -71,8 +71,8 @@ impl<'a> Audit<'a> {
 
     /// The log of the latest attempt, if it was seen on a node, is in the service as it was there.
     fn log_is_whole(&self, job: &str) {
-        let claims = self.site.history(job).into_iter().filter(|(kind, _)| kind == "claimed");
-        let Some((_, claimed)) = claims.last() else { return };
+        let mut claims = self.site.history(job).into_iter().filter(|(kind, _)| kind == "claimed");
+        let Some((_, claimed)) = claims.next_back() else { return };
         let attempt = claimed["data"]["attempt"].as_str();
         let attempt = attempt.unwrap_or_else(|| panic!("{claimed}"));
         let result = self.site.result(job);

@@ -142,7 +142,7 @@ fn a_result_of_a_run_that_was_given_up_is_kept_on_the_node() {
     assert_eq!(site.until_final(&job)["state"], "done");
     relay.set(Net::Well);
     eventually("the first hears of it", || first.folders("runs").is_empty());
-    assert_eq!(first.folders("orphans"), [attempt.clone()]);
+    assert_eq!(first.folders("orphans"), [attempt.as_str()]);
     assert!(first.well(&["orphans", "submit", &attempt]).contains("with its job"));
     assert!(first.well(&["orphans", "list"]).contains("handed in"));
     let rows = site.results(&ada);
@@ -150,4 +150,27 @@ fn a_result_of_a_run_that_was_given_up_is_kept_on_the_node() {
     assert_eq!((&orphan["id"], &orphan["accepted"]), (&attempt.into(), &false.into()));
     let jobs = vec![(&ada, job)];
     Audit { site: &site, nodes: vec![&first, &second], jobs, files_refused: false }.hold();
+}
+
+#[test]
+fn a_run_is_cancelled_while_its_node_is_not_heard_of() {
+    let site = Site::start(&["--beat", "1", "--lease", "4"]);
+    let ada = site.user("ada");
+    let play = Play::new(site.path());
+    play.act(505, "lines 100; gate never");
+    let relay = Relay::to(site.port);
+    let mut node = Node::joined(&site, "n1", Some(&play), Some(&relay));
+    node.start();
+    let job = site.submit(&ada, 505);
+    node.until_it_says("line 0000100");
+    site.until(&job, &["running"]);
+    relay.set(Net::Cut);
+    site.until(&job, &["lost"]);
+    assert!(site.cancel(&ada, &job));
+    // Whether that is an end already or a wish that waits for the node: the node hears of it as soon as it is back.
+    relay.set(Net::Well);
+    eventually("the run is ended", || node.folders("runs").is_empty());
+    assert_eq!(site.until_final(&job)["state"], "cancelled");
+    assert_eq!(node.folders("orphans"), [""; 0], "it came to no result");
+    Audit::of(&site, &node, &ada, &[&job]).hold();
 }

@@ -113,6 +113,29 @@ fn the_daemon_is_away_when_the_run_ends() {
 }
 
 #[test]
+fn daemon_and_shim_are_killed() {
+    let site = Site::start(&[]);
+    let ada = site.user("ada");
+    let play = Play::new(site.path());
+    play.act(204, "setsid sleep 300 > /dev/null 2>&1 & gate go");
+    let mut node = Node::joined(&site, "n1", Some(&play), None);
+    node.start();
+    eventually("the daemon waits for a job", || node.state() == "waiting");
+    let job = site.submit_on(&ada, 204, &node.id());
+    let attempt = node.until_it_says("begin ");
+    let pid = u32::try_from(node.file_of_run(&attempt, "shim.json")["pid"].as_u64().unwrap()).unwrap();
+    node.kill();
+    signal(pid, Signal::KILL);
+    play.open("go");
+    node.start();
+    let ended = site.until_final(&job);
+    assert_eq!((&ended["state"], &ended["attempts"]), (&"done".into(), &2.into()), "{ended:#}");
+    let why = format!("{:?}", site.history(&job));
+    assert!(why.contains("shim_lost"), "{why}");
+    Audit::of(&site, &node, &ada, &[&job]).hold();
+}
+
+#[test]
 fn the_shim_is_killed() {
     let site = Site::start(&[]);
     let ada = site.user("ada");
@@ -138,9 +161,8 @@ fn the_shim_is_killed() {
     Audit { site: &site, nodes: vec![&first, &second], jobs, files_refused: false }.hold();
 }
 
-/// Everything of a run dies, as with the machine.
-fn power_cut(node: &mut Node, attempt: &str) {
-    node.kill();
+/// Everything of a run dies, as with the machine. Its daemon is dead already.
+fn power_cut(node: &Node, attempt: &str) {
     let (tmp, group) = node.witness.seen(|book| (book[attempt].tmp.clone(), book[attempt].group.clone()));
     eventually("nothing of the run is alive", || {
         let left = left_of(attempt, &tmp, &group);
@@ -151,12 +173,48 @@ fn power_cut(node: &mut Node, attempt: &str) {
     });
 }
 
-#[test]
-fn the_machine_is_started_anew() {
+/// From now on the daemon starts in a namespace where the boot has another id; false where that cannot be.
+fn another_boot(site: &Site, node: &mut Node) -> bool {
     if !rustix::process::geteuid().is_root() {
         println!("only root can show a daemon another boot: skipped");
+        return false;
+    }
+    let boot = site.path().join("boot_id");
+    std::fs::write(&boot, "11111111-2222-4333-8444-555555555555\n").unwrap();
+    let mount = format!("mount --bind {} /proc/sys/kernel/random/boot_id && exec \"$0\" \"$@\"", boot.display());
+    node.start_by(&["unshare", "--mount", "sh", "-c", &mount]);
+    true
+}
+
+#[test]
+fn the_machine_is_started_anew_when_the_run_has_ended() {
+    let site = Site::start(&[]);
+    let ada = site.user("ada");
+    let play = Play::new(site.path());
+    play.act(205, "lines 20; gate go");
+    let mut node = Node::joined(&site, "n1", Some(&play), None);
+    node.start();
+    let job = site.submit(&ada, 205);
+    let attempt = node.until_it_says("line 0000020");
+    node.kill();
+    play.open("go");
+    let exit = node.data().join("runs").join(&attempt).join("exit.json");
+    eventually("the shim has written the end", || exit.exists());
+    power_cut(&node, &attempt);
+    if !another_boot(&site, &mut node) {
         return;
     }
+    node.start();
+    // What it came to is not lost with the boot that it came from.
+    let ended = site.until_final(&job);
+    assert_eq!((&ended["state"], &ended["attempts"]), (&"done".into(), &1.into()), "{:?}", site.kinds(&job));
+    let findings = site.result(&job).good()["findings"].to_string();
+    assert!(!findings.contains("\"red\""), "{findings}");
+    Audit::of(&site, &node, &ada, &[&job]).hold();
+}
+
+#[test]
+fn the_machine_is_started_anew() {
     let site = Site::start(&[]);
     let ada = site.user("ada");
     let play = Play::new(site.path());
@@ -167,13 +225,12 @@ fn the_machine_is_started_anew() {
     let job = site.submit(&ada, 203);
     let attempt = first.until_it_says("line 0000020");
     site.until(&job, &["running"]);
-    power_cut(&mut first, &attempt);
+    first.kill();
+    power_cut(&first, &attempt);
     play.open("go");
-    // A daemon in a namespace where the boot has another id.
-    let boot = site.path().join("boot_id");
-    std::fs::write(&boot, "11111111-2222-4333-8444-555555555555\n").unwrap();
-    let mount = format!("mount --bind {} /proc/sys/kernel/random/boot_id && exec \"$0\" \"$@\"", boot.display());
-    first.start_by(&["unshare", "--mount", "sh", "-c", &mount]);
+    if !another_boot(&site, &mut first) {
+        return;
+    }
     first.start();
     second.start();
     let ended = site.until_final(&job);
