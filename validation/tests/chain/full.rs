@@ -47,8 +47,7 @@ fn node_on(site: &Site, disk: &Disk, play: &Play) -> Node {
     Node::joined_at(site, "n1", disk.0.join("data"), Some(play), None)
 }
 
-#[test]
-fn the_disk_of_the_node_is_full_while_a_run_is_on() {
+pub fn the_disk_of_the_node_is_full_while_a_run_is_on() {
     let site = Site::start(&[]);
     let ada = site.user("ada");
     let play = Play::new(site.path());
@@ -85,8 +84,7 @@ fn the_disk_of_the_node_is_full_while_a_run_is_on() {
     Audit { site: &site, nodes: vec![&node, &other], jobs, files_refused: false }.hold();
 }
 
-#[test]
-fn the_disk_of_the_node_is_full_when_the_end_is_written() {
+pub fn the_disk_of_the_node_is_full_when_the_end_is_written() {
     let site = Site::start(&[]);
     let ada = site.user("ada");
     let play = Play::new(site.path());
@@ -117,8 +115,7 @@ fn the_disk_of_the_node_is_full_when_the_end_is_written() {
     Audit::of(&site, &node, &ada, &[&job]).hold();
 }
 
-#[test]
-fn the_disk_of_the_service_is_nearly_full() {
+pub fn the_disk_of_the_service_is_nearly_full() {
     let mut site = Site::start(&[]);
     let ada = site.user("ada");
     let play = Play::new(site.path());
@@ -144,8 +141,7 @@ fn the_disk_of_the_service_is_nearly_full() {
     Audit::of(&site, &node, &ada, &[&job]).hold();
 }
 
-#[test]
-fn the_disk_of_the_service_is_full() {
+pub fn the_disk_of_the_service_is_full() {
     let mut site = Site::start(&[]);
     let ada = site.user("ada");
     let play = Play::new(site.path());
