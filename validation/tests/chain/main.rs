@@ -14,6 +14,8 @@
 //! | `crowd` | three daemons, ten users, cancels and kills |
 //! | `load` | what the daemon costs, and whether it is heard under full load (soak) |
 //!
+//! Those that mostly wait have no `#[test]` of their own: `waiting` runs them side by side.
+//!
 //! Each test has a service, daemons and folders of its own and ends with [`audit::Audit::hold`]. `site`, `node`, `relay`,
 //! `fake` and `witness` are what they share. A fake program stands in where a run must behave in a special way.
 #![forbid(unsafe_code)]
@@ -34,4 +36,5 @@ mod orders;
 mod real;
 mod relay;
 mod site;
+mod waiting;
 mod witness;

