@@ -38,6 +38,7 @@ pub(super) struct Run {
     pub(super) group: Group,
     /// How the launcher ended, and when.
     pub(super) end: Option<(End, Instant)>,
+    launcher: u32,
     events: Receiver<Event>,
     tell: Sender<Event>,
     nobody: bool,
@@ -52,7 +53,7 @@ impl Run {
         let (tell, events) = channel();
         let reaper = tell.clone();
         thread::Builder::new().name("children".into()).stack_size(STACK).spawn(move || reap(launcher, &reaper))?;
-        Ok(Run { group, end: None, events, tell, nobody: false })
+        Ok(Run { group, end: None, launcher, events, tell, nobody: false })
     }
 
     /// From now on also hears when a file is put into `folder`.
@@ -97,10 +98,13 @@ impl Run {
         living
     }
 
-    /// Asks every process to end, and waits until all have or the grace is over.
+    /// Asks every process to end, and waits until all have or the grace is over. The launcher carries the last words of
+    /// those that it started, and ends with them: it is asked only if it is alone.
     pub(super) fn terminate(&mut self) {
         let begun = Instant::now();
-        for pid in self.living() {
+        let living = self.living();
+        let alone = living.iter().all(|pid| *pid == self.launcher);
+        for pid in living.into_iter().filter(|pid| alone || *pid != self.launcher) {
             send(pid, Signal::TERM);
             // one that was stopped would not hear it
             send(pid, Signal::CONT);
