@@ -128,7 +128,7 @@ fn the_answer_to_the_end_is_lost() {
 fn everything_is_said_twice_or_late() {
     let mut line = Line::new(&["--beat", "1", "--lease", "20"]);
     // Connections that are open already say things once: the daemon makes new ones.
-    eventually("the daemon waits", || line.node.state() == "waiting");
+    line.node.until_known();
     line.node.stop();
     line.relay.set(Net::Twice);
     line.node.start();
