@@ -13,11 +13,12 @@ use super::site::{Site, User, eventually};
 
 /// A service whose leases are short, and a node behind a relay.
 struct Line {
-    site: Site,
-    play: Play,
-    relay: Relay,
+    // Before the folder in which its log lies.
     node: Node,
+    relay: Relay,
+    play: Play,
     ada: User,
+    site: Site,
 }
 
 impl Line {
@@ -28,7 +29,7 @@ impl Line {
         let relay = Relay::to(site.port);
         let mut node = Node::joined(&site, "n1", Some(&play), Some(&relay));
         node.start();
-        Line { site, play, relay, node, ada }
+        Line { node, relay, play, ada, site }
     }
 
     fn has(&self, job: &str, kind: &str) -> bool {
