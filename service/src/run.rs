@@ -257,7 +257,7 @@ mod tests {
         for (flags, plain) in
             [("", false), ("--plain-http", true), ("--plain-http --trusted-proxy 127.0.0.1/32", false)]
         {
-            let config = Cli::parse_from(std::iter::once("serve").chain(flags.split_whitespace())).config;
+            let config = of_flags(flags).unwrap();
             assert_eq!(spoken_plainly(&config), plain, "{flags}");
         }
     }

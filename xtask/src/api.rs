@@ -66,13 +66,21 @@ impl Api {
         Ok(User { api: self.clone(), cookie, token: token.info.id, bearer })
     }
 
+    fn nodes(&self) -> Result<Vec<Value>, Error> {
+        read("list the nodes", self.ask(Method::Get, "/api/v1/nodes", &[], &Value::Null)?)
+    }
+
+    /// Whether a node has a job; also where the service does not tell.
+    pub fn is_any_node_busy(&self) -> bool {
+        self.nodes().map_or(true, |nodes| nodes.iter().any(|node| node["busy"] == true))
+    }
+
     /// Whether a node has been heard of since then (milliseconds since the epoch): its name.
     ///
     /// # Errors
     /// The service refuses to tell.
     pub fn node_since(&self, since: i64) -> Result<Option<String>, Error> {
-        let answer = self.ask(Method::Get, "/api/v1/nodes", &[], &Value::Null)?;
-        let nodes: Vec<Value> = read("list the nodes", answer)?;
+        let nodes = self.nodes()?;
         let heard = |node: &&Value| node["seen_at"].as_i64().is_some_and(|at| at >= since);
         Ok(nodes.iter().find(heard).map(|node| node["name"].as_str().unwrap_or_default().to_owned()))
     }
@@ -203,7 +211,8 @@ fn read<T: DeserializeOwned>(what: &str, answer: Answer) -> Result<T, Error> {
     }
     let (code, detail) = match serde_json::from_str::<Problem>(&answer.body) {
         Ok(problem) => {
-            let fields = problem.errors.iter().map(|e| format!("\n  {}: {}", e.field, e.message)).collect::<String>();
+            let untold = problem.errors.iter().filter(|e| !problem.detail.contains(&e.message));
+            let fields = untold.map(|e| format!("\n  {}: {}", e.field, e.message)).collect::<String>();
             (problem.code, problem.detail + &fields)
         }
         Err(_) => (answer.status.to_string(), answer.body.chars().take(400).collect()),

@@ -1,6 +1,7 @@
 //! The progress of a run: a bar on a terminal, a plain line now and then elsewhere.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write, stderr};
+use std::mem::discriminant;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,15 +20,15 @@ pub enum Bar {
     Drawn(ProgressBar),
     /// Into a file or a pipe.
     Plain {
-        /// When the last line was written, and the stage it told of.
-        last: Option<(Instant, std::mem::Discriminant<Stage>)>,
+        /// When the last line was written, and what it told.
+        last: Option<(Instant, Stage)>,
     },
 }
 
 impl Bar {
     /// Looks at where stderr goes.
     pub fn new() -> Bar {
-        if !std::io::stderr().is_terminal() {
+        if !stderr().is_terminal() {
             return Bar::Plain { last: None };
         }
         let style = ProgressStyle::with_template("  [{bar:24}] {percent:>3} %  {msg}")
@@ -44,11 +45,13 @@ impl Bar {
                 bar.set_message(stage.to_string());
             }
             Bar::Plain { last } => {
-                let kind = std::mem::discriminant(stage);
-                let due = last.is_none_or(|(when, told)| told != kind || when.elapsed() >= EVERY);
+                let due = last.as_ref().is_none_or(|(when, told)| {
+                    discriminant(told) != discriminant(stage) || told != stage && when.elapsed() >= EVERY
+                });
                 if due && !matches!(stage, Stage::Ended(_)) {
-                    eprintln!("  {:>3.0} %  {stage}", 100.0 * stage.done());
-                    *last = Some((Instant::now(), kind));
+                    // Where nobody reads any more there is still all to be stopped in order.
+                    let _ = writeln!(stderr(), "  {:>3.0} %  {stage}", 100.0 * stage.done());
+                    *last = Some((Instant::now(), stage.clone()));
                 }
             }
         }

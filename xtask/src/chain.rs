@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::account::Account;
 use crate::api::{Api, User};
-use crate::child::{Running, last_lines, quoted};
+use crate::child::{Running, last_lines, last_words, quoted};
 use crate::error::Error;
 use crate::place::{self, Place, shortest};
 use crate::runs;
@@ -177,6 +177,11 @@ impl<'a> Chain<'a> {
     /// Remembers what is under way, to be cancelled if everything is stopped before it has ended.
     pub fn under_way(&mut self, job: Option<&str>) {
         self.job = job.map(str::to_owned);
+    }
+
+    /// The last that the daemon has said.
+    pub fn node_said(&self) -> String {
+        self.node.as_ref().map(|node| last_words(&node.log)).unwrap_or_default()
     }
 
     /// Looks whether service and node still run.

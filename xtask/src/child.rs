@@ -97,6 +97,11 @@ const TOLD: usize = 15;
 
 /// The last lines of a log, marked as somebody else's words.
 pub fn last_lines(log: &Path) -> String {
+    quoted(&last_words(log))
+}
+
+/// The last lines of a log.
+pub fn last_words(log: &Path) -> String {
     let mut last = VecDeque::new();
     let lines = File::open(log).map(|file| BufReader::new(file).split(b'\n'));
     for line in lines.into_iter().flatten().map_while(Result::ok) {
@@ -105,7 +110,7 @@ pub fn last_lines(log: &Path) -> String {
         }
         last.push_back(String::from_utf8_lossy(&line).into_owned());
     }
-    quoted(&Vec::from(last).join("\n"))
+    Vec::from(last).join("\n")
 }
 
 /// Each line behind a bar; control characters, which could paint over the terminal, are shown as such.

@@ -75,6 +75,19 @@ impl fmt::Display for Stage {
     }
 }
 
+/// Why a job waits that waits for no other job: then its node should have taken it by now. `is_busy` tells whether a
+/// node has a job; one that is not well counts as one that cannot be had.
+pub fn left_by_the_node(job: &Job, is_busy: impl FnOnce() -> bool) -> Option<&str> {
+    let waits = job.waits.as_ref().filter(|_| job.state == JobState::Queued)?;
+    let first = waits.position.is_none_or(|position| position == 0);
+    let left = match waits.code.as_str() {
+        "next" | "no_node_fits" | "memory_taken" => true,
+        "nodes_busy" => !is_busy(),
+        _ => false,
+    };
+    (first && left).then_some(waits.why.as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -128,6 +141,24 @@ mod tests {
         );
         assert!(told.iter().map(Stage::done).is_sorted());
         assert_eq!(told[4].done(), 0.875);
+    }
+
+    #[test]
+    fn a_job_that_waits_for_others_is_not_left() {
+        let waits = |code: &str, position: u32| json!({"waits": {"code": code, "why": "so", "position": position}});
+        let left = |state, more| left_by_the_node(&job(state, more), || true).map(str::to_owned);
+        assert_eq!(left(JobState::Queued, waits("memory_taken", 0)).as_deref(), Some("so"));
+        assert_eq!(left(JobState::Queued, waits("next", 0)).as_deref(), Some("so"));
+        let unwell = job(JobState::Queued, waits("nodes_busy", 0));
+        assert_eq!(left_by_the_node(&unwell, || false), Some("so"));
+        for (state, more) in [
+            (JobState::Queued, waits("next", 1)),
+            (JobState::Queued, waits("nodes_busy", 0)),
+            (JobState::Queued, json!({})),
+            (JobState::Running, waits("next", 0)),
+        ] {
+            assert_eq!(left(state, more), None);
+        }
     }
 
     #[test]

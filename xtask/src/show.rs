@@ -148,12 +148,18 @@ pub fn staying(url: &str, job: &Job, account: &Account, place: &Place) -> String
 pub fn failure(job: &Job) -> String {
     match (&job.failure, job.state) {
         (Some(failure), _) => {
-            format!("the run failed: {} ({}: {})", failure.detail, failure.class.name(), failure.code)
+            let code = format!("{}: {}", failure.class.name(), failure.code);
+            format!("{} ({code})", failed(&failure.detail))
         }
         (None, JobState::Cancelled) => "the run was cancelled".to_owned(),
         (None, JobState::Expired) => "the run expired: its time was over before it had ended".to_owned(),
         (None, state) => format!("the run ended as {state}"),
     }
+}
+
+/// The first sentence of a reason; what the run said follows it there, and is shown apart.
+pub fn failed(why: &str) -> String {
+    format!("the run failed: {}", why.lines().next().unwrap_or_default().trim_end_matches(" It said:"))
 }
 
 /// A table of one row.
@@ -337,6 +343,8 @@ pub mod tests {
         let (mut detail, mut standing) = judged(ResultTier::Reported, vec![]);
         detail.row.id = "01900000-0000-7000-8000-000000000002".parse().unwrap();
         assert_eq!(rank(&detail, &standing), "2 of 3 on the leaderboard, by an earlier run with 90.35 Gflop/s");
+        let why = super::failed("launcher_failed: the launcher ended with status 3. It said:\nthe wire is cut");
+        assert_eq!(why, "the run failed: launcher_failed: the launcher ended with status 3.");
         standing.entry = None;
         assert_eq!(rank(&detail, &standing), "none yet");
         detail.report = json!({});

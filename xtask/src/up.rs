@@ -19,7 +19,7 @@ use crate::build::{self, NODE, Profile, SERVICE, XHPL};
 use crate::chain::{self, Chain, Programs};
 use crate::child::quoted;
 use crate::error::Error;
-use crate::follow::Stage;
+use crate::follow::{self, Stage};
 use crate::needs::Purpose;
 use crate::place::{self, Place, shortest};
 use crate::plan::{self, Wish};
@@ -31,6 +31,8 @@ use crate::stop::Stop;
 const LOOK: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(1));
 /// How long the service may give no answer while it runs.
 const SILENCE: Duration = Duration::from_secs(60);
+/// How long the node may leave a job that waits for nothing else.
+const UNCLAIMED: Duration = Duration::from_secs(60);
 
 /// What a person asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,8 +121,7 @@ impl Run<'_> {
         let result = match given_back {
             Some(why) => {
                 user.cancel(&id);
-                let first = why.lines().next().unwrap_or_default().trim_end_matches(" It said:");
-                self.failed(&format!("the run failed: {first}"), &why)
+                self.failed(&show::failed(&why), &why)
             }
             None => self.tell(&job, &user)?,
         };
@@ -192,6 +193,7 @@ fn follow(chain: &mut Chain, user: &User, id: &str, stop: &Stop) -> Result<Follo
 
 fn follow_on(chain: &mut Chain, user: &User, id: &str, stop: &Stop, bar: &mut Bar) -> Result<Followed, Error> {
     let (began, mut heard) = (Instant::now(), Instant::now());
+    let mut left_since = None;
     loop {
         match user.job(id) {
             Ok(job) => {
@@ -199,6 +201,16 @@ fn follow_on(chain: &mut Chain, user: &User, id: &str, stop: &Stop, bar: &mut Ba
                 let given_back = user.given_back(&job)?;
                 if job.state.is_final() || given_back.is_some() {
                     return Ok((job, given_back));
+                }
+                let left = follow::left_by_the_node(&job, || chain.api.is_any_node_busy());
+                let since = *left_since.get_or_insert_with(Instant::now);
+                match left {
+                    Some(why) if since.elapsed() > UNCLAIMED => {
+                        let why = format!("the node does not take it: {why}\n{}", chain.node_said());
+                        return Ok((job, Some(why)));
+                    }
+                    Some(_) => (),
+                    None => left_since = None,
                 }
                 heard = Instant::now();
             }

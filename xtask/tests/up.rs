@@ -51,7 +51,7 @@ fn a_run_goes_through_the_whole_chain_and_the_next_one_finds_everything_again() 
 #[test]
 fn ctrl_c_during_a_run_ends_the_run_and_everything_else() {
     let desk = Desk::new();
-    let mut up = desk.start(&["--seconds", "300", "--n", "20000"]);
+    let mut up = desk.start(&["--seconds", "300", "--n", "16000"]);
     up.wait_for("generating the matrix");
     let said = up.signal(Signal::INT);
     let (out, err) = texts(&said);
@@ -79,7 +79,7 @@ fn it_stays_until_it_is_told_to_stop() {
 #[test]
 fn a_service_that_dies_is_told_and_the_node_ends_with_it() {
     let desk = Desk::new();
-    let mut up = desk.start(&["--n", "20000"]);
+    let mut up = desk.start(&["--n", "16000"]);
     up.wait_for("generating the matrix");
     desk.kill("serve");
     let said = up.end();
@@ -93,7 +93,7 @@ fn a_service_that_dies_is_told_and_the_node_ends_with_it() {
 #[test]
 fn a_daemon_that_dies_is_told_and_its_run_ends() {
     let desk = Desk::new();
-    let mut up = desk.start(&["--n", "20000"]);
+    let mut up = desk.start(&["--n", "16000"]);
     up.wait_for("generating the matrix");
     desk.kill("run");
     let said = up.end();
