@@ -134,6 +134,11 @@ impl Hub {
         }
     }
 
+    /// Rings every claim of a node that waits: one of them has brought a job, and the others may be copies of it.
+    pub fn ring_node(&self, node: &str) {
+        lock(&self.nodes).iter().filter(|waiter| waiter.offer.node == node).for_each(|waiter| waiter.bell.notify_one());
+    }
+
     /// Rings one waiting node that suits and puts it at the end, so that a node which cannot take the job does
     /// not stand in the way of the next.
     fn ring_first(&self, suits: impl Fn(&Offer) -> bool) {

@@ -96,6 +96,14 @@ pub async fn claim(tx: &mut Tx, claim: &Claim) -> Result<Option<Claimed>> {
     }
 }
 
+/// Whether there is an attempt on this node that may write.
+///
+/// # Errors
+/// Of the database.
+pub async fn holds(conn: &mut Conn, node: i64) -> Result<bool> {
+    Ok(attempts::of_node(conn, node).await?.is_some())
+}
+
 /// What becomes of a claim while the service knows of an attempt on this node: the same answer again (also that
 /// there is no job), or None if the node has forgotten the attempt and may have another one.
 async fn held_already(

@@ -116,9 +116,35 @@ async fn a_machine_that_joined_anew_brings_what_it_held_before() {
 
 /// A claim with the number `seq` of a daemon that has said hello.
 async fn claim(world: &World, daemon: &Daemon, seq: u64) -> Answer {
+    claim_for(world, daemon, seq, 0).await
+}
+
+/// The same, for so many seconds.
+async fn claim_for(world: &World, daemon: &Daemon, seq: u64, wait_s: u32) -> Answer {
     let body =
         json!({ "boot_id": "node-boot-1", "memory_available": 15u64 << 30, "free_disk": 1u64 << 40, "seq": seq });
-    world.post("/agent/v1/claim?wait=0", &daemon.token, &body).await
+    world.post(&format!("/agent/v1/claim?wait={wait_s}"), &daemon.token, &body).await
+}
+
+/// A claim was cut off on its way and made again; the service still waits with both. The job rings the first, which
+/// nobody reads any more. Once the second heard nothing of it, and the attempt came to nothing.
+#[tokio::test]
+async fn both_copies_of_a_claim_that_waits_get_the_job() {
+    let world = World::new(&[]).await;
+    let ada = world.user("ada").await;
+    let mut daemon = one_daemon(&world).await;
+    talk_until(&world, &mut daemon, |d| d.said_hello).await;
+    let submitted = async {
+        while world.app.hub.nodes_waiting() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        world.submit(&ada).await
+    };
+    let (first, second, job) =
+        tokio::join!(claim_for(&world, &daemon, 7, 20), claim_for(&world, &daemon, 7, 20), submitted);
+    assert_eq!((first.0.as_u16(), &first.1["job"]), (200, &json!(job)));
+    assert_eq!(first, second);
+    world.check("two copies").await;
 }
 
 #[tokio::test]

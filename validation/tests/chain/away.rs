@@ -44,7 +44,7 @@ fn the_service_is_restored_to_before_the_job() {
     play.act(500, "lines 3000; gate go; lines 3000");
     let mut node = Node::joined(&site, "n1", Some(&play), None);
     node.start();
-    eventually("the daemon waits", || node.state() == "waiting");
+    node.until_known();
     back_up(&mut site);
     let job = site.submit(&ada, 500);
     let attempt = node.until_it_says("line 0003000");

@@ -8,10 +8,11 @@ use super::node::Node;
 use super::site::{Site, User};
 
 struct Cage {
-    site: Site,
-    ada: User,
-    play: Play,
+    // Before the folder in which its log lies.
     node: Node,
+    play: Play,
+    ada: User,
+    site: Site,
 }
 
 impl Cage {
@@ -20,7 +21,7 @@ impl Cage {
         let ada = site.user("ada");
         let play = Play::new(site.path());
         let node = Node::joined(&site, "n1", Some(&play), None);
-        Cage { site, ada, play, node }
+        Cage { node, play, ada, site }
     }
 
     /// Runs this script; the job that came of it, and what it said.

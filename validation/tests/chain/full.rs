@@ -93,7 +93,7 @@ pub fn the_disk_of_the_node_is_full_when_the_end_is_written() {
     let Some(disk) = Disk::new(site.path().join("disk"), 400) else { return };
     let mut node = node_on(&site, &disk, &play);
     node.start();
-    eventually("the daemon waits", || node.state() == "waiting");
+    node.until_known();
     let job = site.submit_on(&ada, 702, &node.id());
     node.until_it_says("line 0001000");
     play.open("go");

@@ -30,7 +30,7 @@ fn rounds(who: Who, seeds: std::ops::Range<u64>) {
     let mut node = Node::joined(&site, "n1", Some(&play), None);
     node.start();
     // The daemon describes the node first; what happens then is a test's question.
-    eventually("the daemon waits for a job", || node.state() == "waiting");
+    node.until_known();
     let (mut jobs, began) = (vec![], Instant::now());
     for seed in seeds.clone() {
         let mut dice = StdRng::seed_from_u64(seed);
@@ -119,7 +119,7 @@ pub fn daemon_and_shim_are_killed() {
     play.act(204, "setsid sleep 300 > /dev/null 2>&1 & gate go");
     let mut node = Node::joined(&site, "n1", Some(&play), None);
     node.start();
-    eventually("the daemon waits for a job", || node.state() == "waiting");
+    node.until_known();
     let job = site.submit_on(&ada, 204, &node.id());
     let attempt = node.until_it_says("begin ");
     let pid = u32::try_from(node.file_of_run(&attempt, "shim.json")["pid"].as_u64().unwrap()).unwrap();

@@ -13,11 +13,12 @@ use super::site::{Site, User, eventually};
 
 /// A service whose leases are short, and a node behind a relay.
 struct Line {
-    site: Site,
-    play: Play,
-    relay: Relay,
+    // Before the folder in which its log lies.
     node: Node,
+    relay: Relay,
+    play: Play,
     ada: User,
+    site: Site,
 }
 
 impl Line {
@@ -28,7 +29,7 @@ impl Line {
         let relay = Relay::to(site.port);
         let mut node = Node::joined(&site, "n1", Some(&play), Some(&relay));
         node.start();
-        Line { site, play, relay, node, ada }
+        Line { node, relay, play, ada, site }
     }
 
     fn has(&self, job: &str, kind: &str) -> bool {
@@ -128,7 +129,7 @@ fn the_answer_to_the_end_is_lost() {
 fn everything_is_said_twice_or_late() {
     let mut line = Line::new(&["--beat", "1", "--lease", "20"]);
     // Connections that are open already say things once: the daemon makes new ones.
-    eventually("the daemon waits", || line.node.state() == "waiting");
+    line.node.until_known();
     line.node.stop();
     line.relay.set(Net::Twice);
     line.node.start();

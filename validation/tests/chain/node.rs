@@ -141,6 +141,12 @@ impl Node {
         String::from_utf8_lossy(&said.stdout).into_owned()
     }
 
+    /// Waits until the daemon has described its node and the service knows it.
+    #[track_caller]
+    pub fn until_known(&self) {
+        eventually("the service knows the node", || self.log().contains("the service knows this node"));
+    }
+
     /// How the daemon says it stands.
     pub fn state(&self) -> String {
         let status: Value = std::fs::read(self.data.join("status.json"))

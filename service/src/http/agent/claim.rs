@@ -89,10 +89,14 @@ async fn wait_for_job(app: &App, node: &NodeRow, request: &ClaimRequest, until: 
     let mut first = true;
     loop {
         // The first look tells the database of the node in any case; the others only if there is something to take.
-        let found = queue_has_one(app, &claim).await?;
+        let found = may_have_one(app, &claim).await?;
         if first || found {
             let once = Claim { found, ..claim.clone() };
             let claimed = app.db.write(move |tx| Box::pin(async move { queue::claim(tx, &once).await })).await?;
+            if claimed.is_some() {
+                // Of two copies of a claim the one that nobody reads any more may have been the quicker.
+                app.hub.ring_node(&node.id);
+            }
             if claimed.is_some() || !claim.unhealthy.is_empty() {
                 return Ok(claimed);
             }
@@ -118,9 +122,12 @@ async fn wait_for_job(app: &App, node: &NodeRow, request: &ClaimRequest, until: 
     }
 }
 
-/// Whether there may be a job for this node.
-async fn queue_has_one(app: &App, claim: &Claim) -> Result<bool> {
+/// Whether there may be a job for this node: one that waits, or one that a copy of this claim has taken already.
+async fn may_have_one(app: &App, claim: &Claim) -> Result<bool> {
     let mut reader = app.db.read().await?;
+    if queue::holds(&mut reader, claim.node).await? {
+        return Ok(true);
+    }
     let node = crate::db::nodes::get(&mut reader, claim.node).await?;
     let offer = Offer { memory: claim.memory_available, ..node.offer() };
     let job = queue::pick(&mut reader, &offer, node.express_streak, claim.running_max, app.clock.now()).await?;
