@@ -35,8 +35,12 @@ use crate::launch::RunLimits;
 
 /// The controllers of version 1 that are of use.
 const CONTROLLERS: &[&str] = &["memory", "pids", "cpu", "cpuacct", "freezer"];
-/// The share of the processor, where 1024 (version 1) and 100 (version 2) are what everybody has.
-const SHARES: (&str, &str) = ("512", "50");
+/// The weight of a run among all control groups, version 1, for each core: it is dealt among the cores, and on each a run
+/// then weighs as one ordinary process does, a ninth of the daemon with its priority. With less, every other process of a
+/// shared machine would hold the run up, and with it the slowest rank all others.
+const SHARES: usize = 1024;
+/// The same of version 2, where the daemon's own group has 100 or, by its unit, 1000.
+const WEIGHT: &str = "50";
 /// Between two looks whether a group has become empty.
 const LOOK: Duration = Duration::from_millis(5);
 /// For how long an empty group is tried to be removed: the last process may still be on its way out.
@@ -124,7 +128,9 @@ impl Group {
         let _ = set("memory", &[], &[("memory.oom.group", "1")]);
         let limit = [("pids.max", processes.as_str())];
         note(&mut measures, "process_limit", set("pids", &limit, &limit));
-        note(&mut measures, "cpu_weight", set("cpu", &[("cpu.shares", SHARES.0)], &[("cpu.weight", SHARES.1)]));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let shares = (SHARES * cores).to_string();
+        note(&mut measures, "cpu_weight", set("cpu", &[("cpu.shares", &shares)], &[("cpu.weight", WEIGHT)]));
         note(&mut measures, "end_all", self.how_to_kill());
         measures
     }

@@ -8,7 +8,7 @@
 //!              one waits for children, one for files such as control.json                        run.rs
 //!              the first looks at what is wanted, the clock, the disk, once a second and         watch.rs
 //!              whenever there is news
-//!   stop       SIGTERM to all that the launcher started, one second, then everything is killed
+//!   stop       SIGTERM to every process, to the launcher last; after a second everything is killed
 //!   exit.json  with the ballast given up if the disk is full
 //! ```
 //!

@@ -18,6 +18,8 @@ use crate::launch::End;
 
 /// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(1);
+/// Of that, how long the launcher has to carry what the others say at their end.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 /// How long is killed before what is left is given up. With the grace and a look it makes less than 2.5 s.
 const KILL: Duration = Duration::from_millis(1200);
 /// Between two looks whether all have gone.
@@ -99,18 +101,26 @@ impl Run {
     }
 
     /// Asks every process to end, and waits until all have or the grace is over. The launcher carries the last words of
-    /// those that it started, and ends with them: it is asked only if it is alone.
+    /// those that it started, and as a rule ends with them: it is asked a little later.
     pub(super) fn terminate(&mut self) {
         let begun = Instant::now();
-        let living = self.living();
-        let alone = living.iter().all(|pid| *pid == self.launcher);
-        for pid in living.into_iter().filter(|pid| alone || *pid != self.launcher) {
+        let launcher = self.launcher;
+        self.ask(|pid| pid != launcher);
+        let mut all_asked = false;
+        while !self.nobody && begun.elapsed() < GRACE {
+            if !all_asked && begun.elapsed() >= LAST_WORDS {
+                all_asked = true;
+                self.ask(|_| true);
+            }
+            self.hear(LOOK);
+        }
+    }
+
+    fn ask(&self, whom: impl Fn(u32) -> bool) {
+        for pid in self.living().into_iter().filter(|pid| whom(*pid)) {
             send(pid, Signal::TERM);
             // one that was stopped would not hear it
             send(pid, Signal::CONT);
-        }
-        while !self.nobody && begun.elapsed() < GRACE {
-            self.hear(LOOK);
         }
     }
 

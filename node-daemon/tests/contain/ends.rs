@@ -112,7 +112,7 @@ fn without_a_group_everything_is_found_and_measured_through_proc() {
 
 #[test]
 fn a_shim_that_is_asked_to_end_ends_its_run_first() {
-    let mut attempt = Attempt::script("touch started; sleep 600");
+    let mut attempt = Attempt::script("touch started; exec sleep 600");
     attempt.start();
     attempt.wait_for("started");
     let shim = Pid::from_child(attempt.shim.as_ref().unwrap());
