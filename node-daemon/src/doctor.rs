@@ -147,7 +147,7 @@ pub fn own_helper() -> Vec<OsString> {
 }
 
 /// All abilities of this node. It takes about three seconds, and at most a minute where programs hang. The last of
-/// them, `limits`, is found out by doing what [`crate::host::protect`] does.
+/// them, `limits`, is found out by doing what [`crate::host::protect()`] does.
 #[must_use]
 pub fn abilities(options: &Options) -> Vec<Ability> {
     let network = namespaces::look(&options.helper);

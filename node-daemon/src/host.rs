@@ -5,10 +5,10 @@
 //! |---|---|
 //! | here | who the machine is, its clocks, free disk space |
 //! | [`memory`] | memory that can still be taken, control groups included |
-//! | [`load`] | whether somebody else computes here now |
+//! | [`mod@load`] | whether somebody else computes here now |
 //! | [`mounts`] | what is mounted where: control groups, the file system of a folder |
-//! | [`protect`] | what the daemon does for itself before it starts a run beside itself |
-//! | [`environment`] | what a result stood on: versions and settings |
+//! | [`mod@protect`] | what the daemon does for itself before it starts a run beside itself |
+//! | [`mod@environment`] | what a result stood on: versions and settings |
 //! | [`said`] | other programs, asked with a time limit |
 //! | [`run_lock`] | one run at a time on a machine, whichever daemon it belongs to |
 //! | [`preflight`] | why the node should not claim a job now |

@@ -111,7 +111,7 @@ pub enum Fact {
     ClaimDropped(u64),
 }
 
-/// What [`Agent::next`] says.
+/// What [`super::Agent::next`] says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// Make this call.
