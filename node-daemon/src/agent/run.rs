@@ -24,6 +24,7 @@ const EVENTS_EVERY: Duration = Duration::from_secs(2);
 const FILES_AFTER_END: Duration = Duration::from_secs(14 * 60);
 /// An attempt that is told to be alive and unknown by turns is asked about no more often than this.
 const ORPHAN_AGAIN: Duration = Duration::from_secs(5);
+
 /// A run that has ended, all of it written down.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ending {

@@ -145,8 +145,8 @@ fn left_over(data: &Data, boot_id: &str) -> Option<(Told, bool)> {
         let told = match Journal::read(&folder) {
             Ok(told) => told,
             Err(why) => {
-                tracing::error!(%why, "a run that was left cannot be read");
-                None
+                put_aside(data, &folder, &format!("what was left of it cannot be read: {why}"));
+                continue;
             }
         };
         let exited = folder.exit().exists() || folder.finish().exists();
@@ -161,11 +161,19 @@ fn left_over(data: &Data, boot_id: &str) -> Option<(Told, bool)> {
             let _ = std::fs::remove_dir_all(&path);
             continue;
         };
-        if let Some((_, _)) = left.replace((told, exited)) {
-            tracing::warn!("more than one run was left; the last one is gone on with");
+        if let Some((earlier, _)) = left.replace((told, exited)) {
+            put_aside(data, &data.run(&earlier.taken.assignment.attempt), "a later run was left as well");
         }
     }
     left
+}
+
+/// A run that cannot be gone on with is kept for people to look at: it may hold a result.
+fn put_aside(data: &Data, folder: &RunFolder, why: &str) {
+    tracing::error!(why, folder = %folder.path().display(), "a run that was left is put among the orphans");
+    if let Err(why) = orphans::keep(data, folder, why) {
+        tracing::error!(%why, "it cannot be put there");
+    }
 }
 
 fn is_live(data: &Data, told: &Told) -> bool {
@@ -195,4 +203,23 @@ fn signals(inputs: Sender<Input>) -> Result<(), String> {
         }
     });
     thread.map(|_| ()).map_err(|e| format!("a thread cannot be started: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_put_aside_and_not_thrown_away() {
+        let scratch = tempfile::tempdir().unwrap();
+        let data = Data::open(scratch.path()).unwrap();
+        let folder = data.run(&"0190f5fe-7c00-7a3b-8b1e-0123456789ab".parse().unwrap());
+        std::fs::create_dir(folder.path()).unwrap();
+        std::fs::write(folder.assignment(), "{ torn").unwrap();
+        std::fs::write(folder.finish(), "a result").unwrap();
+        assert!(left_over(&data, "boot").is_none());
+        assert!(!folder.path().exists());
+        let name = folder.path().file_name().unwrap();
+        assert!(data.orphans().join(name).join("finish.json").exists());
+    }
 }
