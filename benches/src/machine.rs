@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hpl_core::context::Context;
 use hpl_core::gemm::blocking::CacheSizes;
-use hpl_core::gemm::kernel::{Kernel, fma_loop};
+use hpl_core::gemm::kernel::{Kernel, fma_loop, fma_loop_256};
 use hpl_core::team::Team;
 use hpl_core::topology::Topology;
 
@@ -46,6 +46,11 @@ impl Machine {
         sizes
     }
 
+    /// The CPU's name for itself.
+    pub fn cpu_model(&self) -> &str {
+        &self.topology.cpu_model
+    }
+
     /// The cache sizes that the blocks of gemm are derived from.
     pub fn cache_sizes(&self) -> CacheSizes {
         self.topology.cache_sizes()
@@ -83,6 +88,15 @@ impl Machine {
     /// What `threads` cores do in independent multiply-adds for `time`, in Gflop/s. The calling thread waits and
     /// keeps its binding, or its freedom.
     pub fn fma_peak(&self, threads: usize, time: Duration) -> f64 {
+        self.peak_of(fma_loop, threads, time)
+    }
+
+    /// The same with vectors of 256 bits: the limit of the AVX2 kernel.
+    pub fn fma_peak_256(&self, threads: usize, time: Duration) -> f64 {
+        self.peak_of(fma_loop_256, threads, time)
+    }
+
+    fn peak_of(&self, fma_loop: fn(usize) -> f64, threads: usize, time: Duration) -> f64 {
         let (pin, start) = (self.pin(threads), Barrier::new(threads));
         let rate = |member| {
             pin(member);

@@ -1,15 +1,22 @@
 //! What a computation is done with: kernel, cache sizes, team, scratch memory. Passed, never global.
 
 use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use hpl_spec::profile::Shares;
 
 use crate::buffer::Buffer;
 use crate::gemm::blocking::{Blocking, CacheSizes};
 use crate::gemm::kernel::{self, Kernel};
 use crate::team::{Member, Team};
+use crate::timeline::{Lane, Work};
 
-/// Packing memory of one member; grows to what is asked of it and is kept.
+/// What one member works with: packing memory, which grows to what is asked of it and is kept, and the record
+/// of what it did.
 #[derive(Debug)]
 pub struct Scratch {
+    /// What the member did.
+    pub lane: Lane,
     pub(crate) a: Buffer,
     pub(crate) b: Buffer,
     pub(crate) edge: Buffer,
@@ -19,7 +26,15 @@ impl Scratch {
     /// Empty scratch memory.
     pub fn new() -> Scratch {
         let none = || Buffer::zeroed(0).expect("no memory is asked for");
-        Scratch { a: none(), b: none(), edge: none() }
+        Scratch { lane: Lane::default(), a: none(), b: none(), edge: none() }
+    }
+
+    /// Does some work for panel number `panel` and notes how long it took.
+    pub fn timed<R>(&mut self, work: Work, panel: usize, job: impl FnOnce(&mut Scratch) -> R) -> R {
+        let start = Instant::now();
+        let result = job(self);
+        self.lane.note(work, panel, start, Duration::ZERO);
+        result
     }
 }
 
@@ -45,6 +60,7 @@ pub(crate) fn room(buffer: &mut Buffer, len: usize) -> &mut [f64] {
 pub struct Context {
     kernel: &'static Kernel,
     caches: CacheSizes,
+    shares: Shares,
     team: Team,
     scratch: Vec<Mutex<Scratch>>,
 }
@@ -57,7 +73,16 @@ impl Context {
     pub fn new(kernel: &'static Kernel, caches: CacheSizes, team: Team) -> Context {
         assert!(kernel.is_available(), "this CPU cannot run kernel {}", kernel.name);
         let scratch = (0..team.size()).map(|_| Mutex::new(Scratch::new())).collect();
-        Context { kernel, caches, team, scratch }
+        Context { kernel, caches, shares: Shares::default(), team, scratch }
+    }
+
+    /// The same context with other shares of the caches.
+    ///
+    /// # Panics
+    /// If no blocks can be made of them.
+    pub fn with_shares(self, shares: Shares) -> Context {
+        assert!(shares.are_sane(), "{shares:?}");
+        Context { shares, ..self }
     }
 
     /// The calling thread alone, the best kernel, ordinary caches: for tests and small work.
@@ -78,7 +103,7 @@ impl Context {
 
     /// The blocks for products of depth `k`.
     pub fn blocking(&self, k: usize) -> Blocking {
-        Blocking::from_caches(self.caches, self.kernel, k)
+        Blocking::from_caches(self.caches, self.shares, self.kernel, k)
     }
 
     /// The cache sizes that the blocks are derived from.
@@ -89,6 +114,22 @@ impl Context {
     /// The scratch memory of a member.
     pub fn scratch(&self, member: &Member) -> MutexGuard<'_, Scratch> {
         self.scratch[member.id()].lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Begins the record of what the members do; spans are kept if `keep`. Outside a phase.
+    pub fn begin_timeline(&self, keep: bool) {
+        let origin = Instant::now();
+        for scratch in &self.scratch {
+            scratch.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).lane = Lane::new(origin, keep);
+        }
+    }
+
+    /// What the members did since then, in their order. Outside a phase.
+    pub fn end_timeline(&self) -> Vec<Lane> {
+        let lane = |scratch: &Mutex<Scratch>| {
+            std::mem::take(&mut scratch.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).lane)
+        };
+        self.scratch.iter().map(lane).collect()
     }
 
     /// The scratch memory of the main thread, outside a phase.

@@ -5,6 +5,28 @@ use crate::simd::{Work, vectorized};
 
 /// Maxima kept side by side: two 512-bit vectors (not tuned; `cargo bench -- panel` shows it).
 const LANES: usize = 16;
+/// Rows of an elimination that pass from column to column while they lie in the first level cache: 2 KiB a column.
+const CHUNK: usize = 256;
+/// Columns in which rows change places together.
+const TOGETHER: usize = 4;
+
+/// The largest magnitude, NaN passed over; 0 of nothing.
+#[inline(always)]
+fn largest(x: &[f64]) -> f64 {
+    let mut lanes = [0.0f64; LANES];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for chunk in chunks {
+        for l in 0..LANES {
+            let v = chunk[l].abs();
+            lanes[l] = if v > lanes[l] { v } else { lanes[l] };
+        }
+    }
+    let mut largest = 0.0;
+    for v in rest.iter().chain(&lanes) {
+        largest = if v.abs() > largest { v.abs() } else { largest };
+    }
+    largest
+}
 
 /// Where the element of largest magnitude lies: (index, value with its sign); the first of equals.
 /// `None` for an empty vector. A NaN is never larger than anything, unless it comes first.
@@ -14,25 +36,16 @@ pub fn iamax(x: &[f64]) -> Option<(usize, f64)> {
         type Output = f64;
         #[inline(always)]
         fn run(self) -> f64 {
-            let mut lanes = [0.0f64; LANES];
-            let (chunks, rest) = self.0.as_chunks::<LANES>();
-            for chunk in chunks {
-                for l in 0..LANES {
-                    let v = chunk[l].abs();
-                    lanes[l] = if v > lanes[l] { v } else { lanes[l] };
-                }
-            }
-            let mut largest = 0.0;
-            for v in rest.iter().chain(&lanes) {
-                largest = if v.abs() > largest { v.abs() } else { largest };
-            }
-            largest
+            largest(self.0)
         }
     }
-    let first = x.first()?;
+    let first = *x.first()?;
+    if first.is_nan() {
+        return Some((0, first));
+    }
     let largest = vectorized(Largest(x));
     let index = x.iter().position(|v| v.abs() == largest).unwrap_or(0);
-    Some((index, if first.is_nan() { *first } else { x[index] }))
+    Some((index, x[index]))
 }
 
 /// x ← x · alpha.
@@ -97,6 +110,58 @@ pub fn subtract_gemv(a: MatRef, x: &[f64], y: &mut [f64]) {
     }
 }
 
+/// One step of a panel's base, in one pass over its rows: the first column is multiplied by `scale`; from each
+/// column c after it, `u[c - 1]` times the first is subtracted; and of the second, as it is then, the element of
+/// largest magnitude is found, as [`iamax`] finds it. `None` if there is no second column, or no row.
+///
+/// The bits are those of [`scal`] and [`axpy`] one after the other.
+///
+/// # Panics
+/// If `a` has no column.
+pub fn eliminate(mut a: MatMut, scale: f64, u: impl Fn(usize) -> f64) -> Option<(usize, f64)> {
+    struct Eliminate<'a, 'm, U>(&'a mut MatMut<'m>, f64, U);
+    impl<U: Fn(usize) -> f64> Work for Eliminate<'_, '_, U> {
+        /// The largest magnitude in the second column, and the first row of the chunk in which it was first seen.
+        type Output = (f64, usize);
+        #[inline(always)]
+        fn run(self) -> (f64, usize) {
+            let Eliminate(a, scale, u) = self;
+            let mut multipliers = [0.0; CHUNK];
+            let mut best = (0.0, 0);
+            for first in (0..a.rows()).step_by(CHUNK) {
+                let rows = first..(first + CHUNK).min(a.rows());
+                let multipliers = &mut multipliers[..rows.len()];
+                for (m, v) in multipliers.iter_mut().zip(&mut a.col(0)[rows.clone()]) {
+                    *v *= scale;
+                    *m = *v;
+                }
+                for c in 1..a.cols() {
+                    let u = -u(c - 1);
+                    for (y, m) in a.col(c)[rows.clone()].iter_mut().zip(&*multipliers) {
+                        *y = u.mul_add(*m, *y);
+                    }
+                }
+                if a.cols() > 1 {
+                    let largest = largest(&a.col(1)[rows]);
+                    best = if largest > best.0 { (largest, first) } else { best };
+                }
+            }
+            best
+        }
+    }
+    assert!(a.cols() > 0, "an elimination of no column");
+    let (largest, chunk) = vectorized(Eliminate(&mut a, scale, u));
+    if a.cols() == 1 || a.rows() == 0 {
+        return None;
+    }
+    let column = &*a.col(1);
+    if column[0].is_nan() {
+        return Some((0, column[0]));
+    }
+    let index = column[chunk..].iter().position(|v| v.abs() == largest).map_or(0, |index| chunk + index);
+    Some((index, column[index]))
+}
+
 /// Applies the interchanges in order to every column: row `i` ↔ row `swaps[i]`.
 ///
 /// # Panics
@@ -104,10 +169,23 @@ pub fn subtract_gemv(a: MatRef, x: &[f64], y: &mut [f64]) {
 pub fn laswp(mut a: MatMut, swaps: &[usize]) {
     let rows = a.rows();
     assert!(swaps.len() <= rows && swaps.iter().all(|&s| s < rows), "row interchanges beyond {rows} rows");
-    for j in 0..a.cols() {
-        let col = a.col(j);
+    // Nearly every access misses the caches. Of several columns at once the misses overlap, and the lines of the next
+    // columns are on their way meanwhile.
+    let whole = a.cols() / TOGETHER * TOGETHER;
+    for j in (0..whole).step_by(TOGETHER) {
         for (i, &other) in swaps.iter().enumerate() {
-            col.swap(i, other);
+            for next in j + TOGETHER..j + 2 * TOGETHER {
+                a.as_ref().prefetch(other, next);
+            }
+            for column in &mut a.columns::<TOGETHER>(j) {
+                column.swap(i, other);
+            }
+        }
+    }
+    for j in whole..a.cols() {
+        let column = a.col(j);
+        for (i, &other) in swaps.iter().enumerate() {
+            column.swap(i, other);
         }
     }
 }
@@ -136,10 +214,46 @@ mod tests {
 
     #[test]
     fn swaps_are_applied_in_order() {
-        let mut m = Matrix::from_fn(5, 2, |i, j| (i + 10 * j) as f64);
-        laswp(m.as_mut(), &[3, 3, 2]);
-        assert_eq!(m.as_ref().col(0), [3.0, 0.0, 2.0, 1.0, 4.0]);
-        assert_eq!(m.as_ref().col(1), [13.0, 10.0, 12.0, 11.0, 14.0]);
+        for cols in 0..11 {
+            let mut m = Matrix::from_fn(5, cols, |i, j| (i + 10 * j) as f64);
+            laswp(m.as_mut(), &[3, 3, 2]);
+            for j in 0..cols {
+                assert_eq!(m.as_ref().col(j), [3.0, 0.0, 2.0, 1.0, 4.0].map(|v| v + 10.0 * j as f64));
+            }
+        }
+    }
+
+    /// Bit by bit what scal, axpy and iamax do one after the other, NaN and zeros included.
+    #[test]
+    fn an_elimination_is_its_parts() {
+        let value = |i: usize, j: usize| ((i * 37 + j * 101) % 89) as f64 / 7.0 - 6.0;
+        for rows in [0, 1, 2, 15, 16, 255, 256, 257, 1000] {
+            for cols in [1, 2, 5, 8] {
+                for spoilt in [None, Some((0, f64::NAN)), Some((rows / 2, f64::NAN)), Some((rows, 0.0))] {
+                    let from = |i: usize, j: usize| match spoilt {
+                        Some((row, zero)) if row == rows => zero * (i + j) as f64,
+                        Some((row, nan)) if row == i => nan,
+                        _ => value(i, j),
+                    };
+                    let (mut a, mut b) = (Matrix::from_fn(rows, cols, from), Matrix::from_fn(rows, cols, from));
+                    let u: Vec<f64> = (1..cols).map(|c| c as f64 / 3.0 - 1.0).collect();
+                    let found = eliminate(a.as_mut(), 0.3, |c| u[c]);
+                    scal(0.3, b.as_mut().col(0));
+                    for (c, u) in u.iter().enumerate() {
+                        let (mut first, mut others) = b.as_mut().split_at_col(1);
+                        axpy(-u, first.col(0), others.col(c));
+                    }
+                    let want = if cols > 1 { iamax(b.as_ref().col(1)) } else { None };
+                    let bits = |found: Option<(usize, f64)>| found.map(|(at, v)| (at, v.to_bits()));
+                    assert_eq!(bits(found), bits(want), "{rows}x{cols}, {spoilt:?}");
+                    for j in 0..cols {
+                        let same =
+                            a.as_ref().col(j).iter().zip(b.as_ref().col(j)).all(|(a, b)| a.to_bits() == b.to_bits());
+                        assert!(same, "{rows}x{cols}, column {j}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

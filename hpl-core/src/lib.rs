@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Below: [`buffer`] (memory), [`matrix`] (views), [`topology`] and [`memory`] (the machine), [`team`]
-//! (threads) and [`share`] (how they share a matrix). Above: [`trsm`], [`level1`], [`lu`] (panel, blocked
+//! (threads), [`share`] (how they share a matrix) and [`timeline`] (what they did). Above: [`trsm`], [`level1`], [`lu`] (panel, blocked
 //! LU, solve: the oracle of the distributed algorithm). Beside: [`random`] (netlib's matrix), [`norm`] and
 //! [`residual`] (the check), `simd` (plain loops compiled for the vector units at hand).
 
@@ -35,5 +35,6 @@ pub mod residual;
 pub mod share;
 mod simd;
 pub mod team;
+pub mod timeline;
 pub mod topology;
 pub mod trsm;

@@ -183,6 +183,17 @@ impl<'a> MatRef<'a> {
         unsafe { std::slice::from_raw_parts(self.ptr.add(if self.rows == 0 { 0 } else { j * self.ld }), self.rows) }
     }
 
+    /// Asks for the cache line of element (i, j), which is about to be read. An element outside of the view asks for
+    /// nothing.
+    #[inline(always)]
+    pub fn prefetch(&self, i: usize, j: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if i < self.rows && j < self.cols {
+            // SAFETY: a prefetch reads and writes nothing that a program could see; the address lies inside the view.
+            unsafe { std::arch::x86_64::_mm_prefetch::<0x3>(self.ptr.add(i + j * self.ld).cast()) };
+        }
+    }
+
     /// The `height`×`width` block whose corner is (row, col).
     ///
     /// # Panics
@@ -260,6 +271,18 @@ impl<'a> MatMut<'a> {
         assert!(j < self.cols, "column {j} of {}", self.cols);
         // SAFETY: column j of the view is ours alone while self is borrowed.
         unsafe { std::slice::from_raw_parts_mut(self.ptr.add(if self.rows == 0 { 0 } else { j * self.ld }), self.rows) }
+    }
+
+    /// Columns j, j + 1, … j + K − 1, side by side.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[inline(always)]
+    pub fn columns<const K: usize>(&mut self, j: usize) -> [&mut [f64]; K] {
+        assert!(j + K <= self.cols, "columns {j} to {} of {}", j + K, self.cols);
+        let offset = if self.rows == 0 { 0 } else { self.ld };
+        // SAFETY: the columns lie inside the view and do not overlap, and the view is borrowed as long as they live.
+        std::array::from_fn(|k| unsafe { std::slice::from_raw_parts_mut(self.ptr.add((j + k) * offset), self.rows) })
     }
 
     /// The `height`×`width` block whose corner is (row, col).

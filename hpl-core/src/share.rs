@@ -6,18 +6,58 @@
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::matrix::MatMut;
-use crate::team::{Barrier, Meeting, Member, Team};
+use crate::team::{Meeting, Member, Squad};
+
+/// How columns are cut into strips: wide ones, and narrower ones at the end, so that no member of a team has a
+/// wide one in hand when the others are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    cols: usize,
+    width: usize,
+    /// How many strips have that width; those that follow are `fine` columns wide.
+    wide: usize,
+    fine: usize,
+}
+
+impl Cut {
+    /// Strips of `width` columns, the last perhaps narrower.
+    ///
+    /// # Panics
+    /// If `width` is 0.
+    pub fn even(cols: usize, width: usize) -> Cut {
+        assert!(width > 0, "strips of no columns");
+        Cut { cols, width, wide: cols.div_ceil(width), fine: width }
+    }
+
+    /// Strips of `width` columns, but of `fine` columns in the last `tail` columns or a little more.
+    ///
+    /// # Panics
+    /// If `width` or `fine` is 0.
+    pub fn tapered(cols: usize, width: usize, fine: usize, tail: usize) -> Cut {
+        assert!(width > 0 && fine > 0, "strips of no columns");
+        Cut { cols, width, wide: cols.saturating_sub(tail) / width, fine }
+    }
+
+    /// The columns of strip number `index`; `None` beyond the last.
+    fn strip(&self, index: usize) -> Option<Range<usize>> {
+        let (first, width) = match index.checked_sub(self.wide) {
+            None => (index.checked_mul(self.width)?, self.width),
+            Some(beyond) => ((self.wide * self.width).checked_add(beyond.checked_mul(self.fine)?)?, self.fine),
+        };
+        (first < self.cols).then(|| first..self.cols.min(first + width))
+    }
+}
 
 /// A bag of column strips of a matrix.
 pub struct Strips<'a> {
     ptr: *mut f64,
     rows: usize,
-    cols: usize,
     ld: usize,
-    width: usize,
+    cut: Cut,
     next: AtomicUsize,
     life: std::marker::PhantomData<&'a mut [f64]>,
 }
@@ -28,18 +68,17 @@ unsafe impl Sync for Strips<'_> {}
 unsafe impl Send for Strips<'_> {}
 
 impl<'a> Strips<'a> {
-    /// Cuts `matrix` into strips of `width` columns (the last may be narrower).
+    /// The strips of `matrix`.
     ///
     /// # Panics
-    /// If `width` is 0.
-    pub fn new(mut matrix: MatMut<'a>, width: usize) -> Strips<'a> {
-        assert!(width > 0, "strips of no columns");
+    /// If the cut is one for another number of columns.
+    pub fn new(mut matrix: MatMut<'a>, cut: Cut) -> Strips<'a> {
+        assert_eq!(matrix.cols(), cut.cols, "a cut for other columns");
         Strips {
             ptr: matrix.as_mut_ptr(),
             rows: matrix.rows(),
-            cols: matrix.cols(),
             ld: matrix.ld(),
-            width,
+            cut,
             next: AtomicUsize::new(0),
             life: std::marker::PhantomData,
         }
@@ -57,14 +96,12 @@ impl<'a> Strips<'a> {
     /// # Safety
     /// Each index may be taken once.
     unsafe fn strip(&self, index: usize) -> Option<(usize, MatMut<'a>)> {
-        let first = index.checked_mul(self.width)?;
-        if first >= self.cols {
-            return None;
-        }
-        let cols = self.width.min(self.cols - first);
-        let offset = if self.rows == 0 { 0 } else { first * self.ld };
-        // SAFETY: columns [first, first+cols) lie inside the view, and the caller takes no strip twice.
-        Some((first, unsafe { MatMut::from_parts(self.ptr.add(offset), self.rows, cols, self.ld) }))
+        let columns = self.cut.strip(index)?;
+        let offset = if self.rows == 0 { 0 } else { columns.start * self.ld };
+        // SAFETY: the cut is one of this matrix's columns, so these lie inside the view; it cuts them into disjoint
+        // strips, and the caller takes none twice.
+        let strip = unsafe { MatMut::from_parts(self.ptr.add(offset), self.rows, columns.len(), self.ld) };
+        Some((columns.start, strip))
     }
 }
 
@@ -75,13 +112,12 @@ pub struct StripPairs<'a> {
 }
 
 impl<'a> StripPairs<'a> {
-    /// Cuts both matrices into strips of `width` columns.
+    /// The strips of both matrices.
     ///
     /// # Panics
-    /// If they differ in their number of columns, or `width` is 0.
-    pub fn new(first: MatMut<'a>, second: MatMut<'a>, width: usize) -> StripPairs<'a> {
-        assert_eq!(first.cols(), second.cols(), "strips of two matrices");
-        StripPairs { first: Strips::new(first, width), second: Strips::new(second, width) }
+    /// If the cut is one for another number of columns than they have.
+    pub fn new(first: MatMut<'a>, second: MatMut<'a>, cut: Cut) -> StripPairs<'a> {
+        StripPairs { first: Strips::new(first, cut), second: Strips::new(second, cut) }
     }
 
     /// The next strip of both: its first column and the two views; `None` when the bag is empty.
@@ -93,19 +129,20 @@ impl<'a> StripPairs<'a> {
     }
 }
 
-/// A matrix cut into bands of rows, one a member, and a state `S` shared by all.
+/// A matrix cut into bands of rows, one a member of a squad, and a state `S` shared by all of it.
 ///
 /// Between barriers a member works on its own band and reads the state ([`RowBands::mine`]). In a
 /// serial section ([`RowBands::serial`]) the leader alone has all rows and the state. Views borrow
-/// the `Member`, and every section begins by meeting all members, which needs the `Member` again:
-/// so nobody can hold a view across it.
+/// the `Member` that [`Squad::enter`] made, and every section begins by meeting all members, which needs that
+/// `Member` again: so nobody can hold a view across it.
 pub struct RowBands<'a, S> {
     ptr: *mut f64,
     rows: usize,
     cols: usize,
     ld: usize,
-    cuts: Vec<usize>,
-    barrier: *const Barrier,
+    band: usize,
+    squad: &'a Squad,
+    finished: AtomicBool,
     state: UnsafeCell<S>,
     life: std::marker::PhantomData<&'a mut [f64]>,
 }
@@ -115,17 +152,16 @@ pub struct RowBands<'a, S> {
 unsafe impl<S: Send + Sync> Sync for RowBands<'_, S> {}
 
 impl<'a, S: Send + Sync> RowBands<'a, S> {
-    /// Cuts `matrix` into bands for the members of `team`, each a multiple of eight rows.
-    pub fn new(mut matrix: MatMut<'a>, team: &Team, state: S) -> RowBands<'a, S> {
-        let (rows, members) = (matrix.rows(), team.size());
-        let band = rows.div_ceil(members).next_multiple_of(8);
+    /// Cuts `matrix` into bands for the members of `squad`, each a multiple of eight rows.
+    pub fn new(mut matrix: MatMut<'a>, squad: &'a Squad, state: S) -> RowBands<'a, S> {
         RowBands {
             ptr: matrix.as_mut_ptr(),
-            rows,
+            rows: matrix.rows(),
             cols: matrix.cols(),
             ld: matrix.ld(),
-            cuts: (0..=members).map(|m| (m * band).min(rows)).collect(),
-            barrier: team.place(),
+            band: matrix.rows().div_ceil(squad.size()).next_multiple_of(8),
+            squad,
+            finished: AtomicBool::new(false),
             state: UnsafeCell::new(state),
             life: std::marker::PhantomData,
         }
@@ -133,13 +169,15 @@ impl<'a, S: Send + Sync> RowBands<'a, S> {
 
     fn check(&self, member: &Member) {
         assert!(!member.place().is_poisoned(), "another member of the team panicked");
-        assert!(std::ptr::eq(self.barrier, member.place()), "a member of another team");
+        assert!(std::ptr::eq(self.squad.place(), member.place()), "a member of another squad");
+        assert!(!self.finished.load(Ordering::Relaxed), "these bands are finished");
     }
 
     /// The member's own band: its first row, its rows, and the shared state for reading.
     pub fn mine<'m>(&'m self, member: &'m mut Member) -> (usize, MatMut<'m>, &'m S) {
         self.check(member);
-        let (first, end) = (self.cuts[member.id()], self.cuts[member.id() + 1]);
+        let cut = |band: usize| (band * self.band).min(self.rows);
+        let (first, end) = (cut(member.id()), cut(member.id() + 1));
         let offset = if first == end || self.cols == 0 { 0 } else { first };
         // SAFETY: rows [first, end) belong to this member: there is one Member per id, it is borrowed
         // for as long as the view lives, and the leader takes all rows only after every Member has
@@ -157,7 +195,7 @@ impl<'a, S: Send + Sync> RowBands<'a, S> {
     pub fn serial(&self, member: &mut Member, lead: Option<impl FnOnce(MatMut, &mut S)>) {
         self.check(member);
         assert_eq!(member.id() == 0, lead.is_some(), "member 0 leads, and only it");
-        member.place().meet(Meeting::EnterSerial);
+        member.meet(Meeting::EnterSerial);
         if let Some(lead) = lead {
             // SAFETY: every member stands between the two meetings (the barrier checks that all
             // came to the same kind), so none holds a view of a band or of the state.
@@ -165,7 +203,27 @@ impl<'a, S: Send + Sync> RowBands<'a, S> {
                 unsafe { (MatMut::from_parts(self.ptr, self.rows, self.cols, self.ld), &mut *self.state.get()) };
             lead(all, state);
         }
-        member.place().meet(Meeting::LeaveSerial);
+        member.meet(Meeting::LeaveSerial);
+    }
+
+    /// All members meet for the last time; the one that brought `lead` runs it on all rows and the state, while the
+    /// others go on with something else. No member may use these bands afterwards.
+    ///
+    /// # Panics
+    /// As [`RowBands::serial`].
+    pub fn finish(&self, member: &mut Member, lead: Option<impl FnOnce(MatMut, &mut S)>) {
+        self.check(member);
+        assert_eq!(member.id() == 0, lead.is_some(), "member 0 leads, and only it");
+        member.meet(Meeting::Finish);
+        // Each member stores it before it goes on, so it finds it whenever it should try to use the bands again.
+        self.finished.store(true, Ordering::Relaxed);
+        if let Some(lead) = lead {
+            // SAFETY: every member came to this meeting (the barrier checks that all came to the same kind) and so holds
+            // no view of a band or of the state; it gets none any more, because it has seen that they are finished.
+            let (all, state) =
+                unsafe { (MatMut::from_parts(self.ptr, self.rows, self.cols, self.ld), &mut *self.state.get()) };
+            lead(all, state);
+        }
     }
 
     /// The state, when the phase is over.
@@ -178,24 +236,66 @@ impl<'a, S: Send + Sync> RowBands<'a, S> {
 mod tests {
     use super::*;
     use crate::matrix::Matrix;
+    use crate::team::Team;
 
     #[test]
     fn strips_cover_every_column_once() {
         for threads in [1, 2, 5] {
             let team = Team::new(threads, true, |_| {}).unwrap();
-            let mut m = Matrix::zeros(9, 103).unwrap();
-            let bag = Strips::new(m.as_mut(), 10);
-            team.phase(|_| {
-                while let Some((first, mut strip)) = bag.next() {
-                    for j in 0..strip.cols() {
-                        strip.col(j).iter_mut().for_each(|v| *v += (first + j) as f64 + 1.0);
+            for cut in
+                [Cut::even(103, 10), Cut::even(103, 200), Cut::tapered(103, 24, 8, 40), Cut::tapered(103, 24, 9, 500)]
+            {
+                let mut m = Matrix::zeros(9, 103).unwrap();
+                let bag = Strips::new(m.as_mut(), cut);
+                team.phase(|_| {
+                    while let Some((first, mut strip)) = bag.next() {
+                        for j in 0..strip.cols() {
+                            strip.col(j).iter_mut().for_each(|v| *v += (first + j) as f64 + 1.0);
+                        }
                     }
+                });
+                for j in 0..103 {
+                    assert!(m.as_ref().col(j).iter().all(|&v| v == (j + 1) as f64));
                 }
-            });
-            for j in 0..103 {
-                assert!(m.as_ref().col(j).iter().all(|&v| v == (j + 1) as f64));
             }
         }
+    }
+
+    #[test]
+    fn a_tapered_cut_ends_with_narrow_strips() {
+        let widths = |cut: Cut| (0..).map_while(|index| cut.strip(index)).map(|strip| strip.len()).collect::<Vec<_>>();
+        assert_eq!(widths(Cut::tapered(100, 30, 8, 20)), [30, 30, 8, 8, 8, 8, 8]);
+        assert_eq!(widths(Cut::tapered(10, 30, 8, 20)), [8, 2]);
+        assert_eq!(widths(Cut::even(70, 30)), [30, 30, 10]);
+        assert!(widths(Cut::even(0, 30)).is_empty());
+        assert_eq!(Cut::tapered(usize::MAX, usize::MAX, 1, 0).strip(usize::MAX), None);
+    }
+
+    /// The others go on; the leader has everything to itself.
+    #[test]
+    fn the_leader_finishes_alone() {
+        let team = Team::new(3, true, |_| {}).unwrap();
+        let mut m = Matrix::zeros(37, 3).unwrap();
+        let squad = team.squad(2);
+        let bands = RowBands::new(m.as_mut(), &squad, 1.0);
+        let left = AtomicUsize::new(0);
+        team.phase(|member| {
+            squad.enter(member, |member| {
+                bands.mine(member).1.col(0).fill(1.0);
+                let lead = (member.id() == 0).then_some(|mut all: MatMut, state: &mut f64| {
+                    // The other one left without waiting for this.
+                    while left.load(Ordering::Acquire) == 0 {
+                        std::thread::yield_now();
+                    }
+                    *state += all.col(0).iter().sum::<f64>();
+                });
+                bands.finish(member, lead);
+                left.fetch_add(1, Ordering::Release);
+                let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| bands.mine(member).0));
+                assert!(again.is_err());
+            });
+        });
+        assert_eq!(bands.into_state(), 38.0);
     }
 
     #[test]
@@ -203,7 +303,8 @@ mod tests {
         for threads in [1, 2, 3, 8] {
             let team = Team::new(threads, true, |_| {}).unwrap();
             let mut m = Matrix::zeros(37, 3).unwrap();
-            let bands = RowBands::new(m.as_mut(), &team, 0.0f64);
+            let squad = team.squad(threads.div_ceil(2));
+            let bands = RowBands::new(m.as_mut(), &squad, 0.0f64);
             let step = |member: &mut Member| {
                 for round in 1..=200 {
                     let (_, mut band, &state) = bands.mine(member);
@@ -217,7 +318,9 @@ mod tests {
                     bands.serial(member, lead);
                 }
             };
-            team.phase(step);
+            team.phase(|member| {
+                squad.enter(member, step);
+            });
             assert_eq!(bands.into_state(), 200.0);
         }
     }
@@ -226,14 +329,17 @@ mod tests {
     fn meeting_at_different_barriers_is_a_panic() {
         let team = Team::new(2, true, |_| {}).unwrap();
         let mut m = Matrix::zeros(16, 1).unwrap();
-        let bands = RowBands::new(m.as_mut(), &team, ());
+        let squad = team.squad(2);
+        let bands = RowBands::new(m.as_mut(), &squad, ());
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             team.phase(|member| {
-                if member.id() == 0 {
-                    bands.serial(member, Some(|_: MatMut, _: &mut ()| {}));
-                } else {
-                    member.barrier();
-                }
+                squad.enter(member, |member| {
+                    if member.id() == 0 {
+                        bands.serial(member, Some(|_: MatMut, _: &mut ()| {}));
+                    } else {
+                        member.barrier();
+                    }
+                });
             });
         }));
         assert!(caught.is_err());
@@ -243,8 +349,11 @@ mod tests {
     fn bands_of_no_columns() {
         let team = Team::new(3, true, |_| {}).unwrap();
         let mut m = Matrix::zeros(40, 0).unwrap();
-        let bands = RowBands::new(m.as_mut(), &team, ());
-        team.phase(|member| assert_eq!(bands.mine(member).1.cols(), 0));
+        let squad = team.squad(3);
+        let bands = RowBands::new(m.as_mut(), &squad, ());
+        team.phase(|member| {
+            squad.enter(member, |member| assert_eq!(bands.mine(member).1.cols(), 0));
+        });
         let _ = m.as_mut().split_at_row(3);
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! Work is done in *phases*: every member runs a closure, the phase ends when all have. Only the main
 //! thread's closure may hold what is not `Sync` (the communicator). Inside a phase members meet at
-//! barriers. How they share a matrix is in [`crate::share`].
+//! barriers: all of them, or those of a [`Squad`], while the others do something else. How they share a
+//! matrix is in [`crate::share`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// What a member does at a barrier; members that meet must mean the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -13,6 +15,7 @@ pub(crate) enum Meeting {
     Plain = 0,
     EnterSerial = 1,
     LeaveSerial = 2,
+    Finish = 3,
 }
 
 /// Looks at the barrier before a member yields: meant to outlast a pivot exchange (not tuned; the panel's
@@ -31,15 +34,27 @@ pub(crate) struct Barrier {
 }
 
 impl Barrier {
-    pub(crate) fn meet(&self, meeting: Meeting) {
+    fn new(size: usize, spins: u32) -> Barrier {
+        Barrier {
+            size: size as u64,
+            spins,
+            arrived: AtomicU64::new(0),
+            generation: AtomicU32::new(0),
+            departed: AtomicUsize::new(0),
+            poisoned: AtomicBool::new(false),
+        }
+    }
+
+    /// Meets the others; how long that took.
+    fn meet(&self, meeting: Meeting) -> Duration {
         if self.size == 1 {
-            return;
+            return Duration::ZERO;
         }
         let generation = self.generation.load(Ordering::Acquire);
         let field = 16 * meeting as u32;
         // One counter per kind of meeting, side by side in one word: a mismatch is seen by the last.
         let arrived = self.arrived.fetch_add(1 << field, Ordering::AcqRel) + (1 << field);
-        let total = (arrived & 0xffff) + (arrived >> 16 & 0xffff) + (arrived >> 32 & 0xffff);
+        let total: u64 = [0, 16, 32, 48].into_iter().map(|field| arrived >> field & 0xffff).sum();
         // Before anything else: a member that caught the panic of a meeting may have been counted twice.
         assert!(!self.poisoned.load(Ordering::Relaxed), "another member of the team panicked");
         if total == self.size {
@@ -49,9 +64,9 @@ impl Barrier {
             }
             self.arrived.store(0, Ordering::Relaxed);
             self.generation.store(generation.wrapping_add(1), Ordering::Release);
-            return;
+            return Duration::ZERO;
         }
-        let mut spins = 0;
+        let (start, mut spins) = (Instant::now(), 0);
         while self.generation.load(Ordering::Acquire) == generation {
             assert!(!self.poisoned.load(Ordering::Relaxed), "another member of the team panicked");
             // A member departs after the meeting only if that is over, so the generation is looked at again.
@@ -66,6 +81,7 @@ impl Barrier {
                 std::thread::yield_now();
             }
         }
+        start.elapsed()
     }
 
     /// Whether a member panicked.
@@ -82,30 +98,77 @@ impl Barrier {
 pub struct Member<'t> {
     id: usize,
     barrier: &'t Barrier,
+    waited: Duration,
 }
 
-impl Member<'_> {
+impl<'t> Member<'t> {
+    fn new(id: usize, barrier: &'t Barrier) -> Member<'t> {
+        Member { id, barrier, waited: Duration::ZERO }
+    }
+
     /// 0 for the main thread, 1..T for the others.
     pub fn id(&self) -> usize {
         self.id
     }
 
-    /// Where the members of this team meet.
-    pub(crate) fn place(&self) -> &Barrier {
+    /// Where this member meets others.
+    pub(crate) fn place(&self) -> &'t Barrier {
         self.barrier
     }
 
-    /// How many members the team has.
+    /// How many members meet: those of the team, or of the squad.
     pub fn count(&self) -> usize {
         self.barrier.size as usize
     }
 
-    /// Waits until every member of the team has come to this barrier.
+    /// How long this member has waited at barriers.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// Waits until every member of the team, or of the squad, has come to this barrier.
     ///
     /// # Panics
     /// If another member panicked, or waits at another kind of barrier.
     pub fn barrier(&mut self) {
-        self.barrier.meet(Meeting::Plain);
+        self.meet(Meeting::Plain);
+    }
+
+    pub(crate) fn meet(&mut self, meeting: Meeting) {
+        self.waited += self.barrier.meet(meeting);
+    }
+}
+
+/// The first members of a team. Inside a phase they meet among themselves ([`Squad::enter`]), while the others
+/// do something else. A squad serves one phase.
+pub struct Squad {
+    barrier: Barrier,
+}
+
+impl Squad {
+    /// How many members it has.
+    pub fn size(&self) -> usize {
+        self.barrier.size as usize
+    }
+
+    /// Where its members meet.
+    pub(crate) fn place(&self) -> &Barrier {
+        &self.barrier
+    }
+
+    /// If `member`, as it came into the phase, is one of the squad, it does `work` as such; `None` if it is not.
+    ///
+    /// # Panics
+    /// If another member of the squad panicked, or left while this one waited for it.
+    pub fn enter<R>(&self, member: &mut Member, work: impl FnOnce(&mut Member) -> R) -> Option<R> {
+        if member.id >= self.size() {
+            return None;
+        }
+        let _guard = Departure(&self.barrier);
+        let mut inside = Member::new(member.id, &self.barrier);
+        let result = work(&mut inside);
+        member.waited += inside.waited;
+        Some(result)
     }
 }
 
@@ -154,14 +217,7 @@ impl Team {
                     .map_err(|e| format!("cannot start {} threads: {e}", size - 1))
             })
             .transpose()?;
-        let barrier = Barrier {
-            size: size as u64,
-            spins: if oversubscribed { 0 } else { SPINS },
-            arrived: AtomicU64::new(0),
-            generation: AtomicU32::new(0),
-            departed: AtomicUsize::new(0),
-            poisoned: AtomicBool::new(false),
-        };
+        let barrier = Barrier::new(size, if oversubscribed { 0 } else { SPINS });
         Ok(Team { pool, barrier, busy: AtomicBool::new(false) })
     }
 
@@ -170,14 +226,14 @@ impl Team {
         Team::new(1, false, |_| {}).expect("no thread is started")
     }
 
-    /// Where the members meet.
-    pub(crate) fn place(&self) -> &Barrier {
-        &self.barrier
-    }
-
     /// How many members the team has.
     pub fn size(&self) -> usize {
         self.barrier.size as usize
+    }
+
+    /// The first `size` members (at least one, at most all), who meet among themselves in the next phase.
+    pub fn squad(&self, size: usize) -> Squad {
+        Squad { barrier: Barrier::new(size.clamp(1, self.size()), self.barrier.spins) }
     }
 
     /// Every member runs `work`.
@@ -198,14 +254,14 @@ impl Team {
         self.barrier.departed.store(0, Ordering::Release);
         let run_main = || {
             let _guard = Departure(&self.barrier);
-            main(&mut Member { id: 0, barrier: &self.barrier })
+            main(&mut Member::new(0, &self.barrier))
         };
         let result = match &self.pool {
             None => run_main(),
             Some(pool) => pool.in_place_scope(|scope| {
                 scope.spawn_broadcast(|_, context| {
                     let _guard = Departure(&self.barrier);
-                    work(&mut Member { id: context.index() + 1, barrier: &self.barrier });
+                    work(&mut Member::new(context.index() + 1, &self.barrier));
                 });
                 run_main()
             }),
@@ -225,6 +281,48 @@ mod tests {
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             team.phase(|member| {
                 assert!(member.id() != 1, "on purpose");
+                member.barrier();
+            });
+        }));
+        assert!(caught.is_err());
+    }
+
+    #[test]
+    fn a_squad_meets_while_the_others_work() {
+        let team = Team::new(4, true, |_| {}).unwrap();
+        for size in 1..=4 {
+            let (squad, met, others) = (team.squad(size), AtomicUsize::new(0), AtomicUsize::new(0));
+            team.phase(|member| {
+                let met_by_me = squad.enter(member, |inside| {
+                    assert_eq!(inside.count(), size);
+                    for round in 0..100 {
+                        met.fetch_add(1, Ordering::Relaxed);
+                        inside.barrier();
+                        // Everyone has come; nobody can be further than a round ahead.
+                        let now = met.load(Ordering::Relaxed);
+                        assert!((size * (round + 1)..=size * (round + 2)).contains(&now), "{now} of {size}");
+                        inside.barrier();
+                    }
+                });
+                if met_by_me.is_none() {
+                    others.fetch_add(1, Ordering::Relaxed);
+                }
+                member.barrier();
+                assert_eq!((met.load(Ordering::Relaxed), others.load(Ordering::Relaxed)), (100 * size, 4 - size));
+            });
+        }
+    }
+
+    #[test]
+    fn a_panic_in_a_squad_ends_the_phase() {
+        let team = Team::new(3, true, |_| {}).unwrap();
+        let squad = team.squad(2);
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            team.phase(|member| {
+                squad.enter(member, |inside| {
+                    assert!(inside.id() != 1, "on purpose");
+                    inside.barrier();
+                });
                 member.barrier();
             });
         }));

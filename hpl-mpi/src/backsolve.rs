@@ -11,6 +11,7 @@ use hpl_core::context::Context;
 use hpl_core::level1::subtract_gemv;
 use hpl_core::lu;
 use hpl_core::matrix::MatRef;
+use hpl_core::timeline::Work;
 
 use crate::comm::{Buf, Comm, Reduce, add, broadcast};
 use crate::grid::Grid;
@@ -49,7 +50,7 @@ pub fn backsolve<C: Comm>(cx: &Context, grid: &Grid<C>, a: &DistMatrix) -> Vec<f
             }
             room = broadcast(&grid.along_col, room, owner_row, SPREAD);
             x[col..col + width].copy_from_slice(&room);
-            subtract(cx, local.sub(0, col, row, width), &room, &mut sums[..row]);
+            subtract(cx, k, local.sub(0, col, row, width), &room, &mut sums[..row]);
         }
     }
     x
@@ -58,11 +59,11 @@ pub fn backsolve<C: Comm>(cx: &Context, grid: &Grid<C>, a: &DistMatrix) -> Vec<f
 /// Fewer multiply-adds than this are done by the main thread alone: waking the team costs more.
 const ALONE: usize = 1 << 17;
 
-/// sums ← sums − A·x, a band of rows a member.
-fn subtract(cx: &Context, a: MatRef, x: &[f64], sums: &mut [f64]) {
+/// sums ← sums − A·x for block `block` of x, a band of rows a member.
+fn subtract(cx: &Context, block: usize, a: MatRef, x: &[f64], sums: &mut [f64]) {
     let members = cx.team().size();
     if members == 1 || a.rows() * a.cols() < ALONE {
-        return subtract_gemv(a, x, sums);
+        return cx.main_scratch().timed(Work::Backsolve, block, |_| subtract_gemv(a, x, sums));
     }
     let height = a.rows().div_ceil(members);
     let bands: Vec<_> = sums.chunks_mut(height).map(Mutex::new).collect();
@@ -70,6 +71,6 @@ fn subtract(cx: &Context, a: MatRef, x: &[f64], sums: &mut [f64]) {
         let Some(band) = bands.get(member.id()) else { return };
         let mut band = band.lock().expect("one member, one band");
         let rows = a.sub(member.id() * height, 0, band.len(), a.cols());
-        subtract_gemv(rows, x, &mut band);
+        cx.scratch(member).timed(Work::Backsolve, block, |_| subtract_gemv(rows, x, &mut band));
     });
 }

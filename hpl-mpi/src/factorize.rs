@@ -1,17 +1,21 @@
 //! The main loop.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hpl_core::context::Context;
+use hpl_core::matrix::MatMut;
+use hpl_core::team::Member;
+use hpl_core::timeline::Work;
 use hpl_spec::report::Phases;
 
+use crate::axis::Axis;
 use crate::bcast::Broadcast;
-use crate::comm::Comm;
+use crate::comm::{Buf, Comm};
 use crate::grid::Grid;
 use crate::matrix::DistMatrix;
-use crate::panel::{Panel, PanelShape, Recursion, factor};
-use crate::update::update;
-use crate::workspace::Workspace;
+use crate::panel::{self, Desk, Leader, Panel, PanelShape, Recursion, Task};
+use crate::update::{Help, Meanwhile, Update};
+use crate::workspace::{Pool, Workspace};
 
 /// What a factorization leaves besides U and L⁻¹·b.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,18 +26,10 @@ pub struct Factored {
     pub zero_pivot: Option<usize>,
 }
 
-/// One factorization under way on this process.
-struct Factorization<'a, C: Comm> {
-    cx: &'a Context,
-    grid: &'a Grid<C>,
-    recursion: Recursion,
-    work: Workspace,
-}
-
 /// Factors [A|b] in place: U on and above the diagonal, L⁻¹·P·b in column N. Collective over the grid.
 ///
-/// With `look_ahead`, the next panel is factored and sent off before the rest of the matrix is updated
-/// by the present one. `step(k)` is called when panel k has been applied.
+/// With `look_ahead`, the next panel is factored and sent off while the rest of the matrix is updated by the
+/// present one. `step(k)` is called when panel k has been applied.
 pub fn factorize<C: Comm>(
     cx: &Context,
     grid: &Grid<C>,
@@ -43,82 +39,202 @@ pub fn factorize<C: Comm>(
     phases: &mut Phases,
     step: &mut dyn FnMut(usize, &Phases),
 ) -> Factored {
-    let work = Workspace::new(cx, grid, a);
-    let mut run = Factorization { cx, grid, recursion, work };
+    let Workspace { packed, u, pool, panels, desk } = &mut Workspace::new(cx, grid, a);
     let mut factored = Factored::default();
-    let end = a.cols.local_len();
-
+    // Alone in its process row and without helpers, a rank can do nothing beside a panel.
+    let look_ahead = look_ahead && (grid.q > 1 || cx.team().size() > 1);
     let Some(first) = PanelShape::of(grid, a, 0) else { return factored };
-    let panel = run.factor(a, first, phases);
-    let mut sent = run.broadcast(panel);
+    let mut run = Run { cx, grid, rows: a.rows, recursion, panels, desk, pace: Pace::default() };
+
+    // Panel 0, by the whole team.
+    let alone = |meanwhile: &mut dyn Meanwhile, help: Help, _: &mut Phases| {
+        cx.team().phase_with(|member| meanwhile.lead(member), help);
+    };
+    let mut sent = run.panel(first, a.local_mut(), None, phases, 0, alone);
     loop {
         let panel = run.receive(&mut sent, phases);
         let shape = panel.shape;
         factored.pivots.extend(panel.pivots());
         factored.zero_pivot = factored.zero_pivot.or(panel.zero_pivot());
         let next = PanelShape::of(grid, a, shape.index + 1);
-        let next_sent = match next {
-            // Look ahead: the columns of panel k+1 alone, factor it, start its broadcast; then the rest,
-            // A22 −= L2·U, while it travels.
-            Some(next) if look_ahead && grid.q > 1 => {
-                let mine = if next.process_col == grid.col { next.width } else { 0 };
-                let mut progress = || sent.1.poll(&grid.along_row);
-                update(cx, grid, a, &panel, shape.right..shape.right + mine, &mut run.work, phases, &mut progress);
-                let next = run.factor(a, next, phases);
-                let mut next = run.broadcast(next);
-                let mut progress = || {
-                    sent.1.poll(&grid.along_row);
-                    next.1.poll(&grid.along_row);
-                };
-                update(cx, grid, a, &panel, shape.right + mine..end, &mut run.work, phases, &mut progress);
-                Some(next)
-            }
-            // Plain: everything right of panel k, then panel k+1.
-            next => {
-                let mut progress = || sent.1.poll(&grid.along_row);
-                update(cx, grid, a, &panel, shape.right..end, &mut run.work, phases, &mut progress);
-                next.map(|next| {
-                    let next = run.factor(a, next, phases);
-                    run.broadcast(next)
-                })
-            }
+        let (left, right) = a.local_mut().split_at_col(shape.right);
+        // Look ahead: the columns of panel k+1 alone; else all columns before panel k+1 is factored.
+        let soon = match next {
+            Some(next) if look_ahead && next.process_col == grid.col => next.width,
+            Some(_) if look_ahead => 0,
+            _ => right.cols(),
         };
+        let (mut soon, later) = right.split_at_col(soon);
+        let rest = later.cols();
+        // A22 −= L2·U, these columns.
+        let mut update = Update::new(cx, grid, run.rows, &panel, left.as_ref(), (packed, u, pool));
+        let nobody = &|_: &mut Member| ();
+        update.apply(soon.as_mut(), phases, &mut sent, nobody);
+        // Panel k+1 and its broadcast, and beside it A22 −= L2·U, the rest.
+        let next = next.map(|next| {
+            run.panel(next, soon, Some(&mut sent), phases, rest, |meanwhile, help, phases| {
+                update.apply(later, phases, meanwhile, help);
+            })
+        });
         run.reclaim(sent, panel);
         step(shape.index, phases);
-        match next_sent {
+        match next {
             Some(next) => sent = next,
             None => return factored,
         }
     }
 }
 
-impl<C: Comm> Factorization<'_, C> {
-    /// The panel, factored where this process column owns it, and an empty message elsewhere.
-    fn factor(&mut self, a: &mut DistMatrix, shape: PanelShape, phases: &mut Phases) -> Panel {
-        let message = self.work.panels.take(shape.message_len());
-        if shape.process_col != self.grid.col {
-            return Panel { shape, message };
-        }
-        factor(self.cx, self.grid, a, shape, self.recursion, &mut self.work.exchange, message, phases)
-    }
+/// A panel on its way along the process row.
+struct Sent<'g, C: Comm> {
+    shape: PanelShape,
+    along_row: &'g C,
+    broadcast: Broadcast<C>,
+}
 
-    /// Sends the panel on its way along the process row.
-    fn broadcast(&mut self, panel: Panel) -> (PanelShape, Broadcast<C>) {
-        let Panel { shape, message } = panel;
-        (shape, Broadcast::start(&self.grid.along_row, shape.process_col, shape.index, message))
+/// An update while a panel is on its way, and nothing else is done.
+impl<C: Comm> Meanwhile for Sent<'_, C> {
+    fn lead(&mut self, _: &mut Member) {}
+
+    fn progress(&mut self) {
+        self.broadcast.poll(self.along_row);
+    }
+}
+
+/// One factorization under way on this process.
+struct Run<'g, 'w, C: Comm> {
+    cx: &'g Context,
+    grid: &'g Grid<C>,
+    rows: Axis,
+    recursion: Recursion,
+    panels: &'w mut Pool,
+    desk: &'w mut Desk,
+    pace: Pace,
+}
+
+impl<'g, C: Comm> Run<'g, '_, C> {
+    /// The panel of that shape: factored in place, where this process column owns it, and sent; else awaited.
+    /// `columns` begin with its own, all local rows. `rest` starts the phase in which that is done, and goes on with
+    /// the update of `rest_columns`; `before` is the panel before, whose forwards may still be under way.
+    fn panel(
+        &mut self,
+        shape: PanelShape,
+        columns: MatMut,
+        before: Option<&mut Sent<'g, C>>,
+        phases: &mut Phases,
+        rest_columns: usize,
+        rest: impl FnOnce(&mut dyn Meanwhile, Help, &mut Phases),
+    ) -> Sent<'g, C> {
+        let Run { cx, grid, rows, recursion, .. } = *self;
+        let along_row = &grid.along_row;
+        let message = self.panels.take(shape.message_len());
+        if shape.process_col != grid.col {
+            let mut ahead = Ahead { shape, along_row, before, job: Some(Job::Await(message)), sent: None, took: None };
+            rest(&mut ahead, &|_| (), phases);
+            return ahead.sent.expect("the phase has begun");
+        }
+        let squad = cx.team().squad(self.pace.squad(cx.team().size(), &shape, rest_columns));
+        let own = columns.sub(0, 0, rows.local_len(), shape.width);
+        let (task, leader) = panel::prepare(cx, grid, &squad, rows, own, shape, recursion, self.desk, message);
+        let job = Some(Job::Factor(&task, leader));
+        let mut ahead = Ahead { shape, along_row, before, job, sent: None, took: None };
+        let before = phases.update;
+        rest(&mut ahead, &|member| task.help::<C>(member), phases);
+        let Ahead { sent, took, .. } = ahead;
+        let (time, exchanging) = took.map_or((0.0, 0.0), |(all, part)| (all.as_secs_f64(), part.as_secs_f64()));
+        phases.pfact += time;
+        phases.pivot += exchanging;
+        let size = squad.size() as f64;
+        self.pace.panel = time * size / panel_work(&shape);
+        let update = (phases.update - before) * cx.team().size() as f64 + time * (cx.team().size() as f64 - size);
+        if rest_columns > 0 {
+            self.pace.update = update / update_work(&shape, rest_columns);
+        }
+        sent.expect("the phase has begun")
     }
 
     /// Waits until the panel is here.
-    fn receive(&mut self, sent: &mut (PanelShape, Broadcast<C>), phases: &mut Phases) -> Panel {
+    fn receive(&mut self, sent: &mut Sent<C>, phases: &mut Phases) -> Panel {
         let start = Instant::now();
-        let message = sent.1.finish(&self.grid.along_row);
+        let message = sent.broadcast.finish(sent.along_row);
         phases.bcast += start.elapsed().as_secs_f64();
-        Panel { shape: sent.0, message }
+        self.cx.main_scratch().lane.note(Work::Broadcast, sent.shape.index, start, Duration::ZERO);
+        Panel { shape: sent.shape, message }
     }
 
     /// Takes the panel's memory back once its forwards are done.
-    fn reclaim(&mut self, sent: (PanelShape, Broadcast<C>), panel: Panel) {
-        sent.1.reclaim(&self.grid.along_row);
-        self.work.panels.give(panel.message);
+    fn reclaim(&mut self, sent: Sent<C>, panel: Panel) {
+        sent.broadcast.reclaim(sent.along_row);
+        self.panels.give(panel.message);
     }
+}
+
+/// Panel k+1, beside the update by panel k.
+struct Ahead<'a, 'g, C: Comm> {
+    shape: PanelShape,
+    along_row: &'g C,
+    /// Panel k, whose forwards may be under way.
+    before: Option<&'a mut Sent<'g, C>>,
+    job: Option<Job<'a, C>>,
+    sent: Option<Sent<'g, C>>,
+    /// How long it took to factor, and how much of that passed in pivot exchanges.
+    took: Option<(Duration, Duration)>,
+}
+
+/// How a process comes by a panel.
+enum Job<'a, C> {
+    Factor(&'a Task<'a>, Leader<'a, C>),
+    /// The memory it will arrive in.
+    Await(Buf),
+}
+
+impl<C: Comm> Meanwhile for Ahead<'_, '_, C> {
+    fn lead(&mut self, member: &mut Member) {
+        let message = match self.job.take().expect("led once") {
+            Job::Await(message) => message,
+            Job::Factor(task, leader) => {
+                let panel::Led { message, time, exchanging } = task.lead(member, leader);
+                self.took = Some((time, exchanging));
+                message
+            }
+        };
+        let PanelShape { index, process_col, .. } = self.shape;
+        let broadcast = Broadcast::start(self.along_row, process_col, index, message);
+        self.sent = Some(Sent { shape: self.shape, along_row: self.along_row, broadcast });
+    }
+
+    fn progress(&mut self) {
+        self.before.iter_mut().for_each(|before| before.progress());
+        self.sent.iter_mut().for_each(|sent| sent.progress());
+    }
+}
+
+/// How fast this process factors panels and updates columns, for the choice of who does which.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Seconds of one member for a row of a panel, by the square of its width.
+    panel: f64,
+    /// Seconds of one member for an element of C, by the depth of the product.
+    update: f64,
+}
+
+impl Pace {
+    /// How many of `members` factor the panel while the rest of the team updates `columns`: as few as are done with it
+    /// when all of it is done. If p and u are the times of the two for one member, all is done after (p + u) / members,
+    /// and the panel after p / squad.
+    fn squad(&self, members: usize, shape: &PanelShape, columns: usize) -> usize {
+        let panel = self.panel * panel_work(shape);
+        let update = self.update * update_work(shape, columns);
+        let share = panel / (panel + update);
+        // Nothing is known before the first panel.
+        if share.is_nan() { members } else { ((members as f64 * share).ceil() as usize).clamp(1, members) }
+    }
+}
+
+fn panel_work(shape: &PanelShape) -> f64 {
+    ((shape.height + shape.width) * shape.width * shape.width) as f64
+}
+
+fn update_work(shape: &PanelShape, columns: usize) -> f64 {
+    ((shape.height + shape.width) * shape.width * columns) as f64
 }

@@ -25,7 +25,7 @@
 //! ```
 //!
 //! [`run`] does all of it for one [`hpl_spec::RunParams`] and reports. Below are [`axis`] (index
-//! arithmetic), [`grid`], and [`comm`] (how ranks talk).
+//! arithmetic), [`grid`], and [`comm`] (how ranks talk). [`trace`] tells which thread did what, when.
 
 pub mod axis;
 pub mod backsolve;
@@ -38,6 +38,7 @@ pub mod panel;
 pub mod pivot;
 pub mod run;
 pub mod swap;
+pub mod trace;
 pub mod update;
 pub mod verify;
 pub mod workspace;

@@ -12,9 +12,14 @@ mod describe;
 mod input;
 #[path = "xhpl/place.rs"]
 mod place;
+#[path = "xhpl/profile.rs"]
+mod profile;
 #[path = "xhpl/sink.rs"]
 mod sink;
+#[path = "xhpl/tune.rs"]
+mod tune;
 
+use std::cell::RefCell;
 use std::process::ExitCode;
 
 use args::{Args, Command};
@@ -26,10 +31,12 @@ use hpl_mpi::comm::mpi::{MpiComm, MpiWorld, abort};
 use hpl_mpi::comm::{Comm, max_all, sum_all};
 use hpl_mpi::grid::Grid;
 use hpl_mpi::run::{Runner, memory_available};
+use hpl_mpi::trace::Traced;
 use hpl_spec::dat::Sweep;
 use hpl_spec::event::RunEvent;
 use hpl_spec::out;
 use hpl_spec::params::{Bcast, Fact, RunParams, Storage, Swap};
+use hpl_spec::profile::{ProfileUsed, Shares};
 use hpl_spec::report::{RunReport, SweepReport, Tally, checks};
 use sink::Sinks;
 
@@ -47,8 +54,12 @@ fn main() -> ExitCode {
     let launched = RANK_VARIABLES.iter().find_map(|name| std::env::var(name).ok());
     let first = launched.as_deref().is_none_or(|rank| rank == "0");
     let args = Args::read(first);
-    if let Some(Command::Describe { peak }) = args.command {
-        return describe_node(peak);
+    match args.command {
+        Some(Command::Describe { peak }) => return describe_node(peak),
+        Some(Command::Tune { profile, kernel, threads, quick }) => {
+            return tune_node(&tune::Wish { kernel, threads, file: profile, quick });
+        }
+        None => {}
     }
     // A rank that panics ends the job: the others would wait for it.
     let print = std::panic::take_hook();
@@ -88,6 +99,16 @@ fn describe_node(peak: bool) -> ExitCode {
     }
 }
 
+fn tune_node(wish: &tune::Wish) -> ExitCode {
+    match tune::tune(wish) {
+        Ok(()) => ExitCode::from(DONE),
+        Err(e) => {
+            eprintln!("xhpl tune: {e}");
+            ExitCode::from(ILLEGAL)
+        }
+    }
+}
+
 /// Everything between MPI's start and its end. Collective; an error is an error on every rank, and its text
 /// is empty where it is not to be said.
 fn run(world: &MpiComm, args: &Args, alone: bool) -> Result<u8, String> {
@@ -97,13 +118,21 @@ fn run(world: &MpiComm, args: &Args, alone: bool) -> Result<u8, String> {
     let node = world.split_node();
     let place = place::decide(&node, &topology, args.threads);
     world.wait_policy().set_oversubscribed(place.oversubscribed);
-    let (sweep, mut sinks) = input::sweep(world, args)?;
+    let (served, refused) = profile::find(world, args.profile.as_deref(), &topology, kernel);
+    let (sweep, mut sinks) = input::sweep(world, args, served.as_ref().map(|served| served.profile.nb))?;
     warn(&node, place.warning.as_deref());
-    let cx = agree(world, place::settle(&place, topology, kernel))?;
+    if let Some(why) = refused {
+        eprintln!("xhpl: {why}");
+    }
+    // On another node there may be another CPU.
+    let shares = served.as_ref().filter(|served| profile::foreign(&served.profile, &topology, kernel).is_none());
+    let shares = shares.map_or_else(Shares::default, |served| served.profile.shares);
+    let cx = agree(world, place::settle(&place, topology, kernel))?.with_shares(shares);
     if let Some(sinks) = sinks.as_mut().filter(|_| alone) {
         sinks.draw_progress();
     }
-    let mut report = run_sweep(world, &cx, &sweep, &mut sinks);
+    let used = served.map(|served| served.used);
+    let mut report = run_sweep(world, &cx, &sweep, used, args.trace.is_some(), &mut sinks);
     // Ranks outside every grid know no verdicts.
     let Tally { failed, skipped, .. } = report.tally;
     let mut not_passed = [(failed + skipped) as f64];
@@ -111,7 +140,7 @@ fn run(world: &MpiComm, args: &Args, alone: bool) -> Result<u8, String> {
     let mut memory = [peak_resident().unwrap_or(0) as f64];
     sum_all(world, &mut memory);
     report.peak_memory = memory[0] as u64;
-    let written = sinks.as_mut().map_or(Ok(()), |sinks| sinks.write_json(&report));
+    let written = sinks.as_mut().map_or(Ok(()), |sinks| sinks.write_json(&report).and(sinks.end_trace()));
     agree(world, written)?;
     Ok(if args.strict && not_passed[0] > 0.0 { NOT_PASSED } else { DONE })
 }
@@ -139,18 +168,26 @@ fn warn(node: &MpiComm, warning: Option<&str>) {
 }
 
 /// Runs every test of the sweep. Collective.
-fn run_sweep(world: &MpiComm, cx: &Context, sweep: &Sweep, sinks: &mut Option<Sinks>) -> SweepReport {
+fn run_sweep(
+    world: &MpiComm,
+    cx: &Context,
+    sweep: &Sweep,
+    profile: Option<ProfileUsed>,
+    traced: bool,
+    sinks: &mut Option<Sinks>,
+) -> SweepReport {
     let mut report = SweepReport {
         program: env!("CARGO_BIN_NAME").into(),
         version: env!("CARGO_PKG_VERSION").into(),
         kernel: cx.kernel().name.into(),
         threads: cx.team().size(),
         ranks: world.size(),
+        profile,
         peak_memory: 0,
         reports: Vec::new(),
         tally: Tally::default(),
     };
-    say(sinks, &out::header(sweep, &notes(sweep)));
+    say(sinks, &out::header(sweep, &notes(sweep, report.profile.as_ref())));
     let (tests, mut head_is_due) = (sweep.tests(), true);
     event(
         sinks,
@@ -169,6 +206,8 @@ fn run_sweep(world: &MpiComm, cx: &Context, sweep: &Sweep, sinks: &mut Option<Si
             _ => GridOfShape::new(world, &params),
         };
         let Some((grid, node)) = &grid.insert(place).members else { continue };
+        let spans = RefCell::new(Vec::new());
+        let keep = |found: &[Traced]| *spans.borrow_mut() = found.to_vec();
         let runner = Runner {
             cx,
             grid,
@@ -178,9 +217,13 @@ fn run_sweep(world: &MpiComm, cx: &Context, sweep: &Sweep, sinks: &mut Option<Si
             tests,
             clock: &ctime,
             available: &memory_available,
+            trace: if traced { Some(&keep) } else { None },
         };
         let result: RunReport = runner.run(&params, &mut |e| event(sinks, &e));
         say(sinks, &out::test(&result, &mut head_is_due));
+        if let Some(sinks) = sinks {
+            sinks.trace(test + 1, &spans.take());
+        }
         report.tally.count(&result.verdict);
         if sinks.as_ref().is_some_and(Sinks::wants_json) {
             report.reports.push(result);
@@ -225,8 +268,8 @@ fn event(sinks: &mut Option<Sinks>, event: &RunEvent) {
     }
 }
 
-/// One line on choices that are read but run otherwise, if the sweep makes any.
-fn notes(sweep: &Sweep) -> Vec<String> {
+/// A line on choices that are read but run otherwise, if the sweep makes any, and one on the profile, if there is one.
+fn notes(sweep: &Sweep, profile: Option<&ProfileUsed>) -> Vec<String> {
     let facts = sweep.pfacts.iter().chain(&sweep.rfacts);
     let forms = (sweep.l1, sweep.u, sweep.equil, sweep.align);
     let all_as_asked = sweep.bcasts.iter().all(|&b| b == Bcast::RingM)
@@ -236,7 +279,8 @@ fn notes(sweep: &Sweep) -> Vec<String> {
         && forms == (Storage::Transposed, Storage::Transposed, true, 8);
     let note = "Run as : BCAST 1ringM, SWAP spread-roll, PFACT and RFACT right, DEPTH at most 1; \
                 one storage form serves all of L1, U, EQUIL and ALIGN";
-    if all_as_asked { Vec::new() } else { vec![note.to_owned()] }
+    let profile = profile.map(|used| format!("Profile: {} (SHA-256 {})", used.file, used.sha256));
+    (!all_as_asked).then(|| note.to_owned()).into_iter().chain(profile).collect()
 }
 
 /// Local time as C's `ctime` writes it: `Thu Oct  2 18:37:13 2023`.

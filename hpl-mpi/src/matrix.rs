@@ -8,7 +8,7 @@ use hpl_core::buffer::AllocError;
 use hpl_core::context::Context;
 use hpl_core::matrix::{MatMut, MatRef, Matrix};
 use hpl_core::random::{Jump, Stream};
-use hpl_core::share::Strips;
+use hpl_core::share::{Cut, Strips};
 
 use crate::axis::Axis;
 use crate::comm::Comm;
@@ -50,7 +50,7 @@ impl DistMatrix {
         }
         let gap = Jump::by(((rows.procs - 1) * rows.block) as u64);
         let first_row = rows.global(0) as u64;
-        let strips = Strips::new(self.local.as_mut(), 4);
+        let strips = Strips::new(self.local.as_mut(), Cut::even(cols.local_len(), 4));
         cx.team().phase(|_| {
             while let Some((first, mut strip)) = strips.next() {
                 for j in 0..strip.cols() {

@@ -4,8 +4,9 @@
 //! all triangular work on it is done by each of them, so that the only communication is one exchange a
 //! column ([`crate::pivot`]). Below L1 each process has its rows of L2.
 //!
-//! All members of the team take part: each owns a band of rows, searches, scales and updates it; the
-//! leader exchanges rows and works on L1 in serial sections.
+//! The members of a squad take part: each owns a band of rows, searches, scales and updates it; the
+//! leader exchanges rows and works on L1 in serial sections. What the rest of the team does meanwhile is not
+//! seen from here.
 //!
 //! What travels along the process row is one message:
 //! ```text
@@ -13,17 +14,18 @@
 //! ```
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hpl_core::context::{Context, Scratch};
-use hpl_core::gemm::gemm_alone;
-use hpl_core::level1::{axpy, iamax, scal};
+use hpl_core::gemm::gemm_tall;
+use hpl_core::level1::{eliminate, iamax};
 use hpl_core::matrix::{MatMut, MatRef, Matrix};
-use hpl_core::share::{RowBands, Strips};
-use hpl_core::team::Member;
+use hpl_core::share::RowBands;
+use hpl_core::team::{Member, Squad};
+use hpl_core::timeline::Work;
 use hpl_core::trsm::trsm;
-use hpl_spec::report::Phases;
 
+use crate::axis::Axis;
 use crate::comm::{Buf, Comm};
 use crate::grid::Grid;
 use crate::matrix::DistMatrix;
@@ -127,102 +129,163 @@ pub struct Recursion {
     pub ndiv: usize,
 }
 
-/// What all members read, and the leader writes in serial sections.
-struct Shared {
+/// Memory for one panel under way, made once.
+pub struct Desk {
     l1: Matrix,
     pivots: Vec<usize>,
-    pivot: f64,
-    zero_pivot: Option<usize>,
     /// Per member: the bits of the largest element of its band, and its row in the panel.
     best: Vec<(AtomicU64, AtomicUsize)>,
+    exchange: PivotExchange,
+}
+
+impl Desk {
+    /// Room for panels of up to `width` columns, factored by up to `members` threads.
+    ///
+    /// # Panics
+    /// If the memory cannot be had.
+    pub fn new(width: usize, members: usize) -> Desk {
+        Desk {
+            l1: Matrix::zeros(width, width).unwrap_or_else(|e| panic!("L1: {e}")),
+            pivots: vec![0; width],
+            best: (0..members).map(|_| (AtomicU64::new(0), AtomicUsize::new(NO_ROW))).collect(),
+            exchange: PivotExchange::new(width),
+        }
+    }
+}
+
+/// What the members read, and the leader writes in serial sections.
+struct Shared<'a> {
+    l1: &'a mut Matrix,
+    pivots: &'a mut [usize],
+    best: &'a [(AtomicU64, AtomicUsize)],
+    pivot: f64,
+    zero_pivot: Option<usize>,
 }
 
 const NO_ROW: usize = usize::MAX;
+impl Shared<'_> {
+    /// Notes what a member found in its band; the serial section that follows orders it for the leader.
+    fn found(&self, member: usize, largest: Option<(usize, f64)>) {
+        let (row, value) = largest.unwrap_or((NO_ROW, 0.0));
+        self.best[member].0.store(value.to_bits(), Ordering::Relaxed);
+        self.best[member].1.store(row, Ordering::Relaxed);
+    }
+}
 
 /// What only the leader has.
 struct Lead<'a, C> {
     along_col: &'a C,
     exchange: &'a mut PivotExchange,
-    /// Seconds in exchanges.
-    waited: f64,
+    /// Time in exchanges.
+    waited: Duration,
 }
 
-/// What all members know about the panel.
-struct Task<'a> {
+/// What all members know about the panel: those of the squad factor it ([`Task::help`]).
+pub struct Task<'a> {
     cx: &'a Context,
     recursion: Recursion,
     shape: PanelShape,
-    rows: crate::axis::Axis,
+    rows: Axis,
     /// Whether this process row owns the diagonal block.
     current: bool,
-    bands: RowBands<'a, Shared>,
+    /// Whether L2 travels: where Q = 1 nobody reads it from the message, because it is used in place.
+    with_l2: bool,
+    squad: &'a Squad,
+    bands: RowBands<'a, Shared<'a>>,
 }
 
-/// Factors the panel in place and writes its message; collective over the process column that owns it.
+/// The leader's side of a [`Task`].
+pub struct Leader<'a, C> {
+    lead: Lead<'a, C>,
+    message: Buf,
+}
+
+/// What the leader has in the end.
+pub struct Led {
+    /// The panel's message.
+    pub message: Buf,
+    /// How long it took.
+    pub time: Duration,
+    /// How much of that passed in pivot exchanges.
+    pub exchanging: Duration,
+}
+
+/// Prepares to factor the panel of that shape in place; `columns` are its columns with all local rows. Then,
+/// in one phase, every member of the squad helps, and the main thread leads: [`Task::lead`] is collective over the
+/// process column that owns the panel.
 ///
-/// `message` must have the length of [`PanelShape::message_len`]; where Q = 1 its part for L2 is left
-/// as it is, because nobody reads it: L2 is used in place.
-pub fn factor<C: Comm>(
-    cx: &Context,
-    grid: &Grid<C>,
-    a: &mut DistMatrix,
+/// `message` must have the length of [`PanelShape::message_len`].
+pub fn prepare<'a, C: Comm>(
+    cx: &'a Context,
+    grid: &'a Grid<C>,
+    squad: &'a Squad,
+    rows: Axis,
+    columns: MatMut<'a>,
     shape: PanelShape,
     recursion: Recursion,
-    exchange: &mut PivotExchange,
-    mut message: Buf,
-    phases: &mut Phases,
-) -> Panel {
-    let start = Instant::now();
-    let PanelShape { width, top, height, left, .. } = shape;
-    let current = grid.row == shape.process_row;
-    let rows = a.rows;
-    let local = a.local_mut();
-    let m = local.rows() - top;
-    let mut panel = local.sub(top, left, m, width);
-    let shared = Shared {
-        l1: Matrix::zeros(width, width).unwrap_or_else(|e| panic!("L1: {e}")),
-        pivots: vec![0; width],
-        pivot: 0.0,
-        zero_pivot: None,
-        best: (0..cx.team().size()).map(|_| (AtomicU64::new(0), AtomicUsize::new(NO_ROW))).collect(),
-    };
+    desk: &'a mut Desk,
+    message: Buf,
+) -> (Task<'a>, Leader<'a, C>) {
+    let PanelShape { width, top, .. } = shape;
+    let below = columns.rows() - top;
+    let panel = columns.sub(top, 0, below, width);
+    let Desk { l1, pivots, best, exchange } = desk;
     exchange.set_width(width);
-    let bands = RowBands::new(panel.as_mut(), cx.team(), shared);
-    let task = Task { cx, recursion, shape, rows, current, bands };
-    let mut lead = Lead { along_col: &grid.along_col, exchange, waited: 0.0 };
-    cx.team().phase_with(
-        |member| task.recurse(member, &mut cx.scratch(member), &mut Some(&mut lead), 0, width),
-        |member| task.recurse::<C>(member, &mut cx.scratch(member), &mut None, 0, width),
-    );
-    phases.pivot += lead.waited;
-    let shared = task.bands.into_state();
-    if current {
-        panel.as_mut().sub(0, 0, width, width).copy_from(shared.l1.as_ref());
-    }
-    let skip = if current { width } else { 0 };
-    write_message(cx, grid.q > 1, panel.as_ref().sub(skip, 0, height, width), &shared, message.as_mut());
-    phases.pfact += start.elapsed().as_secs_f64();
-    Panel { shape, message }
-}
-
-fn write_message(cx: &Context, with_l2: bool, l2: MatRef, shared: &Shared, message: &mut [f64]) {
-    let (height, width) = (l2.rows(), l2.cols());
-    let (to_l2, rest) = message.split_at_mut(height * width);
-    if with_l2 {
-        let strips = Strips::new(MatMut::new(to_l2, height, width, height), width.div_ceil(cx.team().size()));
-        cx.team().phase(|_| {
-            while let Some((j, mut strip)) = strips.next() {
-                strip.copy_from(l2.sub(0, j, height, strip.cols()));
-            }
-        });
-    }
-    let (to_l1, rest) = rest.split_at_mut(width * width);
-    MatMut::new(to_l1, width, width, width).copy_from(shared.l1.as_ref());
-    rest.iter_mut().zip(&shared.pivots).for_each(|(to, &row)| *to = row as f64);
-    rest[width] = shared.zero_pivot.map_or(0.0, |column| column as f64 + 1.0);
+    let shared = Shared { l1, pivots: &mut pivots[..width], best, pivot: 0.0, zero_pivot: None };
+    let bands = RowBands::new(panel, squad, shared);
+    let current = grid.row == shape.process_row;
+    let task = Task { cx, recursion, shape, rows, current, with_l2: grid.q > 1, squad, bands };
+    (task, Leader { lead: Lead { along_col: &grid.along_col, exchange, waited: Duration::ZERO }, message })
 }
 
 impl Task<'_> {
+    /// The part of a member that does not lead: it helps if it is one of the squad.
+    pub fn help<C: Comm>(&self, member: &mut Member) {
+        self.squad.enter(member, |member| {
+            let (start, mut scratch) = (Instant::now(), self.cx.scratch(member));
+            self.recurse::<C>(member, &mut scratch, &mut None, 0, self.shape.width);
+            self.bands.finish(member, None::<fn(MatMut, &mut Shared)>);
+            scratch.lane.note(Work::Panel, self.shape.index, start, member.waited());
+        });
+    }
+
+    /// The main thread's part. Collective over the process column.
+    ///
+    /// # Panics
+    /// If the member is not the main thread.
+    pub fn lead<C: Comm>(&self, member: &mut Member, leader: Leader<C>) -> Led {
+        let Leader { mut lead, mut message } = leader;
+        let led = self.squad.enter(member, |member| {
+            let (start, mut scratch) = (Instant::now(), self.cx.scratch(member));
+            self.recurse(member, &mut scratch, &mut Some(&mut lead), 0, self.shape.width);
+            let conclude = |all: MatMut, shared: &mut Shared| self.conclude(all, shared, message.as_mut());
+            self.bands.finish(member, Some(conclude));
+            let exchanging = lead.waited;
+            scratch.lane.note(Work::Panel, self.shape.index, start, member.waited() + exchanging);
+            (start.elapsed(), exchanging)
+        });
+        let (time, exchanging) = led.expect("the main thread is in every squad");
+        Led { message, time, exchanging }
+    }
+
+    /// Puts L1 back in its place and writes the message.
+    fn conclude(&self, mut panel: MatMut, shared: &Shared, message: &mut [f64]) {
+        let PanelShape { width, height, .. } = self.shape;
+        let l1 = shared.l1.as_ref().sub(0, 0, width, width);
+        if self.current {
+            panel.as_mut().sub(0, 0, width, width).copy_from(l1);
+        }
+        let (to_l2, rest) = message.split_at_mut(height * width);
+        if self.with_l2 {
+            let l2 = panel.as_ref().sub(self.active(width), 0, height, width);
+            MatMut::new(to_l2, height, width, height.max(1)).copy_from(l2);
+        }
+        let (to_l1, rest) = rest.split_at_mut(width * width);
+        MatMut::new(to_l1, width, width, width).copy_from(l1);
+        rest.iter_mut().zip(&*shared.pivots).for_each(|(to, &row)| *to = row as f64);
+        rest[width] = shared.zero_pivot.map_or(0.0, |column| column as f64 + 1.0);
+    }
+
     /// The first row of the panel that is still active when `done` columns are factored.
     fn active(&self, done: usize) -> usize {
         if self.current { done } else { 0 }
@@ -265,49 +328,37 @@ impl Task<'_> {
             let skip = self.active(done).saturating_sub(from).min(band.rows());
             let rows = band.rows() - skip;
             let (l, u) = band.as_mut().sub(skip, j, rows, end - j).split_at_col(height);
-            gemm_alone(self.cx, scratch, -1.0, l.as_ref(), shared.l1.as_ref().sub(j, done, height, rest), u);
+            gemm_tall(self.cx, scratch, -1.0, l.as_ref(), shared.l1.as_ref().sub(j, done, height, rest), u);
         }
     }
 
-    /// Columns one by one: exchange the pivot's row, scale, rank-1 update within these columns.
+    /// Columns one by one: exchange the pivot's row; then, in one pass over the band, scale, rank-1 update within
+    /// these columns, and search for the next pivot.
     fn base<C: Comm>(&self, member: &mut Member, lead: &mut Option<&mut Lead<C>>, first: usize, width: usize) {
-        self.search(member, first);
-        for j in first..first + width {
+        let id = member.id();
+        let end = first + width;
+        let (from, mut band, shared) = self.bands.mine(member);
+        let skip = self.active(first).saturating_sub(from).min(band.rows());
+        let largest = iamax(&band.col(first)[skip..]);
+        shared.found(id, largest.map(|(row, value)| (from + skip + row, value)));
+        for j in first..end {
             self.bands.serial(
                 member,
                 lead.as_deref_mut().map(|lead| |all: MatMut, shared: &mut Shared| self.exchange(lead, all, shared, j)),
             );
-            let (from, mut band, shared) = self.bands.mine(member);
+            let (from, band, shared) = self.bands.mine(member);
             let skip = self.active(j + 1).saturating_sub(from).min(band.rows());
-            let (mut left, mut right) = band.as_mut().split_at_col(j + 1);
-            let column = &mut left.col(j)[skip..];
-            if shared.pivot != 0.0 {
-                scal(1.0 / shared.pivot, column);
-            }
-            for other in j + 1..first + width {
-                axpy(-shared.l1.as_ref().at(j, other), column, &mut right.col(other - j - 1)[skip..]);
-            }
-            if j + 1 < first + width {
-                self.search(member, j + 1);
-            }
+            let rows = band.rows() - skip;
+            let scale = if shared.pivot == 0.0 { 1.0 } else { 1.0 / shared.pivot };
+            let next = eliminate(band.sub(skip, j, rows, end - j), scale, |c| shared.l1.as_ref().at(j, j + 1 + c));
+            shared.found(id, next.map(|(row, value)| (from + skip + row, value)));
         }
-    }
-
-    /// Finds the largest active element of column j in the member's band.
-    fn search(&self, member: &mut Member, j: usize) {
-        let id = member.id();
-        let (from, mut band, shared) = self.bands.mine(member);
-        let skip = self.active(j).saturating_sub(from).min(band.rows());
-        let (row, value) = iamax(&band.col(j)[skip..]).map_or((NO_ROW, 0.0), |(row, v)| (from + skip + row, v));
-        // The serial section that follows orders these for the leader.
-        shared.best[id].0.store(value.to_bits(), Ordering::Relaxed);
-        shared.best[id].1.store(row, Ordering::Relaxed);
     }
 
     /// The leader's part for column j: the pivot of all process rows, and the exchange of its row.
     fn exchange<C: Comm>(&self, lead: &mut Lead<C>, mut all: MatMut, shared: &mut Shared, j: usize) {
         let (mut value, mut row) = (0.0_f64, NO_ROW);
-        for (bits, at) in &shared.best {
+        for (bits, at) in &shared.best[..self.squad.size()] {
             let (v, r) = (f64::from_bits(bits.load(Ordering::Relaxed)), at.load(Ordering::Relaxed));
             if r != NO_ROW && (row == NO_ROW || outranks(v, value)) {
                 (value, row) = (v, r);
@@ -326,7 +377,7 @@ impl Task<'_> {
         let candidate = Candidate { value, global_row: if row == NO_ROW { 0 } else { global(row) } };
         let start = Instant::now();
         let winner = lead.exchange.run(lead.along_col, candidate, self.current);
-        lead.waited += start.elapsed().as_secs_f64();
+        lead.waited += start.elapsed();
         shared.pivot = winner.value;
         if winner.value == 0.0 {
             // Nobody swaps; the factorization goes on so that the sweep can tell where it broke down.

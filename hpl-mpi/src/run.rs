@@ -16,10 +16,14 @@ use crate::factorize::{Factored, factorize};
 use crate::grid::Grid;
 use crate::matrix::DistMatrix;
 use crate::panel::Recursion;
+use crate::trace::{Traced, idle, spans};
 use crate::verify::verify;
 
 /// Progress is reported at most this often (and after the first and the last panel).
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// Takes the spans of a run.
+pub type Keep<'a> = dyn Fn(&[Traced]) + 'a;
 
 /// What a run needs besides its parameters.
 pub struct Runner<'a, C> {
@@ -39,6 +43,8 @@ pub struct Runner<'a, C> {
     pub clock: &'a dyn Fn() -> String,
     /// Memory in bytes that programs may still take on this node.
     pub available: &'a dyn Fn() -> u64,
+    /// Gets the spans of all threads of all ranks, on rank 0, if somebody wants them; the same on all ranks.
+    pub trace: Option<&'a Keep<'a>>,
 }
 
 /// The solve itself, timed.
@@ -47,6 +53,7 @@ struct Solved {
     x: Vec<f64>,
     seconds: f64,
     phases: Phases,
+    idle: Vec<Vec<f64>>,
     /// Local time before and after.
     stamps: [String; 2],
 }
@@ -82,6 +89,7 @@ impl<C: Comm> Runner<'_, C> {
                 let solved = self.solve(params, &mut a, &mut emit);
                 let [started, ended] = solved.stamps.clone();
                 let Solved { seconds, phases, .. } = solved;
+                let idle = solved.idle.clone();
                 let gflops = params.gflops(seconds);
                 emit(RunEvent::Phases { test: self.test, seconds, gflops, phases });
                 let verdict = self.judge(&mut a, &solved);
@@ -93,6 +101,7 @@ impl<C: Comm> Runner<'_, C> {
                     seconds,
                     gflops,
                     phases,
+                    idle,
                     verdict,
                 }
             }
@@ -142,6 +151,7 @@ impl<C: Comm> Runner<'_, C> {
             seconds: 0.0,
             gflops: 0.0,
             phases: Phases::default(),
+            idle: Vec::new(),
             verdict: Verdict::Skipped { why },
         }
     }
@@ -152,6 +162,7 @@ impl<C: Comm> Runner<'_, C> {
         let mut phases = Phases::default();
         barrier(&self.grid.all);
         let started = (self.clock)();
+        self.cx.begin_timeline(self.trace.is_some());
         let start = Instant::now();
         let mut last = (Instant::now(), 0, 0.0);
         let recursion = Recursion { nbmin: params.nbmin, ndiv: params.ndiv };
@@ -181,11 +192,20 @@ impl<C: Comm> Runner<'_, C> {
         phases.backsolve = solving.elapsed().as_secs_f64();
         let Phases { pfact, pivot, bcast, swap, update, backsolve } = phases;
         let ended = (self.clock)();
-        let mut slowest = [start.elapsed().as_secs_f64(), pfact, pivot, bcast, swap, update, backsolve];
+        let elapsed = start.elapsed().as_secs_f64();
+        let lanes = self.cx.end_timeline();
+        let mut slowest = [elapsed, pfact, pivot, bcast, swap, update, backsolve];
         max_all(&self.grid.all, &mut slowest);
         let [seconds, pfact, pivot, bcast, swap, update, backsolve] = slowest;
         let phases = Phases { pfact, pivot, bcast, swap, update, backsolve };
-        Solved { factored, x, seconds, phases, stamps: [started, ended] }
+        if let Some(trace) = self.trace {
+            let spans = spans(&self.grid.all, &lanes);
+            if self.grid.all.rank() == 0 {
+                trace(&spans);
+            }
+        }
+        let idle = idle(&self.grid.all, &lanes, seconds);
+        Solved { factored, x, seconds, phases, idle, stamps: [started, ended] }
     }
 
     fn judge(&self, a: &mut DistMatrix, solved: &Solved) -> Verdict {

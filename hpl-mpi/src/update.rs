@@ -1,146 +1,222 @@
 //! The update of trailing columns by one panel: row interchanges, U ← L1⁻¹·U, A22 ← A22 − L2·U.
+//!
+//! The members of the team take strips of columns from a bag. While they do, some of them may factor the next
+//! panel first ([`Meanwhile`]); whoever is done with it takes strips as well.
 
-use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use hpl_core::context::Context;
+use hpl_core::context::{Context, Scratch};
 use hpl_core::gemm::Left;
+use hpl_core::gemm::triangle::{PackedPanel, Triangle};
 use hpl_core::level1::laswp;
 use hpl_core::matrix::{MatMut, MatRef};
 use hpl_core::share::{StripPairs, Strips};
-use hpl_core::trsm::trsm;
+use hpl_core::team::Member;
+use hpl_core::timeline::Work;
 use hpl_spec::params::SWAP_COLUMNS;
 use hpl_spec::report::Phases;
 
+use crate::axis::Axis;
 use crate::comm::Comm;
 use crate::grid::Grid;
-use crate::matrix::DistMatrix;
 use crate::panel::Panel;
 use crate::swap::{SwapPlan, local_swaps, spread_roll};
-use crate::workspace::Workspace;
+use crate::workspace::Pool;
 
-/// Applies `panel` to the local columns `cols`; collective over the process column.
-///
-/// The team takes strips of columns from a bag; the main thread calls `progress` between its strips and
-/// while it waits, which keeps the next panel's broadcast moving.
-pub fn update<C: Comm>(
-    cx: &Context,
-    grid: &Grid<C>,
-    a: &mut DistMatrix,
-    panel: &Panel,
-    cols: Range<usize>,
-    work: &mut Workspace,
-    phases: &mut Phases,
-    progress: &mut dyn FnMut(),
-) {
-    if cols.is_empty() {
-        return;
-    }
-    let shape = panel.shape;
-    let (rows, n) = (a.rows, cols.len());
-    let local_rows = rows.local_len();
-    let (left_part, trailing) = a.local_mut().split_at_col(cols.start);
-    let mut trailing = trailing.sub(0, 0, local_rows, n);
-    // With one process column the message carries no L2: it is used where it lies.
-    let l2 = match grid.q {
-        1 => left_part.as_ref().sub(shape.below, shape.left, shape.height, shape.width),
-        _ => panel.l2(),
-    };
+/// What the team does beside an update.
+pub trait Meanwhile {
+    /// What the main thread does before its first strip.
+    fn lead(&mut self, member: &mut Member);
 
-    let start = Instant::now();
-    let left = Left::pack(cx, &mut work.packed, l2);
-    if grid.p == 1 {
-        let swaps = local_swaps(panel.pivots(), shape.first);
-        let trailing = trailing.sub(shape.top, 0, local_rows - shape.top, n);
-        in_place(cx, &left, panel.l1(), &swaps, trailing, progress);
-        phases.update += start.elapsed().as_secs_f64();
-        return;
+    /// What keeps messages moving: the main thread calls it between its strips and while it waits.
+    fn progress(&mut self);
+}
+
+/// What the other members do before their first strip.
+pub type Help<'a> = &'a (dyn Fn(&mut Member) + Sync);
+
+/// The update by one panel, of whatever columns.
+pub struct Update<'a, C> {
+    cx: &'a Context,
+    grid: &'a Grid<C>,
+    rows: Axis,
+    panel: &'a Panel,
+    left: Left<'a>,
+    triangle: Triangle<'a>,
+    moves: Moves,
+    u: &'a mut [f64],
+    pool: &'a mut Pool,
+}
+
+/// How rows change places.
+enum Moves {
+    /// Within this process: what to exchange with what, from the panel's first row on.
+    Here(Vec<usize>),
+    /// Between the processes of the column.
+    Between(SwapPlan),
+}
+
+impl<'a, C: Comm> Update<'a, C> {
+    /// Packs L2, once for all strips. `factored` are the local columns up to the panel's last; with one process column
+    /// L2 is read there, and else from the panel's message. `packed` and `u` are memory of the workspace.
+    pub fn new(
+        cx: &'a Context,
+        grid: &'a Grid<C>,
+        rows: Axis,
+        panel: &'a Panel,
+        factored: MatRef<'a>,
+        (packed, u, pool): (&'a mut PackedPanel, &'a mut [f64], &'a mut Pool),
+    ) -> Update<'a, C> {
+        let shape = panel.shape;
+        let l2 = match grid.q {
+            1 => factored.sub(shape.below, shape.left, shape.height, shape.width),
+            _ => panel.l2(),
+        };
+        let start = Instant::now();
+        let left = Left::pack(cx, &mut packed.left, l2);
+        let triangle = Triangle::pack(cx, &mut packed.triangle, panel.l1());
+        cx.main_scratch().lane.note(Work::Pack, shape.index, start, Duration::ZERO);
+        let moves = match grid.p {
+            1 => Moves::Here(local_swaps(panel.pivots(), shape.first)),
+            _ => Moves::Between(SwapPlan::new(&rows, shape.first, panel.pivots())),
+        };
+        Update { cx, grid, rows, panel, left, triangle, moves, u, pool }
     }
-    let plan = SwapPlan::new(&rows, shape.first, panel.pivots());
-    let owner = grid.row == shape.process_row;
-    phases.update += start.elapsed().as_secs_f64();
-    for first in (0..n).step_by(SWAP_COLUMNS) {
-        let start = Instant::now();
-        let width = SWAP_COLUMNS.min(n - first);
-        let mut columns = trailing.as_mut().sub(0, first, local_rows, width);
-        let mut u = MatMut::new(&mut work.u[..shape.width * width], shape.width, width, shape.width);
-        let (pool, column) = (&mut work.pool, &grid.along_col);
-        spread_roll(cx, column, shape.process_row, &plan, columns.as_mut(), u.as_mut(), pool, progress);
-        phases.swap += start.elapsed().as_secs_f64();
-        let start = Instant::now();
-        let columns = columns.sub(shape.top, 0, local_rows - shape.top, width);
-        beside(cx, &left, panel.l1(), owner, u, columns, progress);
-        phases.update += start.elapsed().as_secs_f64();
+
+    /// Applies the panel to `columns`, all local rows of them; collective over the process column. Beside it, the
+    /// main thread leads and the others help.
+    pub fn apply(&mut self, columns: MatMut, phases: &mut Phases, meanwhile: &mut dyn Meanwhile, help: Help) {
+        let Update { cx, grid, rows, panel, left, triangle, moves, u, pool } = self;
+        let (shape, local_rows, n) = (panel.shape, rows.local_len(), columns.cols());
+        let strips = Bag { cx, left, triangle, width: shape.width, panel: shape.index };
+        let mut help = Some(help);
+        let plan = match moves {
+            Moves::Here(swaps) => {
+                let start = Instant::now();
+                let below = columns.sub(shape.top, 0, local_rows - shape.top, n);
+                let led = strips.in_place(swaps, below, meanwhile, &mut help);
+                phases.update += (start.elapsed() - led).as_secs_f64();
+                return;
+            }
+            Moves::Between(plan) => plan,
+        };
+        let (owner, mut columns) = (grid.row == shape.process_row, columns);
+        // No columns: one turn, for what is done meanwhile.
+        for first in (0..n.max(1)).step_by(SWAP_COLUMNS) {
+            let start = Instant::now();
+            let width = SWAP_COLUMNS.min(n - first);
+            let mut columns = columns.as_mut().sub(0, first, local_rows, width);
+            let mut u = MatMut::new(&mut u[..shape.width * width], shape.width, width, shape.width);
+            if width > 0 {
+                let progress = &mut || meanwhile.progress();
+                spread_roll(cx, &grid.along_col, shape.process_row, plan, columns.as_mut(), u.as_mut(), pool, progress);
+                cx.main_scratch().lane.note(Work::Swap, shape.index, start, Duration::ZERO);
+            }
+            phases.swap += start.elapsed().as_secs_f64();
+            let start = Instant::now();
+            let columns = columns.sub(shape.top, 0, local_rows - shape.top, width);
+            let led = strips.beside(owner, u, columns, meanwhile, &mut help);
+            phases.update += (start.elapsed() - led).as_secs_f64();
+        }
     }
 }
 
-/// One process row: rows are exchanged in place, and U is the top of the trailing columns.
-fn in_place(cx: &Context, left: &Left, l1: MatRef, swaps: &[usize], mut a: MatMut, progress: &mut dyn FnMut()) {
-    let (m, n, jb) = (a.rows(), a.cols(), l1.rows());
-    for (i, rows) in left.row_blocks_or_none().enumerate() {
-        let strips = Strips::new(a.as_mut().sub(0, 0, m, n), left.strip_width(n, cx.team().size()));
-        work_through(cx, progress, |scratch| {
+/// A bag of strips, and what is done with each.
+struct Bag<'a> {
+    cx: &'a Context,
+    left: &'a Left<'a>,
+    triangle: &'a Triangle<'a>,
+    /// JB.
+    width: usize,
+    panel: usize,
+}
+
+impl Bag<'_> {
+    /// One process row: rows are exchanged in place, and U is the top of the trailing columns. How long the main thread
+    /// led something else.
+    fn in_place(
+        &self,
+        swaps: &[usize],
+        mut a: MatMut,
+        meanwhile: &mut dyn Meanwhile,
+        help: &mut Option<Help>,
+    ) -> Duration {
+        let cut = self.left.cut(a.cols(), self.cx.team().size());
+        let strips = Strips::new(a.as_mut(), cut);
+        self.work_through(meanwhile, help, |scratch| {
             let Some((_, mut strip)) = strips.next() else { return false };
-            if i == 0 {
-                laswp(strip.as_mut(), swaps);
-            }
-            let (mut u, below) = strip.split_at_row(jb);
-            if i == 0 {
-                trsm(cx, scratch, l1, u.as_mut());
-            }
-            let width = u.cols();
-            left.multiply(scratch, rows.clone(), -1.0, u.as_ref(), below.sub(rows.start, 0, rows.len(), width));
+            scratch.timed(Work::Swap, self.panel, |_| laswp(strip.as_mut(), swaps));
+            let (u, below) = strip.split_at_row(self.width);
+            self.strip(scratch, u, below, |_| ());
             true
-        });
+        })
     }
-}
 
-/// Several process rows: U lies beside the matrix; the owner of the diagonal block copies it back.
-fn beside(
-    cx: &Context,
-    left: &Left,
-    l1: MatRef,
-    owner: bool,
-    mut u: MatMut,
-    mut a: MatMut,
-    progress: &mut dyn FnMut(),
-) {
-    let top = if owner { l1.rows() } else { 0 };
-    for (i, rows) in left.row_blocks_or_none().enumerate() {
-        let width = left.strip_width(a.cols(), cx.team().size());
-        let strips = StripPairs::new(u.as_mut(), a.as_mut(), width);
-        work_through(cx, progress, |scratch| {
-            let Some((_, mut u, strip)) = strips.next() else { return false };
+    /// U ← L1⁻¹·U and A22 ← A22 − L2·U for one strip; `solved` is called with U.
+    fn strip(&self, scratch: &mut Scratch, u: MatMut, below: MatMut, solved: impl FnOnce(MatRef)) {
+        let (start, mut middle) = (Instant::now(), None);
+        self.triangle.solve_and_subtract(self.cx, scratch, self.left, u, below, |scratch, u| {
+            solved(u);
+            scratch.lane.note(Work::Solve, self.panel, start, Duration::ZERO);
+            middle = Some(Instant::now());
+        });
+        scratch.lane.note(Work::Multiply, self.panel, middle.unwrap_or(start), Duration::ZERO);
+    }
+
+    /// Several process rows: U lies beside the matrix; the owner of the diagonal block copies it back. How long the main
+    /// thread led something else.
+    fn beside(
+        &self,
+        owner: bool,
+        mut u: MatMut,
+        mut a: MatMut,
+        meanwhile: &mut dyn Meanwhile,
+        help: &mut Option<Help>,
+    ) -> Duration {
+        let top = if owner { self.width } else { 0 };
+        let cut = self.left.cut(a.cols(), self.cx.team().size());
+        let strips = StripPairs::new(u.as_mut(), a.as_mut(), cut);
+        self.work_through(meanwhile, help, |scratch| {
+            let Some((_, u, strip)) = strips.next() else { return false };
             let (mut block, below) = strip.split_at_row(top);
-            if i == 0 {
-                trsm(cx, scratch, l1, u.as_mut());
+            self.strip(scratch, u, below, |u| {
                 if owner {
-                    block.copy_from(u.as_ref());
+                    block.copy_from(u);
                 }
-            }
-            let width = u.cols();
-            left.multiply(scratch, rows.clone(), -1.0, u.as_ref(), below.sub(rows.start, 0, rows.len(), width));
+            });
             true
-        });
+        })
     }
-}
 
-/// All members call `step` until it returns false; the main thread also calls `progress`.
-fn work_through(
-    cx: &Context,
-    progress: &mut dyn FnMut(),
-    step: impl Fn(&mut hpl_core::context::Scratch) -> bool + Sync,
-) {
-    cx.team().phase_with(
-        |member| {
-            let mut scratch = cx.scratch(member);
-            while step(&mut scratch) {
-                progress();
-            }
-        },
-        |member| {
-            let mut scratch = cx.scratch(member);
-            while step(&mut scratch) {}
-        },
-    );
+    /// All members call `step` until it returns false; the first time, the main thread leads and the others help
+    /// before. How long it led.
+    fn work_through(
+        &self,
+        meanwhile: &mut dyn Meanwhile,
+        help: &mut Option<Help>,
+        step: impl Fn(&mut Scratch) -> bool + Sync,
+    ) -> Duration {
+        let help = help.take();
+        self.cx.team().phase_with(
+            |member| {
+                let start = Instant::now();
+                if help.is_some() {
+                    meanwhile.lead(member);
+                }
+                let led = start.elapsed();
+                let mut scratch = self.cx.scratch(member);
+                while step(&mut scratch) {
+                    meanwhile.progress();
+                }
+                led
+            },
+            |member| {
+                if let Some(help) = help {
+                    help(member);
+                }
+                let mut scratch = self.cx.scratch(member);
+                while step(&mut scratch) {}
+            },
+        )
+    }
 }

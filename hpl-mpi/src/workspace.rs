@@ -2,13 +2,13 @@
 
 use hpl_core::buffer::Buffer;
 use hpl_core::context::Context;
-use hpl_core::gemm::Left;
+use hpl_core::gemm::triangle::PackedPanel;
 use hpl_spec::params::SWAP_COLUMNS;
 
 use crate::comm::{Buf, Comm};
 use crate::grid::Grid;
 use crate::matrix::DistMatrix;
-use crate::pivot::PivotExchange;
+use crate::panel::Desk;
 
 /// Buffers for messages that come and go.
 #[derive(Debug, Default)]
@@ -43,16 +43,16 @@ impl Pool {
 
 /// What the factorization works with.
 pub struct Workspace {
-    /// Packed L2, for the products of an update.
-    pub packed: Buffer,
+    /// Packed L1 and L2, for the strips of an update.
+    pub packed: PackedPanel,
     /// U, where there are several process rows: JB × the columns interchanged at a time.
     pub u: Buffer,
     /// Buffers of row exchanges.
     pub pool: Pool,
     /// Buffers of panels that are not under way.
     pub panels: Pool,
-    /// The pivot exchange.
-    pub exchange: PivotExchange,
+    /// The panel that is being factored.
+    pub desk: Desk,
 }
 
 impl Workspace {
@@ -65,11 +65,11 @@ impl Workspace {
         let (rows, cols) = (a.rows.local_len(), a.cols.local_len());
         let buffer = |len| Buffer::zeroed(len).unwrap_or_else(|e| panic!("workspace: {e}"));
         Workspace {
-            packed: buffer(Left::storage(cx, rows, width)),
+            packed: PackedPanel::new(cx, rows, width).unwrap_or_else(|e| panic!("workspace: {e}")),
             u: buffer(if grid.p > 1 { width * cols.min(SWAP_COLUMNS) } else { 0 }),
             pool: Pool::default(),
             panels: Pool::default(),
-            exchange: PivotExchange::new(width),
+            desk: Desk::new(width, cx.team().size()),
         }
     }
 }

@@ -8,6 +8,8 @@ use crate::report::{Phases, RunReport, Tally};
 
 /// One line of the events file. Tests and panels are counted from 1, times are
 /// in seconds, rates in Gflop/s.
+// A few are made a second, and none is kept.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum RunEvent {

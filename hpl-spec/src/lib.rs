@@ -22,6 +22,7 @@
 //! - [`api`]: what crosses the wire.
 //! - [`netlib`]: error messages in netlib's shape.
 //! - [`advice`]: what to choose where nothing was asked for; how far a run is.
+//! - [`profile`]: what was found to be fastest on a CPU.
 //! - [`cformat`]: numbers as C prints them.
 //!
 //! ```
@@ -52,6 +53,7 @@ pub mod netlib;
 pub mod node;
 pub mod out;
 pub mod params;
+pub mod profile;
 pub mod report;
 pub mod words;
 

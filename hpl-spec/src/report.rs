@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::json_f64;
 use crate::params::RunParams;
+use crate::profile::ProfileUsed;
 
 /// Seconds spent in the phases of a run, each the maximum over the ranks of
 /// what that rank added up.
@@ -109,6 +110,9 @@ pub fn checks(threshold: f64) -> bool {
     threshold.is_nan() || threshold > 0.0
 }
 
+/// Reports of runs on more threads than this do not say how idle each was.
+pub const MAX_IDLE: usize = 4096;
+
 /// One run and all that is known of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {
@@ -130,6 +134,10 @@ pub struct RunReport {
     pub gflops: f64,
     /// Where the time went.
     pub phases: Phases,
+    /// For each rank and each of its threads, the share of the time in which it computed nothing: it waited for
+    /// others, or for messages. Empty where it is not known, and where there are more than [`MAX_IDLE`] threads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idle: Vec<Vec<f64>>,
     /// How it ended.
     pub verdict: Verdict,
 }
@@ -175,6 +183,9 @@ pub struct SweepReport {
     pub threads: usize,
     /// MPI ranks.
     pub ranks: usize,
+    /// The profile of this CPU that block sizes came from, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileUsed>,
     /// The most memory the ranks ever had resident, in bytes, added up over all of them.
     pub peak_memory: u64,
     /// One report per test, in the order of the tests.

@@ -35,6 +35,7 @@ fn report(params: RunParams, seconds: f64, verdict: Verdict) -> RunReport {
         seconds,
         gflops: params.gflops(seconds),
         phases: phases(),
+        idle: Vec::new(),
         verdict,
     }
 }
@@ -131,6 +132,7 @@ fn a_sweep_report_as_json() {
         kernel: "avx512_16x14".into(),
         threads: 2,
         ranks: 4,
+        profile: None,
         peak_memory: 123_456_789,
         tally: tally(&reports),
         reports,

@@ -99,6 +99,7 @@ fn honest(params: RunParams, [a_oo, a_1, b_oo]: [f64; 3], seconds: f64, residual
             update: part(0.7),
             backsolve: part(0.01),
         },
+        idle: Vec::new(),
         verdict,
     };
     let mut tally = Tally::default();
@@ -109,6 +110,7 @@ fn honest(params: RunParams, [a_oo, a_1, b_oo]: [f64; 3], seconds: f64, residual
         kernel: "avx2_8x6".into(),
         threads: 1,
         ranks: params.processes(),
+        profile: None,
         peak_memory: 1,
         reports: vec![run],
         tally,

@@ -67,6 +67,9 @@ enum Command {
         folder: Folder,
         #[command(flatten)]
         programs: Programs,
+        /// The profile of this CPU that `xhpl tune --profile FILE` wrote; without it, runs use none
+        #[arg(long, value_name = "FILE", env = "HPL_NODE_PROFILE")]
+        profile: Option<PathBuf>,
         /// A folder that runs may read besides, e.g. where MPI lies; may be named several times
         #[arg(long, value_name = "PATH", env = "HPL_NODE_READ", value_delimiter = ':')]
         read: Vec<PathBuf>,
@@ -155,7 +158,9 @@ pub fn main() -> ExitCode {
         Command::Shim { folder } => return shim::shim(&RunFolder::at(folder)),
         Command::Stage { folder } => Err(sandbox::stage(&RunFolder::at(folder))),
         Command::Join { join, name, folder } => join_service(&folder, &join, name),
-        Command::Run { folder, programs, read, run_as, shared } => run(folder, programs, read, run_as, shared),
+        Command::Run { folder, programs, profile, read, run_as, shared } => {
+            run(folder, programs, profile, read, run_as, shared)
+        }
         Command::Doctor { folder, programs, json } => return examine(&folder, &programs, json),
         Command::Drain { folder, undo, wait } => drain(&folder, undo, wait),
         Command::Status { folder, json } => status(&folder, json),
@@ -235,7 +240,14 @@ fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-fn run(folder: Folder, programs: Programs, read: Vec<PathBuf>, run_as: Option<String>, shared: bool) -> Done {
+fn run(
+    folder: Folder,
+    programs: Programs,
+    profile: Option<PathBuf>,
+    read: Vec<PathBuf>,
+    run_as: Option<String>,
+    shared: bool,
+) -> Done {
     let filter = tracing_subscriber::EnvFilter::try_from_env("HPL_NODE_LOG");
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     // In a journal the time stands there already.
@@ -253,7 +265,11 @@ fn run(folder: Folder, programs: Programs, read: Vec<PathBuf>, run_as: Option<St
         return Err(format!("{why}: name it with --xhpl or HPL_NODE_XHPL"));
     }
     let run_as = run_as.map(|user| user_of(&user)).transpose()?;
-    let options = Options { data: folder.data, xhpl, mpirun: find_mpirun(&programs), read, run_as, shared };
+    if let Some(file) = profile.as_deref().filter(|file| !file.is_file()) {
+        return Err(format!("there is no profile {}: `xhpl tune --profile FILE` writes one", file.display()));
+    }
+    let profile = profile.map(absolute);
+    let options = Options { data: folder.data, xhpl, mpirun: find_mpirun(&programs), profile, read, run_as, shared };
     match daemon::run(options)? {
         Ended::Stopped => Ok(ExitCode::SUCCESS),
         Ended::Dismissed(why) => {

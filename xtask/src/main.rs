@@ -1,10 +1,11 @@
-//! The commands a person types: `cargo xtask setup`, `up`, `test` and `soak`.
+//! The commands a person types: `cargo xtask setup`, `up`, `compare`, `test` and `soak`.
 //!
 //! Each begins with the same set-up step. `needs` is the table of what the system must bring and
 //! `setup` looks for it. `up` builds (`build`), plans a run (`plan`), starts a service and a node
 //! (`chain`, `child`, `place`), submits the run as a user would (`account`, `api`, `http`), follows
 //! it (`follow`, `bar`), shows what became of it (`show`) and stops all in order (`stop`, `runs`).
-//! `test` lists the steps that CI runs and `steps` times them.
+//! `compare` gets the peers and holds our numbers against theirs. `test` lists the steps that CI runs and `steps`
+//! times them.
 #![forbid(unsafe_code)]
 
 mod account;
@@ -13,6 +14,7 @@ mod bar;
 mod build;
 mod chain;
 mod child;
+mod compare;
 mod error;
 mod follow;
 mod http;
@@ -66,6 +68,13 @@ enum Command {
         #[arg(long, value_name = "R", default_value_t = 1)]
         ranks: usize,
     },
+    /// Measure ours beside the peers, in turns, and print one table (half an hour; nothing else should run)
+    #[command(disable_help_flag = true)]
+    Compare {
+        /// What the comparison takes; `--help` lists it
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        options: Vec<String>,
+    },
     /// Run everything that CI runs
     Test,
     /// Run the long tests (minutes to hours)
@@ -78,6 +87,7 @@ fn main() -> ExitCode {
         Command::Up { once, port, data, seconds, n, ranks } => {
             up::up(&up::Options { wish: plan::Wish { seconds, n, ranks }, once, port, data })
         }
+        Command::Compare { options } => compare::compare(&options),
         Command::Test => test::test(),
         Command::Soak => test::soak(),
     };

@@ -264,6 +264,7 @@ pub mod tests {
             seconds: 19.5,
             gflops: 90.35,
             phases: Phases::default(),
+            idle: Vec::new(),
             verdict,
         }
     }

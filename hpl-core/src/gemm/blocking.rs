@@ -1,5 +1,7 @@
 //! Block sizes from cache sizes.
 
+use hpl_spec::profile::Shares;
+
 use super::kernel::{Code, Kernel};
 
 /// Cache sizes in bytes as seen by one core; 0 where unknown.
@@ -23,14 +25,12 @@ impl Default for CacheSizes {
 /// How the loops of [`super`] cut the operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Blocking {
-    /// Rows of A packed together: the block that all members stream from the last level cache.
-    pub mc: usize,
     /// The depth of a block: columns of A, rows of B.
     pub kc: usize,
     /// Columns of a strip of B, which one member keeps in its second level cache.
     pub nc: usize,
-    /// Rows of A that pass one micro-panel of B in turn, which stays in the first level cache meanwhile.
-    pub mg: usize,
+    /// Rows of A that pass all micro-panels of the strip, staying in the second level cache meanwhile.
+    pub mc: usize,
 }
 
 impl Blocking {
@@ -38,15 +38,12 @@ impl Blocking {
     ///
     /// - `kc = k` as long as a micro-panel of B (kc × 8 doubles) fills at most three quarters of the first
     ///   level cache, where it stays beside what passes through (384 of 32 KiB); then equal parts.
-    /// - `nc`: a strip of B fills at most a third of the second level cache, the rest being for the
-    ///   micro-panels of A that stream past; at least one micro-panel, at most 192 columns so that
+    /// - `nc`: a strip of B fills its share of the second level cache, the rest being for the
+    ///   micro-panels of A that stream past; at least one micro-panel, and not wider than the shares say, so that
     ///   there are strips enough for all members.
-    /// - `mg`: a group of micro-panels of A fills at most three eighths of the second level cache, beside
-    ///   the strip of B (`cargo bench -- gemm`, one thread: 2 to 6 % faster than one by one).
-    /// - `mc`: a block of A fills at most three eighths of the last level cache (C passes
-    ///   through the same cache; the share is not tuned), and at least 16 micro-panels, so that a strip of B
-    ///   is worth its packing.
-    pub fn from_caches(caches: CacheSizes, kernel: &Kernel, k: usize) -> Blocking {
+    /// - `mc`: a block of A fills its share of the second level cache, beside the strip of B; at least one
+    ///   micro-panel.
+    pub fn from_caches(caches: CacheSizes, shares: Shares, kernel: &Kernel, k: usize) -> Blocking {
         let (mr, nr) = match kernel.code {
             Code::Tile { mr, nr, .. } => (mr, nr),
             Code::Faer => (8, 4),
@@ -54,13 +51,14 @@ impl Blocking {
         let sane = CacheSizes::default();
         let or = |size: usize, default: usize| if size == 0 { default } else { size };
         let most = (or(caches.l1, sane.l1) * 3 / 4 / 64).clamp(128, 512);
-        let (l2, l3) = (or(caches.l2, sane.l2), or(caches.l3, or(caches.l2, sane.l2) * 4));
+        let l2 = or(caches.l2, sane.l2);
         let k = k.max(1);
         let kc = k.div_ceil(k.div_ceil(most));
-        let nc = (l2 / 3 / (8 * kc) / nr * nr).clamp(nr, 192);
-        let mc = (l3 * 3 / 8 / (8 * kc) / mr * mr).max(16 * mr);
-        let mg = (l2 * 3 / 8 / (8 * kc) / mr * mr).clamp(mr, mc);
-        Blocking { mc, kc, nc, mg }
+        // Vectors of kc doubles that fill a part of the cache, in whole micro-panels of `unit`.
+        let fill = |share: f64, unit: usize| (l2 as f64 * share) as usize / (8 * kc) / unit * unit;
+        let nc = fill(shares.strip, nr).clamp(nr, shares.widest.next_multiple_of(nr));
+        let mc = fill(shares.block, mr).max(mr);
+        Blocking { kc, nc, mc }
     }
 }
 
@@ -74,10 +72,9 @@ mod tests {
         let caches = CacheSizes { l1: 32 << 10, l2: 1 << 20, l3: 32 << 20 };
         for kernel in KERNELS {
             for k in [1, 2, 7, 64, 128, 192, 256, 384, 385, 512, 1000, 10_000] {
-                let b = Blocking::from_caches(caches, kernel, k);
+                let b = Blocking::from_caches(caches, Shares::default(), kernel, k);
                 assert!(b.kc >= 1 && b.kc <= 384 && b.kc * k.div_ceil(b.kc) >= k);
-                assert!(b.kc * (b.nc + b.mg) * 8 <= caches.l2 * 3 / 4);
-                assert!(b.kc * b.mc * 8 <= caches.l3 / 2);
+                assert!(b.kc * (b.nc + b.mc) * 8 <= caches.l2 * 3 / 4);
                 if let Code::Tile { mr, nr, .. } = kernel.code {
                     assert!(b.mc.is_multiple_of(mr) && b.nc.is_multiple_of(nr));
                 }
@@ -88,7 +85,7 @@ mod tests {
     #[test]
     fn unknown_caches_still_give_blocks() {
         let none = CacheSizes { l1: 0, l2: 0, l3: 0 };
-        let b = Blocking::from_caches(none, &KERNELS[0], 256);
+        let b = Blocking::from_caches(none, Shares::default(), &KERNELS[0], 256);
         assert!(b.mc > 0 && b.kc == 256 && b.nc > 0);
     }
 }

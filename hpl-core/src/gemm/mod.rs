@@ -4,12 +4,15 @@
 //!
 //! ```text
 //!   LOOP 5  over k in blocks of kc            all of A is packed once by all members
-//!   LOOP 4  over m in blocks of mc            a block of packed A fills part of the last level cache
-//!   LOOP 3  over n in strips of nc            a bag: each member packs a strip of B into its L2 …
-//!   LOOP 2    over micro-panels of B (nr)     … and streams the block of A past it,
-//!   LOOP 1      over micro-panels of A (mr)   mg rows at a time, which its L2 holds as well
-//!                 tile: C[mr×nr] += A[mr×kc]·B[kc×nr]
+//!   LOOP 4  over n in strips of nc            a bag: each member packs a strip of B into its L2 …
+//!   LOOP 3    over m in blocks of mc          … and streams packed A past it, in blocks that its L2 holds as well
+//!   LOOP 2      over micro-panels of B (nr)
+//!   LOOP 1        over micro-panels of A (mr)
+//!                   tile: C[mr×nr] += A[mr×kc]·B[kc×nr]
 //! ```
+//! A comes from the last level cache while it fits there, and from memory else: 4/nc bytes an operation, less than
+//! C itself needs (8/k). So the strips need not wait for each other from one part of A to the next.
+//!
 //! Each element of C is `C + (sum over one block of k, in order)`, whatever the blocks of m and n, the
 //! edges and the number of members: results do not depend on how work was dealt.
 #![allow(unsafe_code)]
@@ -17,6 +20,7 @@
 pub mod blocking;
 pub mod kernel;
 pub mod pack;
+pub mod triangle;
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -24,7 +28,7 @@ use std::sync::Mutex;
 use crate::buffer::Buffer;
 use crate::context::{Context, Scratch, room};
 use crate::matrix::{MatMut, MatRef};
-use crate::share::Strips;
+use crate::share::{Cut, Strips};
 use blocking::Blocking;
 use kernel::{Code, Kernel, TileFn};
 
@@ -52,20 +56,18 @@ pub fn gemm(cx: &Context, alpha: f64, a: MatRef, b: MatRef, mut c: MatMut) {
     }
     let mut storage = Buffer::zeroed(Left::storage(cx, a.rows(), a.cols())).unwrap_or_else(|e| panic!("gemm: {e}"));
     let left = Left::pack(cx, &mut storage, a);
-    for rows in left.row_blocks() {
-        let block = c.as_mut().sub(rows.start, 0, rows.len(), b.cols());
-        let strips = Strips::new(block, left.strip_width(b.cols(), cx.team().size()));
-        cx.team().phase(|member| {
-            let mut scratch = cx.scratch(member);
-            while let Some((j, strip)) = strips.next() {
-                let right = b.sub(0, j, b.rows(), strip.cols());
-                left.multiply(&mut scratch, rows.clone(), alpha, right, strip);
-            }
-        });
-    }
+    let cut = left.cut(b.cols(), cx.team().size());
+    let strips = Strips::new(c.as_mut(), cut);
+    cx.team().phase(|member| {
+        let mut scratch = cx.scratch(member);
+        while let Some((j, strip)) = strips.next() {
+            let right = b.sub(0, j, b.rows(), strip.cols());
+            left.multiply(&mut scratch, alpha, right, strip);
+        }
+    });
 }
 
-/// A left operand, packed once for all strips of a product (LOOP 5 and LOOP 4).
+/// A left operand, packed once for all strips of a product (LOOP 5).
 pub struct Left<'a> {
     kernel: &'static Kernel,
     blocking: Blocking,
@@ -121,59 +123,47 @@ impl<'a> Left<'a> {
         Left { kernel: cx.kernel(), blocking, a, packed }
     }
 
-    /// The blocks of LOOP 4: rows whose packed form stays in the last level cache.
-    pub fn row_blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let (rows, mut mc) = (self.a.rows(), self.blocking.mc);
-        if let Code::Tile { mr, .. } = self.kernel.code {
-            // Equal blocks rather than a small last one.
-            mc = rows.div_ceil(rows.div_ceil(mc).max(1)).next_multiple_of(mr).max(mr);
-        }
-        (0..rows).step_by(mc).map(move |first| first..(first + mc).min(rows))
-    }
-
-    /// [`Left::row_blocks`], or one empty block where there are no rows: for those who do more with a strip
-    /// than multiply it.
-    pub fn row_blocks_or_none(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let none = (self.a.rows() == 0).then_some(0..0);
-        self.row_blocks().chain(none)
-    }
-
-    /// The width of a strip (LOOP 3) when `cols` columns are shared by `members`.
-    pub fn strip_width(&self, cols: usize, members: usize) -> usize {
+    /// The strips of LOOP 4 when `cols` columns are shared by `members`: wide ones, and towards the end narrow ones.
+    /// A wide one takes milliseconds, and without the narrow ones somebody would wait for half of that at the end of
+    /// every update.
+    pub fn cut(&self, cols: usize, members: usize) -> Cut {
         let nr = match self.kernel.code {
             Code::Tile { nr, .. } => nr,
             Code::Faer => 4,
         };
-        // At least two strips a member, so that a slow one does not hold up the others.
-        let fair = cols.div_ceil(2 * members).next_multiple_of(nr);
-        if members == 1 { self.blocking.nc } else { fair.clamp(nr, self.blocking.nc) }
+        let width = self.blocking.nc;
+        if members == 1 {
+            return Cut::even(cols, width);
+        }
+        // At least two strips a member, if there are columns enough.
+        let wide = cols.div_ceil(2 * members).next_multiple_of(nr).clamp(nr, width);
+        Cut::tapered(cols, wide, (wide / 4).next_multiple_of(nr), members * wide)
     }
 
-    /// C ← C + alpha·A(rows, :)·B for one strip, by one member. `rows` is one of [`Left::row_blocks`]; C
-    /// has `rows.len()` rows.
+    /// C ← C + alpha·A·B for one strip, by one member.
     ///
     /// # Panics
     /// If the shapes do not match.
-    pub fn multiply(&self, scratch: &mut Scratch, rows: Range<usize>, alpha: f64, b: MatRef, mut c: MatMut) {
-        let a = self.a.sub(rows.start, 0, rows.len(), self.a.cols());
-        check_shapes(&a, &b, &c);
-        if rows.is_empty() {
-            return;
-        }
-        let Code::Tile { mr, nr, tile } = self.kernel.code else {
-            return faer_product(alpha, a, b, c);
+    pub fn multiply(&self, scratch: &mut Scratch, alpha: f64, b: MatRef, mut c: MatMut) {
+        check_shapes(&self.a, &b, &c);
+        let Code::Tile { nr, .. } = self.kernel.code else {
+            return faer_product(alpha, self.a, b, c);
         };
-        assert!(rows.start.is_multiple_of(mr), "a block of rows begins at a micro-panel");
-        let all = self.a.rows().div_ceil(mr);
-        for first in (0..a.cols()).step_by(self.blocking.kc) {
-            let k = self.blocking.kc.min(a.cols() - first);
-            let from = all * mr * first + rows.start * k;
-            let packed_a = &self.packed[from..from + rows.len().div_ceil(mr) * mr * k];
+        for first in (0..self.a.cols()).step_by(self.blocking.kc) {
+            let k = self.blocking.kc.min(self.a.cols() - first);
             let packed_b = room(&mut scratch.b, b.cols().div_ceil(nr) * nr * k);
             pack::pack_b(alpha, b.sub(first, 0, k, b.cols()), nr, packed_b);
-            let shape = Macro { mr, nr, tile, k, mg: self.blocking.mg };
-            macro_kernel(shape, packed_a, packed_b, c.as_mut(), &mut scratch.edge);
+            self.multiply_packed(scratch, first..first + k, c.as_mut());
         }
+    }
+
+    /// C ← C + A(:, columns)·B, where B lies packed in the scratch memory, with the factor it has.
+    fn multiply_packed(&self, scratch: &mut Scratch, columns: Range<usize>, c: MatMut) {
+        let Code::Tile { mr, nr, tile } = self.kernel.code else { unreachable!("a packed operand without a tile") };
+        let rows = self.a.rows().div_ceil(mr) * mr;
+        let packed_a = &self.packed[rows * columns.start..rows * columns.end];
+        let shape = Macro { mr, nr, tile, k: columns.len(), mc: self.blocking.mc };
+        macro_kernel(shape, packed_a, &scratch.b, c, &mut scratch.edge);
     }
 }
 
@@ -190,9 +180,7 @@ pub fn gemm_alone(cx: &Context, scratch: &mut Scratch, alpha: f64, a: MatRef, b:
     let Code::Tile { mr, nr, tile } = cx.kernel().code else {
         return faer_product(alpha, a, b, c);
     };
-    let Blocking { kc, nc, mg, .. } = cx.blocking(a.cols());
-    // Half of L2 for the block of A that is packed and used at once.
-    let mc = (cx.caches().l2.max(256 << 10) / 2 / (8 * kc) / mr * mr).max(mr);
+    let Blocking { kc, nc, mc } = cx.blocking(a.cols());
     for p in (0..a.cols()).step_by(kc) {
         let k = kc.min(a.cols() - p);
         for j in (0..n).step_by(nc) {
@@ -204,7 +192,50 @@ pub fn gemm_alone(cx: &Context, scratch: &mut Scratch, alpha: f64, a: MatRef, b:
                 let packed_a = room(&mut scratch.a, height.div_ceil(mr) * mr * k);
                 pack::pack_a(a.sub(i, p, height, k), mr, packed_a);
                 let block = c.as_mut().sub(i, j, height, width);
-                macro_kernel(Macro { mr, nr, tile, k, mg }, packed_a, packed_b, block, &mut scratch.edge);
+                macro_kernel(Macro { mr, nr, tile, k, mc }, packed_a, packed_b, block, &mut scratch.edge);
+            }
+        }
+    }
+}
+
+/// C ← C + alpha·A·B by the calling member alone, for a tall A and a narrow C, as in a panel: A is used where it
+/// lies, because what its packing costs would not come back; B is packed. Each element of C comes out with the
+/// bits that [`gemm_alone`] gives it.
+///
+/// # Panics
+/// If the shapes do not match.
+pub fn gemm_tall(cx: &Context, scratch: &mut Scratch, alpha: f64, a: MatRef, b: MatRef, mut c: MatMut) {
+    check_shapes(&a, &b, &c);
+    let (m, n) = (c.rows(), c.cols());
+    if m == 0 || n == 0 || a.cols() == 0 {
+        return;
+    }
+    let Code::Tile { mr, nr, tile } = cx.kernel().code else {
+        return faer_product(alpha, a, b, c);
+    };
+    let Blocking { kc, nc, .. } = cx.blocking(a.cols());
+    let edge = room(&mut scratch.edge, mr * nr);
+    for p in (0..a.cols()).step_by(kc) {
+        let k = kc.min(a.cols() - p);
+        for j in (0..n).step_by(nc) {
+            let width = nc.min(n - j);
+            let packed_b = room(&mut scratch.b, width.div_ceil(nr) * nr * k);
+            pack::pack_b(alpha, b.sub(p, j, k, width), nr, packed_b);
+            for i in (0..m).step_by(mr) {
+                let height = mr.min(m - i);
+                let rows = a.sub(i, p, height, k);
+                let rows = if height == mr {
+                    rows
+                } else {
+                    // The tile reads mr rows, and there are no more.
+                    let filled = room(&mut scratch.a, mr * k);
+                    pack::pack_a(rows, mr, filled);
+                    MatRef::new(filled, mr, k, mr)
+                };
+                for (first, b) in (0..width).step_by(nr).zip(packed_b.chunks_exact(nr * k)) {
+                    let block = c.as_mut().sub(i, j + first, height, nr.min(width - first));
+                    one_tile(mr, nr, tile, rows, b, block, edge);
+                }
             }
         }
     }
@@ -217,30 +248,30 @@ struct Macro {
     nr: usize,
     tile: TileFn,
     k: usize,
-    mg: usize,
+    mc: usize,
 }
 
-/// LOOP 2 and LOOP 1: packed A (micro-panels of C's rows) times packed B (those of its columns), mg rows of A
+/// LOOP 3 to LOOP 1: packed A (micro-panels of C's rows) times packed B (those of its columns), mc rows of A
 /// at a time.
 fn macro_kernel(shape: Macro, packed_a: &[f64], packed_b: &[f64], mut c: MatMut, edge: &mut Buffer) {
-    let Macro { mr, nr, k, mg, .. } = shape;
+    let Macro { mr, nr, tile, k, mc } = shape;
     let (m, n) = (c.rows(), c.cols());
     assert!(packed_a.len() >= m.div_ceil(mr) * mr * k && packed_b.len() >= n.div_ceil(nr) * nr * k);
-    assert!(packed_a.as_ptr().addr().is_multiple_of(64) || !(mr * 8).is_multiple_of(64));
     let edge = room(edge, mr * nr);
-    for (first, a_group) in (0..m).step_by(mg).zip(packed_a.chunks(mg * k)) {
+    for (first, a_block) in (0..m).step_by(mc).zip(packed_a.chunks(mc * k)) {
         for (j, b) in (0..n).step_by(nr).zip(packed_b.chunks_exact(nr * k)) {
-            for (i, a) in (first..m).step_by(mr).zip(a_group.chunks_exact(mr * k)) {
-                one_tile(shape, a, b, c.as_mut().sub(i, j, mr.min(m - i), nr.min(n - j)), edge);
+            for (i, a) in (first..m).step_by(mr).zip(a_block.chunks_exact(mr * k)) {
+                let a = MatRef::new(a, mr, k, mr);
+                one_tile(mr, nr, tile, a, b, c.as_mut().sub(i, j, mr.min(m - i), nr.min(n - j)), edge);
             }
         }
     }
 }
 
-/// One tile of C, or what exists of it: the tile then goes to `edge`, and the part that exists is added.
+/// One tile of C, or what exists of it: the tile then goes to `edge`, and the part that exists is added. `a` has
+/// mr rows, `b` holds nr doubles for each of its columns.
 #[inline(always)]
-fn one_tile(shape: Macro, a: &[f64], b: &[f64], mut c: MatMut, edge: &mut [f64]) {
-    let Macro { mr, nr, tile, k, .. } = shape;
+pub(crate) fn one_tile(mr: usize, nr: usize, tile: TileFn, a: MatRef, b: &[f64], mut c: MatMut, edge: &mut [f64]) {
     let whole = (c.rows(), c.cols()) == (mr, nr);
     let (target, ld) = if whole {
         (c.as_mut_ptr(), c.ld())
@@ -248,11 +279,11 @@ fn one_tile(shape: Macro, a: &[f64], b: &[f64], mut c: MatMut, edge: &mut [f64])
         edge.fill(0.0);
         (edge.as_mut_ptr(), mr)
     };
-    debug_assert!(a.len() == mr * k && b.len() == nr * k && edge.len() == mr * nr);
-    // SAFETY: the tile is that of a context's kernel, and a context takes only what the CPU can run; the
-    // caller cut a and b to mr·k and nr·k doubles, a at a multiple of 64 bytes where mr·8 is one; the target
-    // is a whole tile of C, which is ours alone, or the edge block of mr·nr doubles.
-    unsafe { tile(k, a.as_ptr(), b.as_ptr(), target, ld) };
+    debug_assert!(a.rows() == mr && b.len() == nr * a.cols() && edge.len() == mr * nr);
+    // SAFETY: the tile is that of a context's kernel, and a context takes only what the CPU can run; a is a view of
+    // mr rows, the callers cut b to nr doubles for each of its columns; the target is a whole tile of C, which is ours
+    // alone, or the edge block of mr·nr doubles.
+    unsafe { tile(a.cols(), a.as_ptr(), a.ld(), b.as_ptr(), target, ld) };
     if !whole {
         for j in 0..c.cols() {
             c.col(j).iter_mut().zip(&edge[j * mr..]).for_each(|(c, ab)| *c += ab);
@@ -291,6 +322,23 @@ mod tests {
     use crate::matrix::Matrix;
     use crate::team::Team;
 
+    #[derive(Debug, Clone, Copy)]
+    enum Way {
+        Team,
+        Alone,
+        Tall,
+    }
+
+    impl Way {
+        fn multiply(self, cx: &Context, alpha: f64, a: MatRef, b: MatRef, c: MatMut) {
+            match self {
+                Way::Team => gemm(cx, alpha, a, b, c),
+                Way::Alone => gemm_alone(cx, &mut cx.main_scratch(), alpha, a, b, c),
+                Way::Tall => gemm_tall(cx, &mut cx.main_scratch(), alpha, a, b, c),
+            }
+        }
+    }
+
     const TINY: CacheSizes = CacheSizes { l1: 1 << 10, l2: 4 << 10, l3: 16 << 10 };
 
     fn integers(rows: usize, cols: usize, seed: usize) -> Matrix {
@@ -320,15 +368,11 @@ mod tests {
                     ] {
                         let (a, b, c0) = (integers(m, k, 1), integers(k, n, 2), integers(m, n, 3));
                         let product = |i, j| (0..k).map(|p| a.as_ref().at(i, p) * b.as_ref().at(p, j)).sum::<f64>();
-                        for alone in [false, true] {
+                        for way in [Way::Team, Way::Alone, Way::Tall] {
                             let mut c = Matrix::from_fn(m + 2, n + 2, |_, _| f64::NAN);
                             let mut view = c.as_mut().sub(1, 1, m, n);
                             view.copy_from(c0.as_ref());
-                            if alone {
-                                gemm_alone(&cx, &mut cx.main_scratch(), -1.0, a.as_ref(), b.as_ref(), view);
-                            } else {
-                                gemm(&cx, -1.0, a.as_ref(), b.as_ref(), view);
-                            }
+                            way.multiply(&cx, -1.0, a.as_ref(), b.as_ref(), view);
                             for j in 0..n + 2 {
                                 for i in 0..m + 2 {
                                     let got = c.as_ref().at(i, j);
@@ -352,14 +396,16 @@ mod tests {
         let (a, b) = (Matrix::from_fn(157, 90, |i, j| 1.0 / (1 + i + 3 * j) as f64), integers(90, 211, 5));
         for kernel in kernel::available().filter(|k| matches!(k.code, Code::Tile { .. })) {
             let results: Vec<Vec<u64>> = [
-                (1, CacheSizes::default()),
-                (4, CacheSizes::default()),
-                (3, CacheSizes { l3: 1 << 20, ..CacheSizes::default() }),
+                (1, CacheSizes::default(), Way::Team),
+                (4, CacheSizes::default(), Way::Team),
+                (3, CacheSizes { l3: 1 << 20, ..CacheSizes::default() }, Way::Team),
+                (1, CacheSizes::default(), Way::Alone),
+                (1, CacheSizes::default(), Way::Tall),
             ]
-            .map(|(threads, caches)| {
+            .map(|(threads, caches, way)| {
                 let cx = Context::new(kernel, caches, Team::new(threads, true, |_| {}).unwrap());
                 let mut c = Matrix::zeros(157, 211).unwrap();
-                gemm(&cx, 0.3, a.as_ref(), b.as_ref(), c.as_mut());
+                way.multiply(&cx, 0.3, a.as_ref(), b.as_ref(), c.as_mut());
                 c.data().iter().map(|v| v.to_bits()).collect()
             })
             .into();

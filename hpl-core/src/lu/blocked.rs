@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::gemm::gemm;
 use crate::level1::laswp;
 use crate::matrix::MatMut;
-use crate::share::Strips;
+use crate::share::{Cut, Strips};
 use crate::trsm::trsm;
 
 /// What a factorization leaves besides L and U.
@@ -38,7 +38,8 @@ pub fn factor(cx: &Context, nb: usize, mut a: MatMut) -> Factored {
         zero_pivot = zero_pivot.or(zero.map(|c| c + j));
         let (l11, l21) = (left.as_ref().sub(0, 0, jb, jb), left.as_ref().sub(jb, 0, m - j - jb, jb));
         if right.cols() > 0 {
-            let strips = Strips::new(right.as_mut(), 64);
+            let cut = Cut::even(right.cols(), 64);
+            let strips = Strips::new(right.as_mut(), cut);
             cx.team().phase(|member| {
                 let mut scratch = cx.scratch(member);
                 while let Some((_, mut strip)) = strips.next() {

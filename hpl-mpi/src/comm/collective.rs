@@ -10,6 +10,7 @@ const BARRIER: u32 = FIRST_RESERVED_TAG;
 const MAX_ALL: u32 = FIRST_RESERVED_TAG + 1;
 const SUM_ALL: u32 = FIRST_RESERVED_TAG + 2;
 const BYTES: u32 = FIRST_RESERVED_TAG + 3;
+const GATHER: u32 = FIRST_RESERVED_TAG + 4;
 
 /// Reductions, with the second buffer they need: keep one and no call allocates.
 #[derive(Debug, Default)]
@@ -194,6 +195,24 @@ pub fn broadcast_bytes<C: Comm>(comm: &C, bytes: Option<&[u8]>, root: usize) -> 
     let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
     bytes.truncate(len);
     bytes
+}
+
+/// The values of every rank, in the order of the ranks, on rank 0; nothing on the others. Ranks may bring
+/// different numbers of values.
+///
+/// # Panics
+/// As [`wait`] does.
+pub fn gather<C: Comm>(comm: &C, values: &[f64]) -> Vec<Vec<f64>> {
+    if comm.rank() > 0 {
+        wait(comm, comm.start_send(0, GATHER, Buf::from_slice(&[values.len() as f64])));
+        wait(comm, comm.start_send(0, GATHER, Buf::from_slice(values)));
+        return Vec::new();
+    }
+    let others = (1..comm.size()).map(|rank| {
+        let len = wait(comm, comm.start_recv(rank, GATHER, Buf::small(1)))[0];
+        wait(comm, comm.start_recv(rank, GATHER, Buf::small(len as usize))).to_vec()
+    });
+    std::iter::once(values.to_vec()).chain(others).collect()
 }
 
 /// Returns when every rank has called it: a true barrier, by dissemination.

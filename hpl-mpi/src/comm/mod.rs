@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use buf::Buf;
-pub use collective::{Reduce, add, barrier, broadcast, broadcast_bytes, max, max_all, sum_all};
+pub use collective::{Reduce, add, barrier, broadcast, broadcast_bytes, gather, max, max_all, sum_all};
 pub use wait::{WaitPolicy, wait, wait_until};
 
 /// The largest tag: what the MPI standard guarantees to every program.

@@ -3,7 +3,7 @@
 
 use hpl_core::context::Context;
 use hpl_core::matrix::{MatMut, MatRef};
-use hpl_core::share::Strips;
+use hpl_core::share::{Cut, Strips};
 
 use super::SwapPlan;
 use crate::comm::{Comm, Message, wait_until};
@@ -85,7 +85,7 @@ fn gather(cx: &Context, a: MatRef, rows: &[usize], out: &mut [f64]) {
         return;
     }
     let out = MatMut::new(out, rows.len(), a.cols(), rows.len());
-    strip_by_strip(cx, rows.len() * a.cols(), Strips::new(out, STRIP), |first, mut strip| {
+    strip_by_strip(cx, rows.len() * a.cols(), Strips::new(out, Cut::even(a.cols(), STRIP)), |first, mut strip| {
         for j in 0..strip.cols() {
             let from = a.col(first + j);
             strip.col(j).iter_mut().zip(rows).for_each(|(to, &row)| *to = from[row]);
@@ -99,7 +99,8 @@ fn scatter(cx: &Context, rows: &[usize], from: &[f64], a: MatMut) {
         return;
     }
     let from = MatRef::new(from, rows.len(), a.cols(), rows.len());
-    strip_by_strip(cx, rows.len() * a.cols(), Strips::new(a, STRIP), |first, mut strip| {
+    let (elements, cut) = (rows.len() * a.cols(), Cut::even(a.cols(), STRIP));
+    strip_by_strip(cx, elements, Strips::new(a, cut), |first, mut strip| {
         for j in 0..strip.cols() {
             let to = strip.col(j);
             from.col(first + j).iter().zip(rows).for_each(|(&v, &row)| to[row] = v);

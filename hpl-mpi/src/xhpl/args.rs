@@ -43,6 +43,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
 
+    /// Write what each thread of each rank did when, as a trace that https://ui.perfetto.dev opens.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+
     /// Compute with this kernel instead of the best one; `xhpl describe` lists those of this CPU.
     #[arg(long, value_name = "NAME")]
     pub kernel: Option<String>,
@@ -51,12 +55,18 @@ pub struct Args {
     #[arg(long, value_name = "T", value_parser = threads, allow_negative_numbers = true)]
     pub threads: Option<usize>,
 
+    /// The profile of this CPU that `xhpl tune` wrote, or `none` [default: that in the user's configuration folder, if
+    /// there is one]. A profile of another CPU is not used.
+    #[arg(long, value_name = "FILE|none")]
+    pub profile: Option<String>,
+
     /// End with exit status 2 if a test failed its check or was skipped.
     #[arg(long)]
     pub strict: bool,
 }
 
 const AFTER: &str = "Examples:
+  xhpl tune                                        once: find what is fastest on this CPU
   xhpl --n 8000                                    one run on all cores, one rank
   mpirun -np 4 --bind-to none xhpl                 the tests of ./HPL.dat on four ranks
   mpirun -np 2 --bind-to none xhpl --n 20000 -p 1 -q 2
@@ -72,6 +82,22 @@ pub enum Command {
         /// Also measure the peak: independent multiply-adds on all cores for one second.
         #[arg(long)]
         peak: bool,
+    },
+    /// Measure what is fastest on this CPU (a minute on all cores, nothing else should run), and write its profile,
+    /// which later runs use. MPI is not started.
+    Tune {
+        /// Where the profile goes [default: hplaas/xhpl-profile.json in the user's configuration folder].
+        #[arg(long, value_name = "FILE")]
+        profile: Option<PathBuf>,
+        /// Tune this kernel instead of the best one.
+        #[arg(long, value_name = "NAME")]
+        kernel: Option<String>,
+        /// Threads to tune for [default: all cores].
+        #[arg(long, value_name = "T", value_parser = threads, allow_negative_numbers = true)]
+        threads: Option<usize>,
+        /// With small matrices, in a second or two: to see that it works.
+        #[arg(long)]
+        quick: bool,
     },
 }
 

@@ -9,20 +9,22 @@ use hpl_spec::netlib;
 use hpl_spec::params::RunParams;
 
 use crate::args::Args;
-use crate::sink::Sinks;
+use crate::sink::{Named, Sinks};
 
 /// netlib's usual threshold, for runs without a file.
 const THRESHOLD: f64 = 16.0;
 
-/// The sweep, and on rank 0 where its results go.
+/// The sweep, and on rank 0 where its results go. `nb` is the block size of the profile, for runs without a file.
 ///
 /// # Errors
 /// On every rank; on rank 0 with what is to be said, elsewhere empty.
-pub fn sweep<C: Comm>(world: &C, args: &Args) -> Result<(Sweep, Option<Sinks>), String> {
+pub fn sweep<C: Comm>(world: &C, args: &Args, nb: Option<usize>) -> Result<(Sweep, Option<Sinks>), String> {
     let mut sinks = None;
     let found = (world.rank() == 0).then(|| {
-        read(args, world.size()).and_then(|sweep| {
-            sinks = Some(Sinks::open(&sweep.output, args.json.as_deref(), args.events.as_deref())?);
+        read(args, world.size(), nb).and_then(|sweep| {
+            let Args { json, events, trace, .. } = args;
+            let named = Named { json: json.as_deref(), events: events.as_deref(), trace: trace.as_deref() };
+            sinks = Some(Sinks::open(&sweep.output, &named)?);
             Ok(sweep)
         })
     });
@@ -45,9 +47,9 @@ fn json(sweep: &Sweep) -> Vec<u8> {
     serde_json::to_vec(sweep).expect("a sweep is plain data")
 }
 
-fn read(args: &Args, ranks: usize) -> Result<Sweep, String> {
+fn read(args: &Args, ranks: usize, nb: Option<usize>) -> Result<Sweep, String> {
     if let Some(n) = args.n {
-        return from_options(args, n, ranks);
+        return from_options(args, n, ranks, nb);
     }
     let path = args.dat.as_deref().unwrap_or(Path::new("HPL.dat"));
     let bytes = std::fs::read(path).map_err(|e| {
@@ -86,14 +88,16 @@ pub fn cannot_write(name: &str, why: &str) -> String {
     )
 }
 
-fn from_options(args: &Args, n: usize, ranks: usize) -> Result<Sweep, String> {
+fn from_options(args: &Args, n: usize, ranks: usize, profiled: Option<usize>) -> Result<Sweep, String> {
     let (p, q) = match (args.p, args.q) {
         (Some(p), Some(q)) => (p, q),
         (Some(p), None) => (p, (ranks / p.max(1)).max(1)),
         (None, Some(q)) => ((ranks / q.max(1)).max(1), q),
         (None, None) => squarest_grid(ranks),
     };
-    let nb = args.nb.unwrap_or(block_size(n));
+    // A profile's NB is that of large matrices.
+    let usual = block_size(n);
+    let nb = args.nb.unwrap_or(if usual < block_size(usize::MAX) { usual } else { profiled.unwrap_or(usual) });
     let params = RunParams::new(n, nb, p, q);
     params.check().map_err(|e| format!("xhpl: {e}\n"))?;
     if params.processes() > ranks {

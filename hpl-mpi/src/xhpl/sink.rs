@@ -1,9 +1,11 @@
 //! Where results go, on rank 0: the report, the JSON file, the events file, the progress bar.
 
 use std::fs::{File, OpenOptions};
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use hpl_mpi::trace::{TraceFile, Traced};
 use hpl_spec::advice::fraction_done;
 use hpl_spec::dat::Output;
 use hpl_spec::event::RunEvent;
@@ -17,8 +19,28 @@ pub struct Sinks {
     report: Box<dyn Write>,
     json: Option<File>,
     events: Option<File>,
+    trace: Option<Trace>,
     bar: Option<ProgressBar>,
 }
+
+/// A trace file, and where in it the next test begins.
+struct Trace {
+    file: TraceFile<BufWriter<File>>,
+    offset: Duration,
+}
+
+/// The files that options name.
+pub struct Named<'a> {
+    /// `--json`
+    pub json: Option<&'a Path>,
+    /// `--events`
+    pub events: Option<&'a Path>,
+    /// `--trace`
+    pub trace: Option<&'a Path>,
+}
+
+/// Between two tests in a trace.
+const GAP: Duration = Duration::from_millis(100);
 
 /// Files that are opened together or not at all.
 #[derive(Default)]
@@ -56,21 +78,16 @@ impl Sinks {
     ///
     /// # Errors
     /// What to say about the first file that cannot be written.
-    pub fn open(output: &Output, json: Option<&Path>, events: Option<&Path>) -> Result<Sinks, String> {
+    pub fn open(output: &Output, named: &Named) -> Result<Sinks, String> {
         let mut opening = Opening::default();
-        let opened = Sinks::open_all(&mut opening, output, json, events);
+        let opened = Sinks::open_all(&mut opening, output, named);
         if opened.is_err() {
             opening.undo();
         }
         opened
     }
 
-    fn open_all(
-        opening: &mut Opening,
-        output: &Output,
-        json: Option<&Path>,
-        events: Option<&Path>,
-    ) -> Result<Sinks, String> {
+    fn open_all(opening: &mut Opening, output: &Output, files: &Named) -> Result<Sinks, String> {
         let report = match output {
             Output::Stdout | Output::Stderr => None,
             Output::File(name) => Some(opening.open(Path::new(name)).map_err(|e| cannot_write(name, &e.to_string()))?),
@@ -81,8 +98,9 @@ impl Sinks {
             };
             path.map(|path| opening.open(path).map_err(|e| told(path, e))).transpose()
         };
-        let (json, events) = (named("--json", json)?, named("--events", events)?);
-        for file in [&report, &json].into_iter().flatten() {
+        let (json, events) = (named("--json", files.json)?, named("--events", files.events)?);
+        let trace = named("--trace", files.trace)?;
+        for file in [&report, &json, &trace].into_iter().flatten() {
             empty(file).map_err(|e| format!("xhpl: an output file cannot be emptied: {e}\n"))?;
         }
         let report: Box<dyn Write> = match (report, output) {
@@ -90,7 +108,10 @@ impl Sinks {
             (None, Output::Stderr) => Box::new(std::io::stderr()),
             (None, _) => Box::new(std::io::stdout()),
         };
-        Ok(Sinks { report, json, events, bar: None })
+        let trace = trace.map(|file| TraceFile::begin(BufWriter::new(file))).transpose();
+        let trace = trace.map_err(|e| format!("xhpl: the trace cannot be written: {e}\n"))?;
+        let trace = trace.map(|file| Trace { file, offset: Duration::ZERO });
+        Ok(Sinks { report, json, events, trace, bar: None })
     }
 
     /// Draws a progress bar from now on, if a person watches the terminal.
@@ -106,6 +127,28 @@ impl Sinks {
     /// Whether anybody wants the whole report at the end.
     pub fn wants_json(&self) -> bool {
         self.json.is_some()
+    }
+
+    /// Adds the spans of a test to the trace, if there is one. One that cannot be written any more is given up with a
+    /// warning.
+    pub fn trace(&mut self, test: usize, spans: &[Traced]) {
+        let Some(Trace { file, offset }) = &mut self.trace else { return };
+        let end = spans.iter().map(|traced| traced.span.start + traced.span.length).max();
+        if let Err(e) = file.add(test, *offset, spans) {
+            eprintln!("xhpl: warning: the trace cannot be written any more: {e}");
+            self.trace = None;
+        } else {
+            *offset += end.unwrap_or_default() + GAP;
+        }
+    }
+
+    /// Closes the trace, if there is one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn end_trace(&mut self) -> Result<(), String> {
+        let Some(Trace { file, .. }) = self.trace.take() else { return Ok(()) };
+        file.end().map(drop).map_err(|e| format!("the trace cannot be written: {e}"))
     }
 
     /// Writes the whole report as JSON, if it is wanted.

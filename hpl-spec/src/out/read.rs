@@ -164,6 +164,7 @@ impl Reader {
             seconds: 0.0,
             gflops: 0.0,
             phases: Phases::default(),
+            idle: Vec::new(),
             verdict: Verdict::Unchecked,
         });
         Ok(())

@@ -134,6 +134,7 @@ pub fn reports(params: RunParams, threshold: f64) -> impl Strategy<Value = Vec<R
                 seconds,
                 gflops: if odd { odd_rate } else { params.gflops(seconds) },
                 phases,
+                idle: Vec::new(),
                 verdict,
             }
         },

@@ -43,6 +43,8 @@ pub struct Options {
     pub xhpl: PathBuf,
     /// The launcher.
     pub mpirun: PathBuf,
+    /// The benchmark's profile of this CPU.
+    pub profile: Option<PathBuf>,
     /// Folders that runs may read besides.
     pub read: Vec<PathBuf>,
     /// User and group that runs have.

@@ -187,6 +187,7 @@ fn programs(options: &Options) -> Programs {
         xhpl: options.xhpl.clone(),
         mpirun: options.mpirun.clone(),
         launcher: Launcher::of(&said),
+        profile: options.profile.clone(),
         read: options.read.clone(),
     }
 }

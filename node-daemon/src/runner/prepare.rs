@@ -28,6 +28,8 @@ pub struct Programs {
     pub mpirun: PathBuf,
     /// Whose launcher it is.
     pub launcher: Launcher,
+    /// The benchmark's profile of this CPU.
+    pub profile: Option<PathBuf>,
     /// Folders that a run may read besides.
     pub read: Vec<PathBuf>,
 }
@@ -128,7 +130,7 @@ fn plan(
     let mut argv = vec![programs.mpirun.display().to_string()];
     argv.extend(programs.launcher.options(assignment.ranks, room.cores));
     argv.push(programs.xhpl.display().to_string());
-    argv.extend(program.arguments(assignment)?);
+    argv.extend(program.arguments(assignment, programs.profile.as_deref())?);
     let id = assignment.attempt.as_str();
     // The end of an id is random; Open MPI's sockets below this folder must stay under 108 characters.
     let tmp = std::env::temp_dir().join(format!("hpl-{}", &id[id.len().saturating_sub(12)..]));
@@ -157,6 +159,7 @@ fn plan(
 /// Programs and the folders of libraries that lie beside them, as in `/opt/openmpi/{bin,lib,share}`.
 fn readable(programs: &Programs) -> Vec<PathBuf> {
     let mut read = programs.read.clone();
+    read.extend(programs.profile.clone());
     for program in [&programs.xhpl, &programs.mpirun] {
         read.push(program.clone());
         let real = program.canonicalize().unwrap_or_else(|_| program.clone());
@@ -222,6 +225,7 @@ mod tests {
             xhpl: "/opt/hpl/xhpl".into(),
             mpirun: "/opt/mpi/bin/mpirun".into(),
             launcher: Launcher::OpenMpi,
+            profile: None,
             read: vec![],
         }
     }
@@ -241,12 +245,17 @@ mod tests {
     fn a_job_becomes_numbers_in_an_argument_list() {
         let launch = planned(&assignment(1), &[]).unwrap();
         let line = "/opt/mpi/bin/mpirun -np 1 --bind-to none /opt/hpl/xhpl --dat HPL.dat --events events.jsonl \
-                    --json report.json";
+                    --json report.json --profile none";
         assert_eq!(launch.argv.join(" "), line);
         assert_eq!(launch.limits.memory_bytes, (8 << 30) - MEMORY_KEPT);
         assert!(launch.tmp.as_os_str().len() < 40, "{:?}", launch.tmp);
         assert!(planned(&assignment(4), &[]).unwrap().argv.contains(&"--oversubscribe".to_owned()));
         assert!(launch.read.contains(&"/opt/mpi/lib".into()) && !launch.read.contains(&"/opt/hpl/lib".into()));
+        let tuned = Programs { profile: Some("/etc/hpl/zen.json".into()), ..programs() };
+        let launch = plan(&RunFolder::at("/data/runs/a"), &assignment(1), &tuned, &ROOM, &limits(), std::iter::empty());
+        let launch = launch.unwrap();
+        assert!(launch.argv.ends_with(&["--profile".to_owned(), "/etc/hpl/zen.json".into()]));
+        assert!(launch.read.contains(&"/etc/hpl/zen.json".into()));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! How the benchmarks of the registry are started: a row each. A benchmark that has a row in the registry and none here
 //! is one that this daemon is too old for.
 
+use std::path::Path;
+
 use hpl_spec::api::agent::Assignment;
 use hpl_spec::benchmark::{self, Benchmark};
 
@@ -17,8 +19,8 @@ pub struct Program {
     arguments: Arguments,
 }
 
-/// The arguments of a program, with the name of its input file.
-type Arguments = fn(&Program, input: &str) -> Vec<String>;
+/// The arguments of a program, with the name of its input file and its profile of this CPU.
+type Arguments = fn(&Program, input: &str, profile: Option<&Path>) -> Vec<String>;
 
 /// One benchmark that this daemon can run.
 struct Row {
@@ -31,8 +33,11 @@ struct Row {
 /// All of them.
 const ROWS: &[Row] = &[Row { name: "hpl", events: "events.jsonl", report: "report.json", arguments: xhpl }];
 
-fn xhpl(program: &Program, input: &str) -> Vec<String> {
-    ["--dat", input, "--events", program.events, "--json", program.report].map(str::to_owned).into()
+fn xhpl(program: &Program, input: &str, profile: Option<&Path>) -> Vec<String> {
+    // Always said, so that what a run uses stands in its launch line and depends on nobody's configuration folder.
+    let profile = profile.map_or("none".into(), |file| file.to_string_lossy().into_owned());
+    let fixed = ["--dat", input, "--events", program.events, "--json", program.report, "--profile"];
+    fixed.map(str::to_owned).into_iter().chain([profile]).collect()
 }
 
 impl Program {
@@ -59,7 +64,7 @@ impl Program {
     ///
     /// # Errors
     /// It has no input file, or one whose name could lead out of the work folder.
-    pub fn arguments(&self, assignment: &Assignment) -> Result<Vec<String>, Failure> {
+    pub fn arguments(&self, assignment: &Assignment, profile: Option<&Path>) -> Result<Vec<String>, Failure> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         for input in &assignment.inputs {
             let name = &input.name;
@@ -71,6 +76,6 @@ impl Program {
         }
         let input = assignment.inputs.first().map(|i| i.name.as_str());
         let input = input.ok_or_else(|| Failure::infra("bad_assignment", "there is no input file"))?;
-        Ok((self.arguments)(self, input))
+        Ok((self.arguments)(self, input, profile))
     }
 }

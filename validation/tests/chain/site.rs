@@ -301,7 +301,9 @@ impl Site {
             }
             let hopeless = FINAL.contains(&state) || began.elapsed() > patience;
             assert!(!hopeless, "waited for {states:?}: {seen:#}\n{:?}", self.kinds(job));
-            std::thread::sleep(Duration::from_millis(50));
+            // Asking costs some milliseconds of a core: the longer it lasts, the rarer, so that a long run is not slowed
+            // down by those who wait for it.
+            std::thread::sleep((began.elapsed() / 5).clamp(Duration::from_millis(50), Duration::from_secs(5)));
         }
     }
 

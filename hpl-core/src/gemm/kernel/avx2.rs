@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 pub const MR: usize = 12;
 pub const NR: usize = 4;
-/// How many steps of k ahead packed A is prefetched (not tuned; `cargo bench -- tile` shows it).
+/// How many steps of k ahead A is prefetched (not tuned; `cargo bench -- tile` shows it).
 const AHEAD: usize = 16;
 
 /// See [`super::TileFn`].
@@ -13,8 +13,8 @@ const AHEAD: usize = 16;
 /// # Safety
 /// As [`super::TileFn`] says; the features are AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-pub unsafe fn tile(k: usize, a: *const f64, b: *const f64, c: *mut f64, ldc: usize) {
-    // SAFETY: the caller promises k·MR doubles at a, k·NR at b and the MR×NR elements at c;
+pub unsafe fn tile(k: usize, a: *const f64, lda: usize, b: *const f64, c: *mut f64, ldc: usize) {
+    // SAFETY: the caller promises MR doubles at each of the k columns of a, k·NR at b and the MR×NR elements at c;
     // every pointer below stays inside these, and prefetches may point anywhere.
     unsafe {
         let mut acc = [[_mm256_setzero_pd(); 3]; NR];
@@ -23,12 +23,11 @@ pub unsafe fn tile(k: usize, a: *const f64, b: *const f64, c: *mut f64, ldc: usi
             _mm_prefetch::<_MM_HINT_T0>(column);
             _mm_prefetch::<_MM_HINT_T0>(column.wrapping_add(64));
         }
-        let (mut a, mut b) = (a, b);
+        let (mut a, mut ahead, mut b) = (a, a.wrapping_add(AHEAD * lda), b);
         macro_rules! step {
             () => {{
-                let ahead = a.wrapping_add(AHEAD * MR).cast::<i8>();
-                _mm_prefetch::<_MM_HINT_T0>(ahead);
-                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(64));
+                _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(8).cast());
                 let (a0, a1, a2) = (_mm256_loadu_pd(a), _mm256_loadu_pd(a.add(4)), _mm256_loadu_pd(a.add(8)));
                 for j in 0..NR {
                     let bj = _mm256_set1_pd(*b.add(j));
@@ -36,7 +35,8 @@ pub unsafe fn tile(k: usize, a: *const f64, b: *const f64, c: *mut f64, ldc: usi
                     acc[j][1] = _mm256_fmadd_pd(a1, bj, acc[j][1]);
                     acc[j][2] = _mm256_fmadd_pd(a2, bj, acc[j][2]);
                 }
-                a = a.add(MR);
+                a = a.wrapping_add(lda);
+                ahead = ahead.wrapping_add(lda);
                 b = b.add(NR);
             }};
         }

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 pub const MR: usize = 24;
 pub const NR: usize = 8;
-/// How many steps of k ahead packed A is prefetched (not tuned; `cargo bench -- tile` shows it).
+/// How many steps of k ahead A is prefetched (not tuned; `cargo bench -- tile` shows it).
 const AHEAD: usize = 12;
 
 /// See [`super::TileFn`].
@@ -13,8 +13,8 @@ const AHEAD: usize = 12;
 /// # Safety
 /// As [`super::TileFn`] says; the feature is AVX-512F.
 #[target_feature(enable = "avx512f")]
-pub unsafe fn tile(k: usize, a: *const f64, b: *const f64, c: *mut f64, ldc: usize) {
-    // SAFETY: the caller promises k·MR doubles at a (aligned), k·NR at b and the MR×NR elements at c;
+pub unsafe fn tile(k: usize, a: *const f64, lda: usize, b: *const f64, c: *mut f64, ldc: usize) {
+    // SAFETY: the caller promises MR doubles at each of the k columns of a, k·NR at b and the MR×NR elements at c;
     // every pointer below stays inside these, and prefetches may point anywhere.
     unsafe {
         let mut acc = [[_mm512_setzero_pd(); 3]; NR];
@@ -24,21 +24,21 @@ pub unsafe fn tile(k: usize, a: *const f64, b: *const f64, c: *mut f64, ldc: usi
             _mm_prefetch::<_MM_HINT_T0>(column.wrapping_add(64));
             _mm_prefetch::<_MM_HINT_T0>(column.wrapping_add(128));
         }
-        let (mut a, mut b) = (a, b);
+        let (mut a, mut ahead, mut b) = (a, a.wrapping_add(AHEAD * lda), b);
         macro_rules! step {
             () => {{
-                let ahead = a.wrapping_add(AHEAD * MR).cast::<i8>();
-                _mm_prefetch::<_MM_HINT_T0>(ahead);
-                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(64));
-                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(128));
-                let (a0, a1, a2) = (_mm512_load_pd(a), _mm512_load_pd(a.add(8)), _mm512_load_pd(a.add(16)));
+                _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(8).cast());
+                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(16).cast());
+                let (a0, a1, a2) = (_mm512_loadu_pd(a), _mm512_loadu_pd(a.add(8)), _mm512_loadu_pd(a.add(16)));
                 for j in 0..NR {
                     let bj = _mm512_set1_pd(*b.add(j));
                     acc[j][0] = _mm512_fmadd_pd(a0, bj, acc[j][0]);
                     acc[j][1] = _mm512_fmadd_pd(a1, bj, acc[j][1]);
                     acc[j][2] = _mm512_fmadd_pd(a2, bj, acc[j][2]);
                 }
-                a = a.add(MR);
+                a = a.wrapping_add(lda);
+                ahead = ahead.wrapping_add(lda);
                 b = b.add(NR);
             }};
         }

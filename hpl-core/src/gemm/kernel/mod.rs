@@ -1,8 +1,8 @@
 //! The kernels: rows of a static table.
 //!
-//! A kernel does one tile of C, `mr`×`nr`: `C += A·B` where A comes packed as `k` columns of `mr`
-//! doubles and B as `k` rows of `nr` doubles (see [`super::pack`]). Whatever is not the tile belongs
-//! to the loops in [`super`].
+//! A kernel does one tile of C, `mr`×`nr`: `C += A·B` where A is `k` columns of `mr` doubles, packed or
+//! where it lies, and B comes packed as `k` rows of `nr` doubles (see [`super::pack`]). Whatever is not the
+//! tile belongs to the loops in [`super`].
 #![allow(unsafe_code)]
 
 use pulp::{Arch, Simd, WithSimd};
@@ -12,13 +12,13 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-/// One tile: `C[0..mr, 0..nr] += A·B`, C with leading dimension `ldc`.
+/// One tile: `C[0..mr, 0..nr] += A·B`, A with leading dimension `lda`, C with `ldc`.
 ///
 /// # Safety
-/// The CPU must have the row's features; `a` must be valid for reading `k·mr` doubles, `b` for
-/// `k·nr`, and `c` for reading and writing `mr` doubles at each of the offsets `j·ldc`, `j < nr`.
-/// `a` must be aligned to 64 bytes if `mr` is a multiple of eight.
-pub(crate) type TileFn = unsafe fn(k: usize, a: *const f64, b: *const f64, c: *mut f64, ldc: usize);
+/// The CPU must have the row's features; `a` must be valid for reading `mr` doubles at each of the
+/// offsets `p·lda`, `p < k`, `b` for reading `k·nr` doubles, and `c` for reading and writing `mr`
+/// doubles at each of the offsets `j·ldc`, `j < nr`.
+pub(crate) type TileFn = unsafe fn(k: usize, a: *const f64, lda: usize, b: *const f64, c: *mut f64, ldc: usize);
 
 /// How a kernel computes.
 #[derive(Clone, Copy)]
@@ -107,28 +107,39 @@ pub fn pick(name: Option<&str>) -> Result<&'static Kernel, String> {
 /// Runs `steps` rounds of independent fused multiply-adds on the widest vectors of the CPU and
 /// returns the floating-point operations done: the only "peak" this project divides by.
 pub fn fma_loop(steps: usize) -> f64 {
-    struct Fma(usize);
-    impl WithSimd for Fma {
-        type Output = f64;
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, simd: S) -> f64 {
-            // 12 chains cover latency × throughput of every core known (at most 2 × 4 to 6) and fit 16
-            // registers. The compiler must neither know their values nor see that two are alike.
-            let one = |i: usize| simd.splat_f64s(std::hint::black_box(1.0 + i as f64));
-            let mut x: [S::f64s; 12] = std::array::from_fn(one);
-            let (y, z) =
-                (simd.splat_f64s(std::hint::black_box(0.999_999)), simd.splat_f64s(std::hint::black_box(1e-6)));
-            for _ in 0..self.0 {
-                for v in &mut x {
-                    *v = simd.mul_add_f64s(*v, y, z);
-                }
-            }
-            let sum = x.into_iter().fold(simd.splat_f64s(0.0), |s, v| simd.add_f64s(s, v));
-            std::hint::black_box(simd.reduce_sum_f64s(sum));
-            (self.0 * 12 * 2 * S::F64_LANES) as f64
-        }
-    }
     Arch::new().dispatch(Fma(steps))
+}
+
+/// The same on vectors of 256 bits, where the CPU has them: the limit of the AVX2 tile.
+pub fn fma_loop_256(steps: usize) -> f64 {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(v3) = pulp::x86::V3::try_new() {
+        return Simd::vectorize(v3, Fma(steps));
+    }
+    fma_loop(steps)
+}
+
+/// Rounds of independent multiply-adds.
+struct Fma(usize);
+
+impl WithSimd for Fma {
+    type Output = f64;
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        // 12 chains cover latency × throughput of every core known (at most 2 × 4 to 6) and fit 16
+        // registers. The compiler must neither know their values nor see that two are alike.
+        let one = |i: usize| simd.splat_f64s(std::hint::black_box(1.0 + i as f64));
+        let mut x: [S::f64s; 12] = std::array::from_fn(one);
+        let (y, z) = (simd.splat_f64s(std::hint::black_box(0.999_999)), simd.splat_f64s(std::hint::black_box(1e-6)));
+        for _ in 0..self.0 {
+            for v in &mut x {
+                *v = simd.mul_add_f64s(*v, y, z);
+            }
+        }
+        let sum = x.into_iter().fold(simd.splat_f64s(0.0), |s, v| simd.add_f64s(s, v));
+        std::hint::black_box(simd.reduce_sum_f64s(sum));
+        (self.0 * 12 * 2 * S::F64_LANES) as f64
+    }
 }
 
 #[cfg(test)]
@@ -164,7 +175,7 @@ mod tests {
                     }
                 }
                 // SAFETY: `available` says the CPU has the features; the slices have the sizes required.
-                unsafe { tile(k, a.as_ptr(), b.as_ptr(), c.as_mut_ptr(), ldc) };
+                unsafe { tile(k, a.as_ptr(), mr, b.as_ptr(), c.as_mut_ptr(), ldc) };
                 for j in 0..=nr {
                     for i in 0..ldc {
                         let got = c[i + j * ldc];

@@ -17,7 +17,9 @@ const QUOTED: usize = 15;
 /// What is left of a program that ended well.
 #[derive(Debug)]
 pub struct Ended {
-    /// The end of what it said.
+    /// All it said.
+    pub all: String,
+    /// The end of that.
     pub said: String,
     /// The most memory that its ranks had resident, each at its own peak, in bytes. `None` if the system does
     /// not tell.
@@ -59,12 +61,13 @@ pub fn run(mut command: Command, program: &Path, folder: &Path) -> Result<Ended,
         let _ = child.kill().and_then(|()| child.wait());
     }
     let said = fs::read_to_string(&log).unwrap_or_default();
-    let said: Vec<&str> = said.lines().collect();
-    let said = said[said.len().saturating_sub(QUOTED)..].join("\n");
+    let all = said;
+    let lines: Vec<&str> = all.lines().collect();
+    let said = lines[lines.len().saturating_sub(QUOTED)..].join("\n");
     match status {
         Ok(status) if status.success() => {
             let resident = (!peaks.is_empty()).then(|| peaks.values().sum());
-            Ok(Ended { said, resident })
+            Ok(Ended { all, said, resident })
         }
         Ok(status) => Err(format!("it ended with {status} and said:\n{said}")),
         Err(why) => Err(format!("{why}; it said:\n{said}")),

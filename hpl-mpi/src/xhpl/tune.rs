@@ -1,0 +1,231 @@
+//! `xhpl tune`: measures which parts of the caches and which NB are fastest on this CPU, and writes its profile.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use hpl_core::buffer::AllocError;
+use hpl_core::context::Context;
+use hpl_core::gemm::gemm;
+use hpl_core::gemm::kernel;
+use hpl_core::matrix::Matrix;
+use hpl_core::random;
+use hpl_core::topology::Topology;
+use hpl_mpi::comm::thread::ThreadComm;
+use hpl_mpi::factorize::factorize;
+use hpl_mpi::grid::Grid;
+use hpl_mpi::matrix::DistMatrix;
+use hpl_mpi::panel::Recursion;
+use hpl_spec::params::{Order, RunParams};
+use hpl_spec::profile::{FORMAT, Measured, Profile, Shares};
+use hpl_spec::report::Phases;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::place::{self, Place};
+use crate::profile;
+
+/// Order of the products that are timed, and their depth.
+const PRODUCT: (usize, usize) = (5000, 256);
+/// How often each is timed; the median counts.
+const TIMES: usize = 5;
+/// Order of the matrices that are factored.
+const ORDER: usize = 8000;
+/// How often each NB is tried.
+const ROUNDS: usize = 2;
+/// The block sizes that are tried.
+const NBS: [usize; 6] = [128, 160, 192, 224, 256, 320];
+/// A change is taken if it gains this much; less is noise.
+const GAIN: f64 = 1.005;
+
+/// What is tuned for.
+pub struct Wish {
+    /// The kernel, or the best.
+    pub kernel: Option<String>,
+    /// Threads, or all cores.
+    pub threads: Option<usize>,
+    /// Where the profile goes, or the usual place.
+    pub file: Option<PathBuf>,
+    /// Smaller matrices and few of them: to see that it works.
+    pub quick: bool,
+}
+
+/// The sizes of what is measured.
+#[derive(Clone, Copy)]
+struct Sizes {
+    product: (usize, usize),
+    times: usize,
+    order: usize,
+    rounds: usize,
+}
+
+/// Measures, shows progress, writes the profile, and says what was found.
+///
+/// # Errors
+/// A sentence.
+pub fn tune(wish: &Wish) -> Result<(), String> {
+    let file = wish.file.clone().or_else(profile::usual_file);
+    let file = file.ok_or("there is no configuration folder (HOME is not set); name a file with --profile FILE")?;
+    let kernel = kernel::pick(wish.kernel.as_deref())?;
+    let topology = Topology::discover().map_err(|e| e.to_string())?;
+    let cores = topology.allowed_cores();
+    let threads = wish.threads.unwrap_or(cores.len());
+    let pinned = threads <= cores.len();
+    let pus = if pinned { cores.iter().take(threads).map(|core| core.pu).collect() } else { Vec::new() };
+    let place = Place { threads, pus, oversubscribed: !pinned, ranks: 1, warning: None };
+    let cx = place::settle(&place, topology.clone(), kernel)?;
+    let sizes = if wish.quick {
+        Sizes { product: (600, 64), times: 1, order: 400, rounds: 1 }
+    } else {
+        Sizes { product: PRODUCT, times: TIMES, order: ORDER, rounds: ROUNDS }
+    };
+    eprintln!("xhpl tune: {} with {threads} threads on {}", kernel.name, topology.cpu_model);
+    let found = measure(cx, sizes)?;
+    let profile = Profile {
+        format: FORMAT,
+        cpu_model: topology.cpu_model.clone(),
+        kernel: kernel.name.into(),
+        caches: profile::caches(topology.cache_sizes()),
+        threads,
+        shares: found.shares,
+        nb: found.nb,
+        measured: found.measured,
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    }
+    fs::write(&file, profile.to_text()).map_err(|e| format!("{}: {e}", file.display()))?;
+    let Measured { product, product_untuned, lu } = profile.measured;
+    println!("product  {product:8.1} Gflop/s, {product_untuned:.1} before");
+    println!("LU       {lu:8.1} Gflop/s at N = {}, NB = {}", sizes.order, profile.nb);
+    println!("profile  {}", file.display());
+    println!("Later runs on this CPU use it; `--profile none` does without.");
+    Ok(())
+}
+
+struct Found {
+    shares: Shares,
+    nb: usize,
+    measured: Measured,
+}
+
+fn measure(cx: Context, sizes: Sizes) -> Result<Found, String> {
+    let refused = |e: AllocError| e.to_string();
+    let usual = Shares::default();
+    let candidates = candidates();
+    let bar = bar((candidates.iter().map(Vec::len).sum::<usize>() + 1 + NBS.len() * sizes.rounds) as u64);
+    let mut product = Product::new(sizes).map_err(refused)?;
+    bar.set_message("product, usual blocks");
+    let mut cx = cx.with_shares(usual);
+    let untuned = product.rate(&cx);
+    bar.inc(1);
+    let (mut best, mut rate) = (usual, untuned);
+    // One share after the other, each beside the best so far: the three hardly depend on each other.
+    for choices in candidates {
+        for change in choices {
+            let shares = change(best);
+            bar.set_message(format!("product, {rate:.1} Gflop/s so far"));
+            if shares != best && shares.are_sane() {
+                cx = cx.with_shares(shares);
+                let tried = product.rate(&cx);
+                // Again beside the best, so that a slow moment decides nothing.
+                cx = cx.with_shares(best);
+                let beside = product.rate(&cx);
+                if tried > beside * GAIN {
+                    (best, rate) = (shares, tried);
+                }
+            }
+            bar.inc(1);
+        }
+    }
+    let cx = cx.with_shares(best);
+    drop(product);
+    let mut rates = vec![0.0_f64; NBS.len()];
+    for _ in 0..sizes.rounds {
+        for (nb, rate) in NBS.iter().zip(&mut rates) {
+            bar.set_message(format!("LU with NB = {nb}"));
+            *rate = rate.max(lu_rate(&cx, sizes.order, *nb).map_err(refused)?);
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    let (nb, lu) = NBS.iter().zip(rates).max_by(|a, b| a.1.total_cmp(&b.1)).expect("there are some");
+    let measured = Measured { product: rate.max(untuned), product_untuned: untuned, lu };
+    Ok(Found { shares: best, nb: *nb, measured })
+}
+
+/// A change of one share.
+type Change = Box<dyn Fn(Shares) -> Shares>;
+
+/// What is tried, one share after the other.
+fn candidates() -> Vec<Vec<Change>> {
+    let parts = |set: fn(&mut Shares, f64), parts: &[f64]| -> Vec<Change> {
+        let change = |&part: &f64| -> Change {
+            Box::new(move |mut shares| {
+                set(&mut shares, part);
+                shares
+            })
+        };
+        parts.iter().map(change).collect()
+    };
+    let widths = [96, 144, 192, 288].map(|widest| -> Change { Box::new(move |shares| Shares { widest, ..shares }) });
+    vec![
+        Vec::from(widths),
+        parts(|shares, part| shares.block = part, &[0.05, 0.1, 0.1875, 0.25, 0.5]),
+        parts(|shares, part| shares.strip = part, &[0.1875, 0.25, 0.45]),
+    ]
+}
+
+fn bar(steps: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("  [{bar:30}] {percent:>3} %  {msg}, {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ");
+    ProgressBar::new(steps).with_style(style)
+}
+
+/// The product that is timed.
+struct Product {
+    a: Matrix,
+    b: Matrix,
+    c: Matrix,
+    times: usize,
+}
+
+impl Product {
+    fn new(sizes: Sizes) -> Result<Product, AllocError> {
+        let (n, k) = sizes.product;
+        let mut all = [Matrix::zeros(n, k)?, Matrix::zeros(k, n)?, Matrix::zeros(n, n)?];
+        for matrix in &mut all {
+            let rows = matrix.rows();
+            (0..matrix.cols()).for_each(|j| random::fill((j * rows) as u64, matrix.as_mut().col(j)));
+        }
+        let [a, b, c] = all;
+        Ok(Product { a, b, c, times: sizes.times })
+    }
+
+    /// The median of a few, in Gflop/s.
+    fn rate(&mut self, cx: &Context) -> f64 {
+        let flops = 2.0 * (self.a.rows() * self.a.cols() * self.b.cols()) as f64;
+        let mut rates: Vec<f64> = (0..self.times)
+            .map(|_| {
+                let start = Instant::now();
+                gemm(cx, -1.0, self.a.as_ref(), self.b.as_ref(), self.c.as_mut());
+                flops / start.elapsed().as_secs_f64() / 1e9
+            })
+            .collect();
+        rates.sort_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    }
+}
+
+/// The rate of one factorization, in Gflop/s.
+fn lu_rate(cx: &Context, n: usize, nb: usize) -> Result<f64, AllocError> {
+    let grid = Grid::new(&ThreadComm::solo(), 1, 1, Order::RowMajor).expect("one rank is a grid");
+    let mut a = DistMatrix::allocate(&grid, n, nb)?;
+    a.generate(cx);
+    let params = RunParams::new(n, nb, 1, 1);
+    let recursion = Recursion { nbmin: params.nbmin, ndiv: params.ndiv };
+    let start = Instant::now();
+    factorize(cx, &grid, &mut a, recursion, true, &mut Phases::default(), &mut |_, _| {});
+    Ok(params.gflops(start.elapsed().as_secs_f64()))
+}
