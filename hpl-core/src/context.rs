@@ -63,6 +63,7 @@ pub struct Context {
     shares: Shares,
     team: Team,
     scratch: Vec<Mutex<Scratch>>,
+    left: Mutex<Buffer>,
 }
 
 impl Context {
@@ -73,7 +74,8 @@ impl Context {
     pub fn new(kernel: &'static Kernel, caches: CacheSizes, team: Team) -> Context {
         assert!(kernel.is_available(), "this CPU cannot run kernel {}", kernel.name);
         let scratch = (0..team.size()).map(|_| Mutex::new(Scratch::new())).collect();
-        Context { kernel, caches, shares: Shares::default(), team, scratch }
+        let left = Mutex::new(Buffer::zeroed(0).expect("no memory is asked for"));
+        Context { kernel, caches, shares: Shares::default(), team, scratch, left }
     }
 
     /// The same context with other shares of the caches.
@@ -130,6 +132,11 @@ impl Context {
             std::mem::take(&mut scratch.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).lane)
         };
         self.scratch.iter().map(lane).collect()
+    }
+
+    /// Memory for a packed left operand, kept from one product to the next.
+    pub(crate) fn left(&self) -> MutexGuard<'_, Buffer> {
+        self.left.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// The scratch memory of the main thread, outside a phase.

@@ -12,15 +12,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::matrix::MatMut;
 use crate::team::{Meeting, Member, Squad};
 
-/// How columns are cut into strips: wide ones, and narrower ones at the end, so that no member of a team has a
-/// wide one in hand when the others are done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How columns are cut into strips.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cut {
-    cols: usize,
-    width: usize,
-    /// How many strips have that width; those that follow are `fine` columns wide.
-    wide: usize,
-    fine: usize,
+    /// Where each strip begins, and where the last one ends.
+    bounds: Vec<usize>,
 }
 
 impl Cut {
@@ -30,25 +26,35 @@ impl Cut {
     /// If `width` is 0.
     pub fn even(cols: usize, width: usize) -> Cut {
         assert!(width > 0, "strips of no columns");
-        Cut { cols, width, wide: cols.div_ceil(width), fine: width }
+        Cut { bounds: (0..cols).step_by(width).chain([cols]).collect() }
     }
 
-    /// Strips of `width` columns, but of `fine` columns in the last `tail` columns or a little more.
+    /// Strips that take a part of what is left, half of a member's share, in multiples of `unit` columns and at most
+    /// `widest`: wide ones at first, and narrow ones at the end, so that no member of a team has a wide one in hand
+    /// when the others are done (guided self-scheduling: C. Polychronopoulos and D. Kuck, IEEE Transactions on
+    /// Computers C-36, 1987).
     ///
     /// # Panics
-    /// If `width` or `fine` is 0.
-    pub fn tapered(cols: usize, width: usize, fine: usize, tail: usize) -> Cut {
-        assert!(width > 0 && fine > 0, "strips of no columns");
-        Cut { cols, width, wide: cols.saturating_sub(tail) / width, fine }
+    /// If `unit` is 0.
+    pub fn guided(cols: usize, widest: usize, unit: usize, members: usize) -> Cut {
+        assert!(unit > 0, "strips of no columns");
+        let (mut bounds, mut first) = (vec![0], 0);
+        while first < cols {
+            let fair = (cols - first).div_ceil(2 * members.max(1)).next_multiple_of(unit);
+            first = cols.min(first + fair.min(widest.max(unit)));
+            bounds.push(first);
+        }
+        Cut { bounds }
+    }
+
+    /// How many columns are cut.
+    fn cols(&self) -> usize {
+        self.bounds.last().copied().unwrap_or(0)
     }
 
     /// The columns of strip number `index`; `None` beyond the last.
     fn strip(&self, index: usize) -> Option<Range<usize>> {
-        let (first, width) = match index.checked_sub(self.wide) {
-            None => (index.checked_mul(self.width)?, self.width),
-            Some(beyond) => ((self.wide * self.width).checked_add(beyond.checked_mul(self.fine)?)?, self.fine),
-        };
-        (first < self.cols).then(|| first..self.cols.min(first + width))
+        Some(*self.bounds.get(index)?..*self.bounds.get(index.checked_add(1)?)?)
     }
 }
 
@@ -73,7 +79,7 @@ impl<'a> Strips<'a> {
     /// # Panics
     /// If the cut is one for another number of columns.
     pub fn new(mut matrix: MatMut<'a>, cut: Cut) -> Strips<'a> {
-        assert_eq!(matrix.cols(), cut.cols, "a cut for other columns");
+        assert_eq!(matrix.cols(), cut.cols(), "a cut for other columns");
         Strips {
             ptr: matrix.as_mut_ptr(),
             rows: matrix.rows(),
@@ -117,7 +123,7 @@ impl<'a> StripPairs<'a> {
     /// # Panics
     /// If the cut is one for another number of columns than they have.
     pub fn new(first: MatMut<'a>, second: MatMut<'a>, cut: Cut) -> StripPairs<'a> {
-        StripPairs { first: Strips::new(first, cut), second: Strips::new(second, cut) }
+        StripPairs { first: Strips::new(first, cut.clone()), second: Strips::new(second, cut) }
     }
 
     /// The next strip of both: its first column and the two views; `None` when the bag is empty.
@@ -242,9 +248,7 @@ mod tests {
     fn strips_cover_every_column_once() {
         for threads in [1, 2, 5] {
             let team = Team::new(threads, true, |_| {}).unwrap();
-            for cut in
-                [Cut::even(103, 10), Cut::even(103, 200), Cut::tapered(103, 24, 8, 40), Cut::tapered(103, 24, 9, 500)]
-            {
+            for cut in [Cut::even(103, 10), Cut::even(103, 200), Cut::guided(103, 24, 8, threads)] {
                 let mut m = Matrix::zeros(9, 103).unwrap();
                 let bag = Strips::new(m.as_mut(), cut);
                 team.phase(|_| {
@@ -262,13 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn a_tapered_cut_ends_with_narrow_strips() {
+    fn a_guided_cut_ends_with_narrow_strips() {
         let widths = |cut: Cut| (0..).map_while(|index| cut.strip(index)).map(|strip| strip.len()).collect::<Vec<_>>();
-        assert_eq!(widths(Cut::tapered(100, 30, 8, 20)), [30, 30, 8, 8, 8, 8, 8]);
-        assert_eq!(widths(Cut::tapered(10, 30, 8, 20)), [8, 2]);
+        assert_eq!(widths(Cut::guided(200, 48, 8, 2)), [48, 40, 32, 24, 16, 16, 8, 8, 8]);
+        assert_eq!(widths(Cut::guided(100, 4096, 8, 1)), [56, 24, 16, 4]);
+        assert_eq!(widths(Cut::guided(5, 48, 8, 3)), [5]);
         assert_eq!(widths(Cut::even(70, 30)), [30, 30, 10]);
-        assert!(widths(Cut::even(0, 30)).is_empty());
-        assert_eq!(Cut::tapered(usize::MAX, usize::MAX, 1, 0).strip(usize::MAX), None);
+        assert!(widths(Cut::even(0, 30)).is_empty() && widths(Cut::guided(0, 48, 8, 2)).is_empty());
+        assert_eq!(Cut::even(70, 30).strip(usize::MAX), None);
     }
 
     /// The others go on; the leader has everything to itself.

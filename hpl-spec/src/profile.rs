@@ -20,7 +20,7 @@ pub struct Shares {
 impl Default for Shares {
     /// What serves well where nothing was measured.
     fn default() -> Shares {
-        Shares { strip: 1.0 / 3.0, block: 3.0 / 8.0, widest: 192 }
+        Shares { strip: 1.0 / 3.0, block: 0.25, widest: 192 }
     }
 }
 
@@ -141,8 +141,8 @@ mod tests {
             ("\"format\": 1", "\"format\": 2", "format is 2"),
             ("\"nb\": 224", "\"nb\": 0", "out of range"),
             ("\"widest\": 192", "\"widest\": 0", "out of range"),
-            ("\"block\": 0.375", "\"block\": 0.7", "out of range"),
-            ("\"block\": 0.375", "\"block\": -1", "out of range"),
+            ("\"block\": 0.25", "\"block\": 0.7", "out of range"),
+            ("\"block\": 0.25", "\"block\": -1", "out of range"),
             ("\"threads\"", "\"treads\"", "no profile"),
             ("{", "", "no profile"),
         ] {

@@ -54,8 +54,8 @@ pub fn gemm(cx: &Context, alpha: f64, a: MatRef, b: MatRef, mut c: MatMut) {
     if c.rows() == 0 || c.cols() == 0 || a.cols() == 0 {
         return;
     }
-    let mut storage = Buffer::zeroed(Left::storage(cx, a.rows(), a.cols())).unwrap_or_else(|e| panic!("gemm: {e}"));
-    let left = Left::pack(cx, &mut storage, a);
+    let mut storage = cx.left();
+    let left = Left::pack(cx, room(&mut storage, Left::storage(cx, a.rows(), a.cols())), a);
     let cut = left.cut(b.cols(), cx.team().size());
     let strips = Strips::new(c.as_mut(), cut);
     cx.team().phase(|member| {
@@ -131,13 +131,8 @@ impl<'a> Left<'a> {
             Code::Tile { nr, .. } => nr,
             Code::Faer => 4,
         };
-        let width = self.blocking.nc;
-        if members == 1 {
-            return Cut::even(cols, width);
-        }
-        // At least two strips a member, if there are columns enough.
-        let wide = cols.div_ceil(2 * members).next_multiple_of(nr).clamp(nr, width);
-        Cut::tapered(cols, wide, (wide / 4).next_multiple_of(nr), members * wide)
+        let widest = self.blocking.nc;
+        if members == 1 { Cut::even(cols, widest) } else { Cut::guided(cols, widest, 2 * nr, members) }
     }
 
     /// C ← C + alpha·A·B for one strip, by one member.
@@ -234,7 +229,7 @@ pub fn gemm_tall(cx: &Context, scratch: &mut Scratch, alpha: f64, a: MatRef, b: 
                 };
                 for (first, b) in (0..width).step_by(nr).zip(packed_b.chunks_exact(nr * k)) {
                     let block = c.as_mut().sub(i, j + first, height, nr.min(width - first));
-                    one_tile(mr, nr, tile, rows, b, block, edge);
+                    one_tile((mr, nr, tile), rows, b, block, edge, rows.as_ptr());
                 }
             }
         }
@@ -259,19 +254,35 @@ fn macro_kernel(shape: Macro, packed_a: &[f64], packed_b: &[f64], mut c: MatMut,
     assert!(packed_a.len() >= m.div_ceil(mr) * mr * k && packed_b.len() >= n.div_ceil(nr) * nr * k);
     let edge = room(edge, mr * nr);
     for (first, a_block) in (0..m).step_by(mc).zip(packed_a.chunks(mc * k)) {
+        // While this block is at work, the next one comes into the second level cache, a part of it with each tile;
+        // behind the last one comes the first, for the next strip.
+        let last = first + mc >= m;
+        let next = if last { packed_a.as_ptr() } else { a_block.as_ptr().wrapping_add(a_block.len()) };
+        let tiles = a_block.len() / (mr * k) * n.div_ceil(nr);
+        let part = 8 * a_block.len().div_ceil(8 * tiles).min(k / 4);
+        let mut done = 0;
         for (j, b) in (0..n).step_by(nr).zip(packed_b.chunks_exact(nr * k)) {
             for (i, a) in (first..m).step_by(mr).zip(a_block.chunks_exact(mr * k)) {
                 let a = MatRef::new(a, mr, k, mr);
-                one_tile(mr, nr, tile, a, b, c.as_mut().sub(i, j, mr.min(m - i), nr.min(n - j)), edge);
+                let block = c.as_mut().sub(i, j, mr.min(m - i), nr.min(n - j));
+                one_tile((mr, nr, tile), a, b, block, edge, next.wrapping_add(done * part));
+                done += 1;
             }
         }
     }
 }
 
 /// One tile of C, or what exists of it: the tile then goes to `edge`, and the part that exists is added. `a` has
-/// mr rows, `b` holds nr doubles for each of its columns.
+/// mr rows, `b` holds nr doubles for each of its columns; `next` points to what will be read later, or anywhere.
 #[inline(always)]
-pub(crate) fn one_tile(mr: usize, nr: usize, tile: TileFn, a: MatRef, b: &[f64], mut c: MatMut, edge: &mut [f64]) {
+pub(crate) fn one_tile(
+    (mr, nr, tile): (usize, usize, TileFn),
+    a: MatRef,
+    b: &[f64],
+    mut c: MatMut,
+    edge: &mut [f64],
+    next: *const f64,
+) {
     let whole = (c.rows(), c.cols()) == (mr, nr);
     let (target, ld) = if whole {
         (c.as_mut_ptr(), c.ld())
@@ -283,7 +294,7 @@ pub(crate) fn one_tile(mr: usize, nr: usize, tile: TileFn, a: MatRef, b: &[f64],
     // SAFETY: the tile is that of a context's kernel, and a context takes only what the CPU can run; a is a view of
     // mr rows, the callers cut b to nr doubles for each of its columns; the target is a whole tile of C, which is ours
     // alone, or the edge block of mr·nr doubles.
-    unsafe { tile(a.cols(), a.as_ptr(), a.ld(), b.as_ptr(), target, ld) };
+    unsafe { tile(a.cols(), a.as_ptr(), a.ld(), b.as_ptr(), target, ld, next) };
     if !whole {
         for j in 0..c.cols() {
             c.col(j).iter_mut().zip(&edge[j * mr..]).for_each(|(c, ab)| *c += ab);

@@ -110,7 +110,7 @@ impl<'a> Triangle<'a> {
                 }
                 if row > 0 {
                     let (above, t) = (&packed_b[..nr * row], MatMut::new(t, mr, nr, mr));
-                    one_tile(mr, nr, tile, MatRef::new(left, mr, row, mr), above, t, edge);
+                    one_tile((mr, nr, tile), MatRef::new(left, mr, row, mr), above, t, edge, left.as_ptr());
                 }
                 for (p, out) in operand.chunks_exact_mut(nr).enumerate().take(height) {
                     out.iter_mut().enumerate().for_each(|(j, out)| *out = t[j * mr + p]);
@@ -118,7 +118,7 @@ impl<'a> Triangle<'a> {
                 t.fill(0.0);
                 let (inverse, operand) =
                     (MatRef::new(&inverse[..mr * height], mr, height, mr), &operand[..nr * height]);
-                one_tile(mr, nr, tile, inverse, operand, MatMut::new(t, mr, nr, mr), edge);
+                one_tile((mr, nr, tile), inverse, operand, MatMut::new(t, mr, nr, mr), edge, inverse.as_ptr());
                 for j in 0..width {
                     u.col(first + j)[row..row + height].copy_from_slice(&t[j * mr..][..height]);
                 }

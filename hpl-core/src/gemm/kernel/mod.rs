@@ -12,13 +12,15 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-/// One tile: `C[0..mr, 0..nr] += A·B`, A with leading dimension `lda`, C with `ldc`.
+/// One tile: `C[0..mr, 0..nr] += A·B`, A with leading dimension `lda`, C with `ldc`. Meanwhile `k / 4` cache lines
+/// from `next` on, wherever that points, are brought into the second level cache.
 ///
 /// # Safety
 /// The CPU must have the row's features; `a` must be valid for reading `mr` doubles at each of the
 /// offsets `p·lda`, `p < k`, `b` for reading `k·nr` doubles, and `c` for reading and writing `mr`
 /// doubles at each of the offsets `j·ldc`, `j < nr`.
-pub(crate) type TileFn = unsafe fn(k: usize, a: *const f64, lda: usize, b: *const f64, c: *mut f64, ldc: usize);
+pub(crate) type TileFn =
+    unsafe fn(k: usize, a: *const f64, lda: usize, b: *const f64, c: *mut f64, ldc: usize, next: *const f64);
 
 /// How a kernel computes.
 #[derive(Clone, Copy)]
@@ -175,7 +177,7 @@ mod tests {
                     }
                 }
                 // SAFETY: `available` says the CPU has the features; the slices have the sizes required.
-                unsafe { tile(k, a.as_ptr(), mr, b.as_ptr(), c.as_mut_ptr(), ldc) };
+                unsafe { tile(k, a.as_ptr(), mr, b.as_ptr(), c.as_mut_ptr(), ldc, a.as_ptr()) };
                 for j in 0..=nr {
                     for i in 0..ldc {
                         let got = c[i + j * ldc];
