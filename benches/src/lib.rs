@@ -7,7 +7,7 @@
 //!   kernels/trsm.rs   L⁻¹·B as the update needs it                         │  Gelem/s are Gflop/s
 //!   kernels/panel.rs  the recursive panel                                  │
 //!   kernels/lu.rs     LU of one node up to N = 2000, beside faer           ┘
-//!   xhpl/main.rs      the program at N = 8000 beside the FMA peak and Debian's hpcc: one table
+//!   compare/main.rs   products, LU and HPL beside OpenBLAS, MKL, BLIS, faer, hpcc and netlib: one table
 //!   load/main.rs      hpl-service: calls a second and how long answers take: one table
 //!   million/main.rs   hpl-service on a database of a million jobs: how long each question takes
 //! ```
@@ -19,7 +19,7 @@
 //! (matrices, operation counts, clocks), [`spread`] (the median of a few runs), [`program`] (what is measured) and
 //! [`load`] (people and nodes that call the service).
 //!
-//! `cargo bench` runs all of it but the last, which has to be named, in a quarter of an hour on two cores, `cargo bench -p
+//! `cargo bench` runs all of it but the comparison and the last, which have to be named, in a quarter of an hour on two cores, `cargo bench -p
 //! benches -- lu` those whose name matches, and `cargo bench -p benches -- --test` each one once, to see that it works.
 #![forbid(unsafe_code)]
 

@@ -15,6 +15,16 @@ pub fn leading_dimension(rows: usize) -> usize {
     8 * (lines | 1)
 }
 
+/// Asks for the cache line of `x[i]`, which is about to be read or written; beyond the end of x for nothing.
+#[inline(always)]
+pub fn prefetch(x: &[f64], i: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(v) = x.get(i) {
+        // SAFETY: a prefetch reads and writes nothing that a program could see; the address is that of an element.
+        unsafe { std::arch::x86_64::_mm_prefetch::<0x3>(std::ptr::from_ref(v).cast()) };
+    }
+}
+
 /// An owned column-major matrix.
 #[derive(Debug)]
 pub struct Matrix {
@@ -183,15 +193,10 @@ impl<'a> MatRef<'a> {
         unsafe { std::slice::from_raw_parts(self.ptr.add(if self.rows == 0 { 0 } else { j * self.ld }), self.rows) }
     }
 
-    /// Asks for the cache line of element (i, j), which is about to be read. An element outside of the view asks for
-    /// nothing.
+    /// Columns j, j + 1, … j + K − 1, side by side; empty ones beyond the last.
     #[inline(always)]
-    pub fn prefetch(&self, i: usize, j: usize) {
-        #[cfg(target_arch = "x86_64")]
-        if i < self.rows && j < self.cols {
-            // SAFETY: a prefetch reads and writes nothing that a program could see; the address lies inside the view.
-            unsafe { std::arch::x86_64::_mm_prefetch::<0x3>(self.ptr.add(i + j * self.ld).cast()) };
-        }
+    pub fn columns<const K: usize>(&self, j: usize) -> [&'a [f64]; K] {
+        std::array::from_fn(|k| if j + k < self.cols { self.col(j + k) } else { &[] })
     }
 
     /// The `height`×`width` block whose corner is (row, col).

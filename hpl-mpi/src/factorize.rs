@@ -238,3 +238,31 @@ fn panel_work(shape: &PanelShape) -> f64 {
 fn update_work(shape: &PanelShape, columns: usize) -> f64 {
     ((shape.height + shape.width) * shape.width * columns) as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_few_factor_a_panel_as_are_done_with_it_in_time() {
+        let shape = PanelShape {
+            index: 1,
+            first: 100,
+            width: 100,
+            process_row: 0,
+            process_col: 0,
+            top: 100,
+            below: 200,
+            height: 900,
+            left: 100,
+            right: 200,
+        };
+        // Nothing is known: all of them.
+        assert_eq!(Pace::default().squad(8, &shape, 5000), 8);
+        let pace = Pace { panel: 1e-9, update: 1e-10 };
+        // The panel is a thousandth of the work of an update of 1,000,000 columns, and half of it at 1000.
+        let squads = [1_000_000, 9000, 1000, 0].map(|columns| pace.squad(8, &shape, columns));
+        assert_eq!(squads, [1, 1, 4, 8]);
+        assert_eq!(pace.squad(1, &shape, 1000), 1);
+    }
+}

@@ -108,9 +108,11 @@ impl<'a, C: Comm> Update<'a, C> {
             let mut columns = columns.as_mut().sub(0, first, local_rows, width);
             let mut u = MatMut::new(&mut u[..shape.width * width], shape.width, width, shape.width);
             if width > 0 {
+                let (column, owning) = (&grid.along_col, shape.process_row);
                 let progress = &mut || meanwhile.progress();
-                spread_roll(cx, &grid.along_col, shape.process_row, plan, columns.as_mut(), u.as_mut(), pool, progress);
-                cx.main_scratch().lane.note(Work::Swap, shape.index, start, Duration::ZERO);
+                let (part, rows) = (columns.as_mut(), u.as_mut());
+                let waited = spread_roll(cx, column, owning, plan, part, rows, pool, shape.index, progress);
+                cx.main_scratch().lane.note(Work::Swap, shape.index, start, waited);
             }
             phases.swap += start.elapsed().as_secs_f64();
             let start = Instant::now();

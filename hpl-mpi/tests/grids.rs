@@ -207,7 +207,7 @@ fn depths_teams_and_recursions_give_the_same_pivots() {
     both_modes(|mode| {
         for (p, q) in [(1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (1, 4)] {
             for look_ahead in [false, true] {
-                for threads in [1, 2, 3] {
+                for threads in [1, 2, 8] {
                     for recursion in [
                         Recursion { nbmin: 1, ndiv: 2 },
                         Recursion { nbmin: 4, ndiv: 3 },
@@ -238,7 +238,7 @@ fn bits_do_not_depend_on_rows_and_threads() {
     let bits = |case: Case| case.run().2.into_iter().map(f64::to_bits).collect::<Vec<_>>();
     let one = bits(Case::new(150, 16, 1, 1));
     for p in 1..=4 {
-        for threads in [1, 2, 5] {
+        for threads in [1, 2, 5, 8] {
             assert_eq!(one, bits(Case { threads, ..Case::new(150, 16, p, 1) }), "{p}x1, {threads} threads");
         }
     }
@@ -252,7 +252,7 @@ proptest! {
     fn any_shape_agrees_with_the_oracle(
         (n, nb) in (0_usize..130, 1_usize..50),
         (p, q, idle) in (1_usize..5, 1_usize..5, 0_usize..3),
-        (nbmin, ndiv, threads) in (1_usize..20, 2_usize..5, 1_usize..4),
+        (nbmin, ndiv, threads) in (1_usize..20, 2_usize..5, 1_usize..9),
         (column_major, look_ahead, rendezvous) in any::<(bool, bool, bool)>(),
     ) {
         let order = if column_major { Order::ColumnMajor } else { Order::RowMajor };

@@ -14,6 +14,9 @@
 
 use crate::matrix::MatRef;
 
+/// Micro-panels of A that are packed together (`cargo bench -- pack`).
+const TOGETHER: usize = 8;
+
 /// Packs rows of `a` into micro-panels of `mr` rows: `out` holds `ceil(m/mr)·mr·k` doubles.
 ///
 /// # Panics
@@ -24,12 +27,18 @@ pub fn pack_a(a: MatRef, mr: usize, out: &mut [f64]) {
     if k == 0 {
         return;
     }
-    for (panel, out) in out.chunks_exact_mut(mr * k).enumerate() {
-        let row = panel * mr;
-        let height = mr.min(m - row);
-        for (p, out) in out.chunks_exact_mut(mr).enumerate() {
-            out[..height].copy_from_slice(&a.col(p)[row..row + height]);
-            out[height..].fill(0.0);
+    // Column by column through a few micro-panels: so much of a column at once is read like a stream.
+    for (group, out) in out.chunks_mut(TOGETHER * mr * k).enumerate() {
+        let first = group * TOGETHER * mr;
+        for p in 0..k {
+            let column = &a.col(p)[first..];
+            for (panel, out) in out.chunks_exact_mut(mr * k).enumerate() {
+                let column = &column[panel * mr..];
+                let height = mr.min(column.len());
+                let out = &mut out[p * mr..][..mr];
+                out[..height].copy_from_slice(&column[..height]);
+                out[height..].fill(0.0);
+            }
         }
     }
 }

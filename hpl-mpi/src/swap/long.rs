@@ -1,9 +1,13 @@
 //! Spread and roll: the process row that owns the top block *spreads* the rows that leave it to where the
 //! pivots were; then the pieces of U *roll* around the ring of process rows until each has all of them.
 
+use std::time::{Duration, Instant};
+
 use hpl_core::context::Context;
+use hpl_core::level1;
 use hpl_core::matrix::{MatMut, MatRef};
 use hpl_core::share::{Cut, Strips};
+use hpl_core::timeline::Work;
 
 use super::SwapPlan;
 use crate::comm::{Comm, Message, wait_until};
@@ -20,7 +24,7 @@ const ALONE: usize = 1 << 14;
 /// columns), on every process row. Collective over the process column.
 ///
 /// The top block itself is left to the caller, who copies U back when it is solved. `progress` is called
-/// while waiting.
+/// while waiting. How long was waited; `panel` is the panel's number, for the record.
 pub fn spread_roll<C: Comm>(
     cx: &Context,
     along_col: &C,
@@ -29,15 +33,20 @@ pub fn spread_roll<C: Comm>(
     mut a: MatMut,
     mut u: MatMut,
     pool: &mut Pool,
+    panel: usize,
     progress: &mut dyn FnMut(),
-) {
+) -> Duration {
+    let mut waited = Duration::ZERO;
     let (me, p, n) = (along_col.rank(), along_col.size(), a.cols());
     let mut wait = |mut ticket: C::Ticket| {
-        let what: Message = along_col.describe(&ticket);
-        wait_until(along_col, what, || {
+        let (what, start): (Message, _) = (along_col.describe(&ticket), Instant::now());
+        let buf = wait_until(along_col, what, || {
             progress();
             along_col.poll(&mut ticket)
-        })
+        });
+        cx.main_scratch().lane.note(Work::Exchange, panel, start, Duration::ZERO);
+        waited += start.elapsed();
+        buf
     };
     // My slots of U, before anything is overwritten.
     let mut piece = pool.take(plan.sources[me].len() * n);
@@ -77,6 +86,7 @@ pub fn spread_roll<C: Comm>(
     }
     scatter(cx, &plan.slots[next], &piece, u.as_mut());
     pool.give(piece);
+    waited
 }
 
 /// Copies `rows` of `a` to `out`, a matrix of `rows.len()` rows and as many columns as `a`.
@@ -85,11 +95,9 @@ fn gather(cx: &Context, a: MatRef, rows: &[usize], out: &mut [f64]) {
         return;
     }
     let out = MatMut::new(out, rows.len(), a.cols(), rows.len());
-    strip_by_strip(cx, rows.len() * a.cols(), Strips::new(out, Cut::even(a.cols(), STRIP)), |first, mut strip| {
-        for j in 0..strip.cols() {
-            let from = a.col(first + j);
-            strip.col(j).iter_mut().zip(rows).for_each(|(to, &row)| *to = from[row]);
-        }
+    let (elements, cut) = (rows.len() * a.cols(), Cut::even(a.cols(), STRIP));
+    strip_by_strip(cx, elements, Strips::new(out, cut), |first, strip| {
+        level1::gather(a.sub(0, first, a.rows(), strip.cols()), rows, strip);
     });
 }
 
@@ -100,11 +108,8 @@ fn scatter(cx: &Context, rows: &[usize], from: &[f64], a: MatMut) {
     }
     let from = MatRef::new(from, rows.len(), a.cols(), rows.len());
     let (elements, cut) = (rows.len() * a.cols(), Cut::even(a.cols(), STRIP));
-    strip_by_strip(cx, elements, Strips::new(a, cut), |first, mut strip| {
-        for j in 0..strip.cols() {
-            let to = strip.col(j);
-            from.col(first + j).iter().zip(rows).for_each(|(&v, &row)| to[row] = v);
-        }
+    strip_by_strip(cx, elements, Strips::new(a, cut), |first, strip| {
+        level1::scatter(from.sub(0, first, rows.len(), strip.cols()), rows, strip);
     });
 }
 
