@@ -5,7 +5,7 @@
 //!   kernels/pack.rs   packing of A and of B                                │  criterion, for every kernel
 //!   kernels/gemm.rs   C -= A·B on one and on all cores, beside faer        │  row that this CPU can run;
 //!   kernels/trsm.rs   L⁻¹·B as the update needs it                         │  Gelem/s are Gflop/s
-//!   kernels/panel.rs  the recursive panel                                  │
+//!   kernels/panel.rs  the panel as a run factors it                        │
 //!   kernels/lu.rs     LU of one node up to N = 2000, beside faer           ┘
 //!   compare/main.rs   products, LU and HPL beside OpenBLAS, MKL, BLIS, faer, hpcc and netlib: one table
 //!   load/main.rs      hpl-service: calls a second and how long answers take: one table

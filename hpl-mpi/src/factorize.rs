@@ -94,7 +94,9 @@ struct Sent<'g, C: Comm> {
 
 /// An update while a panel is on its way, and nothing else is done.
 impl<C: Comm> Meanwhile for Sent<'_, C> {
-    fn lead(&mut self, _: &mut Member) {}
+    fn lead(&mut self, _: &mut Member) -> Duration {
+        Duration::ZERO
+    }
 
     fn progress(&mut self) {
         self.broadcast.poll(self.along_row);
@@ -189,7 +191,8 @@ enum Job<'a, C> {
 }
 
 impl<C: Comm> Meanwhile for Ahead<'_, '_, C> {
-    fn lead(&mut self, member: &mut Member) {
+    fn lead(&mut self, member: &mut Member) -> Duration {
+        let start = Instant::now();
         let message = match self.job.take().expect("led once") {
             Job::Await(message) => message,
             Job::Factor(task, leader) => {
@@ -201,6 +204,7 @@ impl<C: Comm> Meanwhile for Ahead<'_, '_, C> {
         let PanelShape { index, process_col, .. } = self.shape;
         let broadcast = Broadcast::start(self.along_row, process_col, index, message);
         self.sent = Some(Sent { shape: self.shape, along_row: self.along_row, broadcast });
+        start.elapsed()
     }
 
     fn progress(&mut self) {

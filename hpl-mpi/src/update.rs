@@ -20,13 +20,16 @@ use crate::axis::Axis;
 use crate::comm::Comm;
 use crate::grid::Grid;
 use crate::panel::Panel;
-use crate::swap::{SwapPlan, local_swaps, spread_roll};
+use crate::swap::{Chunk, Exchange, Hands, Moving, SwapPlan, local_swaps};
 use crate::workspace::Pool;
+
+/// Columns of the first chunk whose rows travel between process rows; the others have [`SWAP_COLUMNS`].
+const FIRST_COLUMNS: usize = 1024;
 
 /// What the team does beside an update.
 pub trait Meanwhile {
-    /// What the main thread does before its first strip.
-    fn lead(&mut self, member: &mut Member);
+    /// What the main thread does before its first strip. How long it did something that is no part of the update.
+    fn lead(&mut self, member: &mut Member) -> Duration;
 
     /// What keeps messages moving: the main thread calls it between its strips and while it waits.
     fn progress(&mut self);
@@ -100,25 +103,81 @@ impl<'a, C: Comm> Update<'a, C> {
             }
             Moves::Between(plan) => plan,
         };
-        let (owner, mut columns) = (grid.row == shape.process_row, columns);
-        // No columns: one turn, for what is done meanwhile.
-        for first in (0..n.max(1)).step_by(SWAP_COLUMNS) {
+        let moving = Moving { cx, along_col: &grid.along_col, owner: shape.process_row, plan, panel: shape.index };
+        let owner = grid.row == shape.process_row;
+        let (here, there) = u.split_at_mut(u.len() / 2);
+        let (mut rest, mut rooms) = (Some(columns), vec![here, there]);
+        // While one chunk of columns is multiplied, the rows of the next one travel. The first one is small: until its rows
+        // are there, nothing is multiplied.
+        let start = Instant::now();
+        let mut current = next_chunk(&mut rest, &mut rooms, FIRST_COLUMNS, shape.width).map(|chunk| {
+            let exchange = Exchange::start(&moving, chunk, pool, Hands::Team);
+            exchange.finish(&moving, pool, Hands::Team, &mut || meanwhile.progress())
+        });
+        phases.swap += start.elapsed().as_secs_f64();
+        loop {
             let start = Instant::now();
-            let width = SWAP_COLUMNS.min(n - first);
-            let mut columns = columns.as_mut().sub(0, first, local_rows, width);
-            let mut u = MatMut::new(&mut u[..shape.width * width], shape.width, width, shape.width);
-            if width > 0 {
-                let (column, owning) = (&grid.along_col, shape.process_row);
-                let progress = &mut || meanwhile.progress();
-                let (part, rows) = (columns.as_mut(), u.as_mut());
-                let waited = spread_roll(cx, column, owning, plan, part, rows, pool, shape.index, progress);
-                cx.main_scratch().lane.note(Work::Swap, shape.index, start, waited);
-            }
-            phases.swap += start.elapsed().as_secs_f64();
-            let start = Instant::now();
-            let columns = columns.sub(shape.top, 0, local_rows - shape.top, width);
-            let led = strips.beside(owner, u, columns, meanwhile, &mut help);
+            let waiting = next_chunk(&mut rest, &mut rooms, SWAP_COLUMNS, shape.width);
+            let mut beside =
+                Beside { leads: help.is_some(), meanwhile, moving: &moving, pool, waiting, exchange: None };
+            let led = match &mut current {
+                Some(chunk) => {
+                    let (u, columns) = chunk.views();
+                    let n = columns.cols();
+                    let below = columns.sub(shape.top, 0, local_rows - shape.top, n);
+                    strips.beside(owner, u, below, &mut beside, &mut help)
+                }
+                // No columns: one turn, for what is done meanwhile.
+                None => strips.work_through(&mut beside, &mut help, |_| false),
+            };
+            let exchange = beside.exchange.take();
             phases.update += (start.elapsed() - led).as_secs_f64();
+            let Some(exchange) = exchange else { return };
+            let start = Instant::now();
+            rooms.extend(current.take().map(|chunk| chunk.room));
+            current = Some(exchange.finish(&moving, pool, Hands::Team, &mut || meanwhile.progress()));
+            phases.swap += start.elapsed().as_secs_f64();
+        }
+    }
+}
+
+/// The next columns, at most `widest`, with memory for their U.
+fn next_chunk<'a>(
+    rest: &mut Option<MatMut<'a>>,
+    rooms: &mut Vec<&'a mut [f64]>,
+    widest: usize,
+    jb: usize,
+) -> Option<Chunk<'a>> {
+    let columns = rest.take().filter(|columns| columns.cols() > 0)?;
+    let width = widest.min(columns.cols());
+    let (now, later) = columns.split_at_col(width);
+    *rest = Some(later);
+    Some(Chunk { columns: now, room: rooms.pop().expect("one chunk is multiplied, one travels"), width: jb })
+}
+
+/// Beside the products of a chunk: what was to be done meanwhile, then the rows of the next chunk.
+struct Beside<'x, 'a, C: Comm> {
+    /// Whether the main thread is to lead now.
+    leads: bool,
+    meanwhile: &'x mut dyn Meanwhile,
+    moving: &'x Moving<'x, C>,
+    pool: &'x mut Pool,
+    waiting: Option<Chunk<'a>>,
+    exchange: Option<Exchange<'a, C>>,
+}
+
+impl<C: Comm> Meanwhile for Beside<'_, '_, C> {
+    fn lead(&mut self, member: &mut Member) -> Duration {
+        let led = if self.leads { self.meanwhile.lead(member) } else { Duration::ZERO };
+        let chunk = self.waiting.take();
+        self.exchange = chunk.map(|chunk| Exchange::start(self.moving, chunk, self.pool, Hands::Main));
+        led
+    }
+
+    fn progress(&mut self) {
+        self.meanwhile.progress();
+        if let Some(exchange) = &mut self.exchange {
+            exchange.poll(self.moving, self.pool, Hands::Main);
         }
     }
 }
@@ -190,8 +249,8 @@ impl Bag<'_> {
         })
     }
 
-    /// All members call `step` until it returns false; the first time, the main thread leads and the others help
-    /// before. How long it led.
+    /// All members call `step` until it returns false; before, the main thread leads, and the first time the others
+    /// help. How long it led.
     fn work_through(
         &self,
         meanwhile: &mut dyn Meanwhile,
@@ -201,13 +260,9 @@ impl Bag<'_> {
         let help = help.take();
         self.cx.team().phase_with(
             |member| {
-                let start = Instant::now();
-                if help.is_some() {
-                    meanwhile.lead(member);
-                }
-                let led = start.elapsed();
-                let mut scratch = self.cx.scratch(member);
-                while step(&mut scratch) {
+                let led = meanwhile.lead(member);
+                // What is done in between may need the scratch memory.
+                while step(&mut self.cx.scratch(member)) {
                     meanwhile.progress();
                 }
                 led

@@ -45,7 +45,7 @@ impl Pool {
 pub struct Workspace {
     /// Packed L1 and L2, for the strips of an update.
     pub packed: PackedPanel,
-    /// U, where there are several process rows: JB × the columns interchanged at a time.
+    /// U of two chunks, where there are several process rows: JB × the columns interchanged at a time, twice.
     pub u: Buffer,
     /// Buffers of row exchanges.
     pub pool: Pool,
@@ -66,7 +66,7 @@ impl Workspace {
         let buffer = |len| Buffer::zeroed(len).unwrap_or_else(|e| panic!("workspace: {e}"));
         Workspace {
             packed: PackedPanel::new(cx, rows, width).unwrap_or_else(|e| panic!("workspace: {e}")),
-            u: buffer(if grid.p > 1 { width * cols.min(SWAP_COLUMNS) } else { 0 }),
+            u: buffer(if grid.p > 1 { 2 * width * cols.min(SWAP_COLUMNS) } else { 0 }),
             pool: Pool::default(),
             panels: Pool::default(),
             desk: Desk::new(width, cx.team().size()),

@@ -177,7 +177,7 @@ impl RunParams {
         // One panel is applied while the next one is on its way.
         let panels = if q > 1 { 2 } else { 1 };
         let panel = width.saturating_mul(rows + 2 * width + 2);
-        let u = if p > 1 { width.saturating_mul(3 * columns.min(SWAP_COLUMNS as u128)) } else { 0 };
+        let u = if p > 1 { width.saturating_mul(5 * columns.min(SWAP_COLUMNS as u128)) } else { 0 };
         let packed_l2 = width.saturating_mul(rows + 24);
 
         let doubles = matrix.saturating_add(panel.saturating_mul(panels)).saturating_add(u).saturating_add(packed_l2);
