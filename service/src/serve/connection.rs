@@ -180,9 +180,11 @@ impl Host {
             if let Some(end) = self.drive(&activity, Some(NAP), talk).await {
                 return end;
             }
-            let parts = connection.into_parts();
-            stream = parts.io.into_inner();
-            stream.take_back(&parts.read_buf);
+            let http1::Parts { io, read_buf, .. } = connection.into_parts();
+            stream = io.into_inner();
+            stream.take_back(&read_buf);
+            // Eight kilobytes: not to be kept through the rest.
+            drop(read_buf);
             if !stream.has_unread() {
                 match self.rest(&mut stream, &activity).await? {
                     Some(first) => stream.take_back(&[first]),
