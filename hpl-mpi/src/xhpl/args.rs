@@ -43,7 +43,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
 
-    /// Write what each thread of each rank did when, as a trace that https://ui.perfetto.dev opens.
+    /// Write what each thread of each rank did when, as a trace that Perfetto (ui.perfetto.dev) opens.
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
 
