@@ -56,12 +56,12 @@ impl Blas {
     pub fn has_factor(file: &Path) -> bool {
         Blas::open(file).is_ok_and(|blas| {
             // SAFETY: the symbol is only looked up.
-            blas.symbol("dgetrf_").is_ok_and(|name| unsafe { blas.library.get::<Dgetrf>(&name) }.is_ok())
+            unsafe { blas.library.get::<Dgetrf>(&blas.symbol("dgetrf_")) }.is_ok()
         })
     }
 
-    fn symbol(&self, name: &str) -> Result<Vec<u8>, String> {
-        Ok(format!("{}{name}", self.prefix).into_bytes())
+    fn symbol(&self, name: &str) -> Vec<u8> {
+        format!("{}{name}", self.prefix).into_bytes()
     }
 
     /// C ← C − A·B.
@@ -74,7 +74,7 @@ impl Blas {
     pub fn multiply(&self, a: &Matrix, b: &Matrix, c: &mut Matrix) -> Result<(), String> {
         assert!(a.rows() == c.rows() && b.cols() == c.cols() && a.cols() == b.rows(), "shapes of a product");
         // SAFETY: every BLAS's dgemm_ has this signature.
-        let dgemm = unsafe { self.library.get::<Dgemm>(&self.symbol("dgemm_")?) }.map_err(|e| e.to_string())?;
+        let dgemm = unsafe { self.library.get::<Dgemm>(&self.symbol("dgemm_")) }.map_err(|e| e.to_string())?;
         let [m, n, k] = [c.rows(), c.cols(), a.cols()].map(int);
         let [lda, ldb, ldc] = [a.ld(), b.ld(), c.ld()].map(int);
         let no = b'N'.cast_signed() as c_char;
@@ -93,7 +93,7 @@ impl Blas {
     /// If the library has no dgetrf, or it reports a failure.
     pub fn factor(&self, a: &mut Matrix) -> Result<(), String> {
         // SAFETY: every LAPACK's dgetrf_ has this signature.
-        let dgetrf = unsafe { self.library.get::<Dgetrf>(&self.symbol("dgetrf_")?) }.map_err(|e| e.to_string())?;
+        let dgetrf = unsafe { self.library.get::<Dgetrf>(&self.symbol("dgetrf_")) }.map_err(|e| e.to_string())?;
         let [m, n, ld] = [a.rows(), a.cols(), a.ld()].map(int);
         let (mut pivots, mut info) = (vec![0; a.rows().min(a.cols())], 0);
         // SAFETY: the shape and leading dimension are those of the matrix, and there are as many pivots as steps.

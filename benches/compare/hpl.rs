@@ -20,6 +20,8 @@ use super::table::Figure;
 
 /// How long the FMA peak before a run is measured.
 const PEAK_TIME: Duration = Duration::from_millis(500);
+/// Where matrix libraries look for their number of threads.
+const THREAD_VARIABLES: [&str; 4] = ["OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "OMP_NUM_THREADS"];
 /// The block size of the peers: with it HPL 2.3 was fastest on two cores at both orders, or nearly so.
 const NB: usize = 256;
 
@@ -61,7 +63,7 @@ pub fn ours(xhpl: &Path, case: Case, machine: &Machine) -> Result<Figure, String
     let [n, p, q, threads] = [case.n, case.p, case.q, case.threads].map(|n| n.to_string());
     command.args(["--n", &n, "-p", &p, "-q", &q, "--threads", &threads, "--json"]).arg(&json);
     let ended = process::run(command, xhpl, folder.path())?;
-    let text = fs::read_to_string(&json).map_err(|e| format!("no report: {e}; it said:\n{}", ended.said))?;
+    let text = fs::read_to_string(&json).map_err(|e| format!("no report: {e}; it said:\n{}", ended.end()))?;
     let report: SweepReport = serde_json::from_str(&text).map_err(|e| format!("its report cannot be read: {e}"))?;
     let run = report.reports.first().ok_or("its report holds no run")?;
     let (check, passed) = match &run.verdict {
@@ -84,15 +86,16 @@ pub fn netlib(xhpl: &Path, case: Case, machine: &Machine) -> Result<Figure, Stri
     let peak = peak(machine);
     let mut command = mpirun(case.p * case.q);
     command.args(["--bind-to", "none"]).arg(xhpl);
-    one_thread_each(&mut command, case.threads);
+    set_threads(&mut command, case.threads);
     let ended = process::run(command, xhpl, folder.path())?;
     let (gflops, residual, passed) =
-        result(&ended.all, case.n).ok_or_else(|| format!("it printed no result; it said:\n{}", ended.said))?;
+        result(&ended.said, case.n).ok_or_else(|| format!("it printed no result; it said:\n{}", ended.end()))?;
     Ok(Figure { gflops, peak, residual: Some(residual), passed, resident: ended.resident })
 }
 
-fn one_thread_each(command: &mut Command, threads: usize) {
-    for name in ["OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "OMP_NUM_THREADS"] {
+/// How many threads the matrix library below a program has.
+pub fn set_threads(command: &mut Command, threads: usize) {
+    for name in THREAD_VARIABLES {
         command.env(name, threads.to_string());
     }
 }
@@ -139,7 +142,7 @@ impl Hpcc {
         let peak = peak(machine);
         let mut command = mpirun(case.p * case.q);
         command.args(["--bind-to", "none"]).arg(&self.program);
-        one_thread_each(&mut command, case.threads);
+        set_threads(&mut command, case.threads);
         if let Some(openblas) = &self.openblas {
             let mut folders = OsString::from(openblas);
             if let Some(others) = std::env::var_os("LD_LIBRARY_PATH") {
@@ -151,7 +154,7 @@ impl Hpcc {
         let ended = process::run(command, &self.program, folder.path())?;
         let out = fs::read_to_string(folder.path().join("hpccoutf.txt")).unwrap_or_default();
         let (gflops, residual, passed) =
-            result(&out, case.n).ok_or_else(|| format!("hpccoutf.txt holds no result; it said:\n{}", ended.said))?;
+            result(&out, case.n).ok_or_else(|| format!("hpccoutf.txt holds no result; it said:\n{}", ended.end()))?;
         Ok(Figure { gflops, peak, residual: Some(residual), passed, resident: ended.resident })
     }
 }

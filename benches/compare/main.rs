@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use benches::machine::Machine;
 use benches::{program, smoke};
 use clap::Parser;
+use hpl_core::gemm::kernel;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use child::{Job, Library};
@@ -88,8 +89,9 @@ fn main() -> ExitCode {
     if let Some(job) = &arguments.child {
         return child::answer(job);
     }
-    // `cargo bench` runs what is named; this takes half an hour, so it has to be.
-    if !arguments.words.iter().any(|word| "compare".contains(word.as_str())) && !smoke() {
+    let named = !arguments.words.is_empty() && program::wanted("compare", &arguments.words);
+    if !named && !smoke() {
+        println!("compare: takes half an hour, so it runs only if it is named: cargo xtask compare");
         return ExitCode::SUCCESS;
     }
     match compare(&arguments) {
@@ -155,11 +157,9 @@ fn compare(arguments: &Arguments) -> Result<bool, String> {
 
 fn products<'a>(peers: &'a Peers, threads: usize, (m, k): (usize, usize)) -> Vec<Entry<'a>> {
     let job = move |library: Library| Job::Product { library, threads, m, k };
-    let ours = |name: &str, kernel: &str| child_entry(name, true, job(Library::Ours(kernel.to_owned())), None);
-    let mut entries: Vec<Entry> = hpl_core::gemm::kernel::available()
-        .map(|kernel| ours(&format!("ours, {}", kernel.name), kernel.name))
-        .collect();
-    entries.retain(|entry| !entry.row.name.ends_with("faer"));
+    let ours = |name: &str| child_entry(&format!("ours, {name}"), true, job(Library::Ours(name.to_owned())), None);
+    let tiled = kernel::available().filter(|kernel| kernel.tile_shape().is_some());
+    let mut entries: Vec<Entry> = tiled.map(|kernel| ours(kernel.name)).collect();
     entries.push(child_entry("faer", false, job(Library::Faer), None));
     for library in &peers.libraries {
         entries.push(child_entry(&library.name, false, job(Library::File(library.file.clone())), Some(library)));
@@ -193,7 +193,8 @@ fn hpl_entries<'a>(machine: &'a Machine, peers: &'a Peers, xhpl: &'a std::path::
     for (p, q, threads) in shapes {
         let case = Case { n, p, q, threads };
         let measure = move || hpl::ours(xhpl, case, machine);
-        entries.push(Entry { row: Row::new(&format!("xhpl, {case}"), true), measure: Box::new(measure) });
+        let row = Row { order: Some(n), ..Row::new(&format!("xhpl, {case}"), true) };
+        entries.push(Entry { row, measure: Box::new(measure) });
     }
     let whole = Case { n, p: 1, q: 1, threads: cores };
     // Its other tests take minutes at large N.

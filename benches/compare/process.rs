@@ -17,13 +17,24 @@ const QUOTED: usize = 15;
 /// What is left of a program that ended well.
 #[derive(Debug)]
 pub struct Ended {
-    /// All it said.
-    pub all: String,
-    /// The end of that.
+    /// What it said.
     pub said: String,
     /// The most memory that its ranks had resident, each at its own peak, in bytes. `None` if the system does
     /// not tell.
     pub resident: Option<u64>,
+}
+
+impl Ended {
+    /// The end of what it said.
+    pub fn end(&self) -> String {
+        end(&self.said)
+    }
+}
+
+/// The last lines of what a program said.
+fn end(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().collect();
+    lines[lines.len().saturating_sub(QUOTED)..].join("\n")
 }
 
 /// `mpirun` with that many ranks.
@@ -61,16 +72,13 @@ pub fn run(mut command: Command, program: &Path, folder: &Path) -> Result<Ended,
         let _ = child.kill().and_then(|()| child.wait());
     }
     let said = fs::read_to_string(&log).unwrap_or_default();
-    let all = said;
-    let lines: Vec<&str> = all.lines().collect();
-    let said = lines[lines.len().saturating_sub(QUOTED)..].join("\n");
     match status {
         Ok(status) if status.success() => {
             let resident = (!peaks.is_empty()).then(|| peaks.values().sum());
-            Ok(Ended { all, said, resident })
+            Ok(Ended { said, resident })
         }
-        Ok(status) => Err(format!("it ended with {status} and said:\n{said}")),
-        Err(why) => Err(format!("{why}; it said:\n{said}")),
+        Ok(status) => Err(format!("it ended with {status} and said:\n{}", end(&said))),
+        Err(why) => Err(format!("{why}; it said:\n{}", end(&said))),
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Row {
     pub name: String,
     /// Whether it is of this project.
     pub ours: bool,
+    /// The order of a run whose memory is limited: one of ours.
+    pub order: Option<usize>,
     /// Each time it was measured.
     pub figures: Vec<Figure>,
 }
@@ -38,7 +40,7 @@ pub struct Row {
 impl Row {
     /// A row without figures.
     pub fn new(name: &str, ours: bool) -> Row {
-        Row { name: name.to_owned(), ours, figures: Vec::new() }
+        Row { name: name.to_owned(), ours, order: None, figures: Vec::new() }
     }
 
     fn spread(&self, figure: impl Fn(&Figure) -> f64) -> Option<Spread> {
@@ -108,8 +110,8 @@ impl fmt::Display for Table {
                 let (name, runs) = (&row.name, row.figures.len());
                 writeln!(f, "| {name} | {runs} | {gflops} | {peak:.0} | {percent} | {ratio} |")?;
             }
-            for row in rows.iter().filter(|row| row.ours) {
-                memory(f, work, row)?;
+            for (row, n) in rows.iter().filter_map(|row| Some((row, row.order?))) {
+                memory(f, row, n)?;
             }
             writeln!(f)?;
         }
@@ -117,19 +119,13 @@ impl fmt::Display for Table {
     }
 }
 
-/// Residual and memory of our runs of a whole program.
-fn memory(f: &mut fmt::Formatter<'_>, work: &str, row: &Row) -> fmt::Result {
-    let residuals = row.figures.iter().filter_map(|figure| figure.residual);
-    let (Some(most), Some(worst)) =
-        (row.figures.iter().filter_map(|figure| figure.resident).max(), residuals.max_by(f64::total_cmp))
-    else {
-        return Ok(());
-    };
-    let n = work.trim_start_matches("N=").split(',').next().and_then(|n| n.parse().ok());
+/// Residual and memory of our runs of order `n`.
+fn memory(f: &mut fmt::Formatter<'_>, row: &Row, n: usize) -> fmt::Result {
+    let worst = row.figures.iter().filter_map(|figure| figure.residual).fold(0.0, f64::max);
     let verdict = if row.figures.iter().all(|figure| figure.passed) { "PASSED" } else { "FAILED" };
     write!(f, "\n{}: residual at most {worst:.2e}, {verdict}", row.name)?;
-    if let Some(n) = n {
-        let (most, allowed) = (most as f64 / 1e6, allowance(n) / 1e6);
+    if let Some(most) = row.figures.iter().filter_map(|figure| figure.resident).max() {
+        let (most, allowed) = (most as f64 / 1e6, allowance(n as f64) / 1e6);
         let within = if most <= allowed { "within" } else { "BEYOND" };
         write!(f, "; peak memory {most:.0} MB, {within} the allowed {allowed:.0} MB")?;
     }

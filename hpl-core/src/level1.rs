@@ -1,14 +1,12 @@
 //! Vector work of the panel: search of the pivot, scaling, rank-1 update, row swaps.
 
-use crate::matrix::{MatMut, MatRef, prefetch};
+use crate::matrix::{MatMut, MatRef};
 use crate::simd::{Work, vectorized};
 
 /// Maxima kept side by side: two 512-bit vectors (not tuned; `cargo bench -- panel` shows it).
 const LANES: usize = 16;
 /// Rows of an elimination that pass from column to column while they lie in the first level cache: 2 KiB a column.
 const CHUNK: usize = 256;
-/// Columns in which rows change places together.
-const TOGETHER: usize = 4;
 
 /// The largest magnitude, NaN passed over; 0 of nothing.
 #[inline(always)]
@@ -162,73 +160,20 @@ pub fn eliminate(mut a: MatMut, scale: f64, u: impl Fn(usize) -> f64) -> Option<
     Some((index, column[index]))
 }
 
-/// Copies rows `rows` of `a` to `out`, row after row: `out` has as many columns as `a`.
-///
-/// # Panics
-/// If a row lies outside of `a`, or the shapes differ.
-pub fn gather(a: MatRef, rows: &[usize], mut out: MatMut) {
-    assert_eq!((out.rows(), out.cols()), (rows.len(), a.cols()), "shape of what is gathered");
-    let whole = a.cols() / TOGETHER * TOGETHER;
-    for j in (0..whole).step_by(TOGETHER) {
-        let (from, next) = (a.columns::<TOGETHER>(j), a.columns::<TOGETHER>(j + TOGETHER));
-        let mut to = out.columns::<TOGETHER>(j);
-        for (i, &row) in rows.iter().enumerate() {
-            next.iter().for_each(|column| prefetch(column, row));
-            to.iter_mut().zip(from).for_each(|(to, from)| to[i] = from[row]);
-        }
-    }
-    for j in whole..a.cols() {
-        let from = a.col(j);
-        out.col(j).iter_mut().zip(rows).for_each(|(to, &row)| *to = from[row]);
-    }
-}
-
-/// Copies `from`, row after row, to rows `rows` of `a`, which has as many columns.
-///
-/// # Panics
-/// If a row lies outside of `a`, or the shapes differ.
-pub fn scatter(from: MatRef, rows: &[usize], mut a: MatMut) {
-    assert_eq!((from.rows(), from.cols()), (rows.len(), a.cols()), "shape of what is scattered");
-    let whole = a.cols() / TOGETHER * TOGETHER;
-    for j in (0..whole).step_by(TOGETHER) {
-        let from = from.columns::<TOGETHER>(j);
-        let (before, next) = a.as_mut().split_at_col(j + TOGETHER);
-        let (next, mut to) = (next.as_ref().columns::<TOGETHER>(0), before.split_at_col(j).1);
-        let mut to = to.columns::<TOGETHER>(0);
-        for (i, &row) in rows.iter().enumerate() {
-            next.iter().for_each(|column| prefetch(column, row));
-            to.iter_mut().zip(from).for_each(|(to, from)| to[row] = from[i]);
-        }
-    }
-    for j in whole..a.cols() {
-        let to = a.col(j);
-        from.col(j).iter().zip(rows).for_each(|(&v, &row)| to[row] = v);
-    }
-}
-
 /// Applies the interchanges in order to every column: row `i` ↔ row `swaps[i]`.
+///
+/// Nearly every access misses the caches, and that is what it costs (8 ns each; several columns at once, or
+/// prefetches, change nothing).
 ///
 /// # Panics
 /// If a row lies outside the view.
 pub fn laswp(mut a: MatMut, swaps: &[usize]) {
     let rows = a.rows();
     assert!(swaps.len() <= rows && swaps.iter().all(|&s| s < rows), "row interchanges beyond {rows} rows");
-    // Nearly every access misses the caches. Of several columns at once the misses overlap, and the lines of the next
-    // columns are on their way meanwhile.
-    let whole = a.cols() / TOGETHER * TOGETHER;
-    for j in (0..whole).step_by(TOGETHER) {
-        let (before, next) = a.as_mut().split_at_col(j + TOGETHER);
-        let (next, mut now) = (next.as_ref().columns::<TOGETHER>(0), before.split_at_col(j).1);
-        let mut now = now.columns::<TOGETHER>(0);
+    for j in 0..a.cols() {
+        let col = a.col(j);
         for (i, &other) in swaps.iter().enumerate() {
-            next.iter().for_each(|column| prefetch(column, other));
-            now.iter_mut().for_each(|column| column.swap(i, other));
-        }
-    }
-    for j in whole..a.cols() {
-        let column = a.col(j);
-        for (i, &other) in swaps.iter().enumerate() {
-            column.swap(i, other);
+            col.swap(i, other);
         }
     }
 }
@@ -262,25 +207,6 @@ mod tests {
             laswp(m.as_mut(), &[3, 3, 2]);
             for j in 0..cols {
                 assert_eq!(m.as_ref().col(j), [3.0, 0.0, 2.0, 1.0, 4.0].map(|v| v + 10.0 * j as f64));
-            }
-        }
-    }
-
-    #[test]
-    fn rows_are_gathered_and_scattered() {
-        for cols in 0..11 {
-            let a = Matrix::from_fn(9, cols, |i, j| (i + 10 * j) as f64);
-            let rows = [7, 0, 3, 8];
-            let mut some = Matrix::zeros(4, cols).unwrap();
-            gather(a.as_ref(), &rows, some.as_mut());
-            let mut b = Matrix::zeros(9, cols).unwrap();
-            scatter(some.as_ref(), &rows, b.as_mut());
-            for j in 0..cols {
-                assert_eq!(some.as_ref().col(j), rows.map(|row| (row + 10 * j) as f64));
-                for i in 0..9 {
-                    let want = if rows.contains(&i) { (i + 10 * j) as f64 } else { 0.0 };
-                    assert_eq!(b.as_ref().at(i, j), want);
-                }
             }
         }
     }

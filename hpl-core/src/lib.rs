@@ -11,16 +11,16 @@
 //!        └────────┘                  └───┘    └────────┘
 //!
 //!   LOOP 5  k  in blocks of kc ┐  gemm/pack.rs      the order in which tiles read
-//!   LOOP 4  m  in blocks of mc │  gemm/blocking.rs  mc, kc, nc from the caches
-//!   LOOP 3  n  in strips of nc │  share.rs          a bag of strips for all threads
-//!   LOOP 2  nr                 │
+//!   LOOP 4  n  in strips of nc │  share.rs          a bag of strips for all threads
+//!   LOOP 3  m  in blocks of mc │  gemm/blocking.rs  kc, nc, mc from the caches
+//!   LOOP 2  nr                 │  gemm/triangle.rs  U = L⁻¹·U, solved in the same tiles
 //!   LOOP 1  mr                 ┘  gemm/kernel/      the tile: a row in a table
 //! ```
 //!
 //! Below: [`buffer`] (memory), [`matrix`] (views), [`topology`] and [`memory`] (the machine), [`team`]
-//! (threads), [`share`] (how they share a matrix) and [`timeline`] (what they did). Above: [`trsm`], [`level1`], [`lu`] (panel, blocked
-//! LU, solve: the oracle of the distributed algorithm). Beside: [`random`] (netlib's matrix), [`norm`] and
-//! [`residual`] (the check), `simd` (plain loops compiled for the vector units at hand).
+//! (threads), [`share`] (how they share a matrix) and [`timeline`] (what they did). Above: [`trsm`], [`level1`],
+//! [`lu`] (panel, blocked LU, solve: the oracle of the distributed algorithm). Beside: [`random`] (netlib's matrix),
+//! [`norm`] and [`residual`] (the check), `simd` (plain loops compiled for the vector units at hand).
 
 pub mod buffer;
 pub mod context;

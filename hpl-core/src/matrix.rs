@@ -15,16 +15,6 @@ pub fn leading_dimension(rows: usize) -> usize {
     8 * (lines | 1)
 }
 
-/// Asks for the cache line of `x[i]`, which is about to be read or written; beyond the end of x for nothing.
-#[inline(always)]
-pub fn prefetch(x: &[f64], i: usize) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(v) = x.get(i) {
-        // SAFETY: a prefetch reads and writes nothing that a program could see; the address is that of an element.
-        unsafe { std::arch::x86_64::_mm_prefetch::<0x3>(std::ptr::from_ref(v).cast()) };
-    }
-}
-
 /// An owned column-major matrix.
 #[derive(Debug)]
 pub struct Matrix {
@@ -193,12 +183,6 @@ impl<'a> MatRef<'a> {
         unsafe { std::slice::from_raw_parts(self.ptr.add(if self.rows == 0 { 0 } else { j * self.ld }), self.rows) }
     }
 
-    /// Columns j, j + 1, … j + K − 1, side by side; empty ones beyond the last.
-    #[inline(always)]
-    pub fn columns<const K: usize>(&self, j: usize) -> [&'a [f64]; K] {
-        std::array::from_fn(|k| if j + k < self.cols { self.col(j + k) } else { &[] })
-    }
-
     /// The `height`×`width` block whose corner is (row, col).
     ///
     /// # Panics
@@ -276,18 +260,6 @@ impl<'a> MatMut<'a> {
         assert!(j < self.cols, "column {j} of {}", self.cols);
         // SAFETY: column j of the view is ours alone while self is borrowed.
         unsafe { std::slice::from_raw_parts_mut(self.ptr.add(if self.rows == 0 { 0 } else { j * self.ld }), self.rows) }
-    }
-
-    /// Columns j, j + 1, … j + K − 1, side by side.
-    ///
-    /// # Panics
-    /// If there are fewer.
-    #[inline(always)]
-    pub fn columns<const K: usize>(&mut self, j: usize) -> [&mut [f64]; K] {
-        assert!(j + K <= self.cols, "columns {j} to {} of {}", j + K, self.cols);
-        let offset = if self.rows == 0 { 0 } else { self.ld };
-        // SAFETY: the columns lie inside the view and do not overlap, and the view is borrowed as long as they live.
-        std::array::from_fn(|k| unsafe { std::slice::from_raw_parts_mut(self.ptr.add((j + k) * offset), self.rows) })
     }
 
     /// The `height`×`width` block whose corner is (row, col).

@@ -127,11 +127,6 @@ impl Topology {
         self.data_cache(2)
     }
 
-    /// The third-level cache.
-    pub fn l3(&self) -> Option<Cache> {
-        self.data_cache(3)
-    }
-
     fn data_cache(&self, level: u8) -> Option<Cache> {
         self.cache(level, CacheKind::Data).or_else(|| self.cache(level, CacheKind::Unified))
     }
@@ -157,7 +152,7 @@ impl Topology {
     /// What the block sizes are derived from; 0 where unknown.
     pub fn cache_sizes(&self) -> CacheSizes {
         let bytes = |cache: Option<Cache>| cache.map_or(0, |cache| cache.bytes as usize);
-        CacheSizes { l1: bytes(self.l1d()), l2: bytes(self.l2()), l3: bytes(self.l3()) }
+        CacheSizes { l1: bytes(self.l1d()), l2: bytes(self.l2()) }
     }
 
     /// Binds the calling thread to one PU; [`Topology::restrict_current_thread`] loosens it again.

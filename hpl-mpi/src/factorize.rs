@@ -68,8 +68,9 @@ pub fn factorize<C: Comm>(
         let rest = later.cols();
         // A22 −= L2·U, these columns.
         let mut update = Update::new(cx, grid, run.rows, &panel, left.as_ref(), (packed, u, pool));
-        let nobody = &|_: &mut Member| ();
-        update.apply(soon.as_mut(), phases, &mut sent, nobody);
+        if soon.cols() > 0 {
+            update.apply(soon.as_mut(), phases, &mut sent, &|_| ());
+        }
         // Panel k+1 and its broadcast, and beside it A22 −= L2·U, the rest.
         let next = next.map(|next| {
             run.panel(next, soon, Some(&mut sent), phases, rest, |meanwhile, help, phases| {
@@ -140,7 +141,7 @@ impl<'g, C: Comm> Run<'g, '_, C> {
         let (task, leader) = panel::prepare(cx, grid, &squad, rows, own, shape, recursion, self.desk, message);
         let job = Some(Job::Factor(&task, leader));
         let mut ahead = Ahead { shape, along_row, before, job, sent: None, took: None };
-        let before = phases.update;
+        let updating = phases.update;
         rest(&mut ahead, &|member| task.help::<C>(member), phases);
         let Ahead { sent, took, .. } = ahead;
         let (time, exchanging) = took.map_or((0.0, 0.0), |(all, part)| (all.as_secs_f64(), part.as_secs_f64()));
@@ -148,7 +149,7 @@ impl<'g, C: Comm> Run<'g, '_, C> {
         phases.pivot += exchanging;
         let size = squad.size() as f64;
         self.pace.panel = time * size / panel_work(&shape);
-        let update = (phases.update - before) * cx.team().size() as f64 + time * (cx.team().size() as f64 - size);
+        let update = (phases.update - updating) * cx.team().size() as f64 + time * (cx.team().size() as f64 - size);
         if rest_columns > 0 {
             self.pace.update = update / update_work(&shape, rest_columns);
         }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hpl_core::context::{Context, Scratch};
-use hpl_core::gemm::gemm_tall;
+use hpl_core::gemm::gemm_alone;
 use hpl_core::level1::{eliminate, iamax};
 use hpl_core::matrix::{MatMut, MatRef, Matrix};
 use hpl_core::share::RowBands;
@@ -328,7 +328,7 @@ impl Task<'_> {
             let skip = self.active(done).saturating_sub(from).min(band.rows());
             let rows = band.rows() - skip;
             let (l, u) = band.as_mut().sub(skip, j, rows, end - j).split_at_col(height);
-            gemm_tall(self.cx, scratch, -1.0, l.as_ref(), shared.l1.as_ref().sub(j, done, height, rest), u);
+            gemm_alone(self.cx, scratch, -1.0, l.as_ref(), shared.l1.as_ref().sub(j, done, height, rest), u);
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hpl_core::timeline::{Lane, Span, Work};
 use hpl_spec::report::MAX_IDLE;
+use serde_json::json;
 
 use crate::comm::{Comm, gather};
 
@@ -74,19 +75,15 @@ impl<W: Write> TraceFile<W> {
     /// What the system says.
     pub fn add(&mut self, test: usize, offset: Duration, spans: &[Traced]) -> io::Result<()> {
         for Traced { rank, thread, span } in spans {
-            let micros = |time: Duration| time.as_secs_f64() * 1e6;
+            let micros = |time: Duration| time.as_nanos() as f64 / 1e3;
             let comma = if std::mem::take(&mut self.first) { "" } else { "," };
             let kind = if span.work.is_waiting() { "wait" } else { "work" };
-            writeln!(
-                self.out,
-                "{comma}{{\"name\":\"{}\",\"cat\":\"{kind}\",\"ph\":\"X\",\"pid\":{rank},\"tid\":{thread},\"ts\":{:.3},\"dur\":{:.3},\
-                 \"args\":{{\"test\":{test},\"panel\":{},\"waited_us\":{:.3}}}}}",
-                span.work.name(),
-                micros(offset + span.start),
-                micros(span.length),
-                span.panel,
-                micros(span.waited),
-            )?;
+            let event = json!({
+                "name": span.work.name(), "cat": kind, "ph": "X", "pid": rank, "tid": thread,
+                "ts": micros(offset + span.start), "dur": micros(span.length),
+                "args": { "test": test, "panel": span.panel, "waited_us": micros(span.waited) },
+            });
+            writeln!(self.out, "{comma}{event}")?;
         }
         Ok(())
     }

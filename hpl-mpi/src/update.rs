@@ -47,6 +47,8 @@ pub struct Update<'a, C> {
     left: Left<'a>,
     triangle: Triangle<'a>,
     moves: Moves,
+    /// Columns of the first chunk whose rows travel between process rows, and of the others.
+    chunks: [usize; 2],
     u: &'a mut [f64],
     pool: &'a mut Pool,
 }
@@ -83,13 +85,13 @@ impl<'a, C: Comm> Update<'a, C> {
             1 => Moves::Here(local_swaps(panel.pivots(), shape.first)),
             _ => Moves::Between(SwapPlan::new(&rows, shape.first, panel.pivots())),
         };
-        Update { cx, grid, rows, panel, left, triangle, moves, u, pool }
+        Update { cx, grid, rows, panel, left, triangle, moves, chunks: [FIRST_COLUMNS, SWAP_COLUMNS], u, pool }
     }
 
     /// Applies the panel to `columns`, all local rows of them; collective over the process column. Beside it, the
     /// main thread leads and the others help.
     pub fn apply(&mut self, columns: MatMut, phases: &mut Phases, meanwhile: &mut dyn Meanwhile, help: Help) {
-        let Update { cx, grid, rows, panel, left, triangle, moves, u, pool } = self;
+        let Update { cx, grid, rows, panel, left, triangle, moves, chunks: [first, others], u, pool } = self;
         let (shape, local_rows, n) = (panel.shape, rows.local_len(), columns.cols());
         let strips = Bag { cx, left, triangle, width: shape.width, panel: shape.index };
         let mut help = Some(help);
@@ -110,14 +112,14 @@ impl<'a, C: Comm> Update<'a, C> {
         // While one chunk of columns is multiplied, the rows of the next one travel. The first one is small: until its rows
         // are there, nothing is multiplied.
         let start = Instant::now();
-        let mut current = next_chunk(&mut rest, &mut rooms, FIRST_COLUMNS, shape.width).map(|chunk| {
+        let mut current = next_chunk(&mut rest, &mut rooms, *first, shape.width).map(|chunk| {
             let exchange = Exchange::start(&moving, chunk, pool, Hands::Team);
             exchange.finish(&moving, pool, Hands::Team, &mut || meanwhile.progress())
         });
         phases.swap += start.elapsed().as_secs_f64();
         loop {
             let start = Instant::now();
-            let waiting = next_chunk(&mut rest, &mut rooms, SWAP_COLUMNS, shape.width);
+            let waiting = next_chunk(&mut rest, &mut rooms, *others, shape.width);
             let mut beside =
                 Beside { leads: help.is_some(), meanwhile, moving: &moving, pool, waiting, exchange: None };
             let led = match &mut current {
@@ -275,5 +277,74 @@ impl Bag<'_> {
                 while step(&mut scratch) {}
             },
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hpl_core::team::Team;
+    use hpl_spec::params::Order;
+
+    use super::*;
+    use crate::bcast::Broadcast;
+    use crate::comm::thread::{SendMode, ThreadComm};
+    use crate::matrix::DistMatrix;
+    use crate::panel::{self, PanelShape, Recursion};
+    use crate::workspace::Workspace;
+
+    struct Nothing;
+
+    impl Meanwhile for Nothing {
+        fn lead(&mut self, _: &mut Member) -> Duration {
+            Duration::ZERO
+        }
+
+        fn progress(&mut self) {}
+    }
+
+    /// The local parts of [A|b] on a `p`×`q` grid after the update by panel 0, with chunks of those widths.
+    fn updated((p, q): (usize, usize), threads: usize, mode: SendMode, chunks: Option<[usize; 2]>) -> Vec<Vec<u64>> {
+        ThreadComm::run(p * q, mode, |world| {
+            let grid = Grid::new(&world, p, q, Order::RowMajor).unwrap();
+            let kernel = hpl_core::gemm::kernel::pick(None).unwrap();
+            let cx = Context::new(kernel, Default::default(), Team::new(threads, true, |_| {}).unwrap());
+            let mut a = DistMatrix::allocate(&grid, 90, 8).unwrap();
+            a.generate(&cx);
+            let shape = PanelShape::of(&grid, &a, 0).unwrap();
+            let Workspace { packed, u, pool, panels, desk } = &mut Workspace::new(&cx, &grid, &a);
+            let mut message = panels.take(shape.message_len());
+            let (rows, local) = (a.rows, a.rows.local_len());
+            if grid.col == shape.process_col {
+                let (squad, recursion) = (cx.team().squad(threads), Recursion { nbmin: 2, ndiv: 2 });
+                let columns = a.local_mut().sub(0, 0, local, shape.width);
+                let (task, leader) = panel::prepare(&cx, &grid, &squad, rows, columns, shape, recursion, desk, message);
+                message = cx.team().phase_with(|m| task.lead(m, leader), |m| task.help::<ThreadComm>(m)).message;
+            }
+            let mut sent = Broadcast::start(&grid.along_row, shape.process_col, 0, message);
+            let message = sent.finish(&grid.along_row);
+            let panel = Panel { shape, message };
+            let (left, right) = a.local_mut().split_at_col(shape.right);
+            let mut update = Update::new(&cx, &grid, rows, &panel, left.as_ref(), (packed, u, pool));
+            update.chunks = chunks.unwrap_or(update.chunks);
+            update.apply(right, &mut Phases::default(), &mut Nothing, &|_| ());
+            sent.reclaim(&grid.along_row);
+            let view = a.local();
+            (0..view.cols()).flat_map(|j| view.col(j).iter().map(|v| v.to_bits())).collect()
+        })
+    }
+
+    /// Many chunks, of which one is multiplied while the next one's rows travel, give the bits of one.
+    #[test]
+    fn chunks_that_travel_give_what_one_gives() {
+        for mode in [SendMode::Eager, SendMode::Rendezvous] {
+            for grid in [(2, 1), (3, 1), (2, 2), (4, 1)] {
+                for threads in [1, 3] {
+                    let whole = updated(grid, threads, mode, None);
+                    for chunks in [[1, 7], [16, 24], [40, 1]] {
+                        assert!(updated(grid, threads, mode, Some(chunks)) == whole, "{grid:?}, {chunks:?}, {mode:?}");
+                    }
+                }
+            }
+        }
     }
 }

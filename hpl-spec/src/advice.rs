@@ -4,7 +4,13 @@
 /// with wide blocks spends its time in the panel.
 #[must_use]
 pub fn block_size(n: usize) -> usize {
-    if n < 4000 { 128 } else { 256 }
+    block_size_on(n, None)
+}
+
+/// [`block_size`] on a CPU for which the best NB of large matrices was measured.
+#[must_use]
+pub fn block_size_on(n: usize, measured: Option<usize>) -> usize {
+    if n < 4000 { 128 } else { measured.unwrap_or(256) }
 }
 
 /// The squarest grid (P, Q) of exactly `ranks` ranks, P <= Q.
@@ -37,6 +43,12 @@ mod tests {
     fn grids_are_as_square_as_they_can_be() {
         let grids: Vec<_> = [0, 1, 2, 4, 6, 7, 12].into_iter().map(squarest_grid).collect();
         assert_eq!(grids, [(1, 1), (1, 1), (1, 2), (2, 2), (2, 3), (1, 7), (3, 4)]);
+    }
+
+    #[test]
+    fn a_measured_block_size_is_for_large_matrices() {
+        assert_eq!([3999, 4000].map(block_size), [128, 256]);
+        assert_eq!([3999, 4000].map(|n| block_size_on(n, Some(224))), [128, 224]);
     }
 
     #[test]

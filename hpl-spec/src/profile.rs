@@ -44,8 +44,8 @@ pub struct Profile {
     pub cpu_model: String,
     /// The kernel.
     pub kernel: String,
-    /// Bytes of the first, second and last level cache.
-    pub caches: [u64; 3],
+    /// Bytes of a core's first and second level cache, of which the shares are.
+    pub caches: [u64; 2],
     /// Threads that were at work.
     pub threads: usize,
     /// What was fastest.
@@ -96,7 +96,7 @@ impl Profile {
 
     /// Why it does not serve a CPU of that name with that kernel and those caches; `None` if it does.
     #[must_use]
-    pub fn foreign(&self, cpu_model: &str, kernel: &str, caches: [u64; 3]) -> Option<String> {
+    pub fn foreign(&self, cpu_model: &str, kernel: &str, caches: [u64; 2]) -> Option<String> {
         let differs = |what: &str, found: &str, here: &str| {
             (found != here).then(|| format!("it is for the {what} {found}, and this is {here}"))
         };
@@ -124,7 +124,7 @@ mod tests {
             format: FORMAT,
             cpu_model: "Some CPU".into(),
             kernel: "avx2-12x4".into(),
-            caches: [32 << 10, 1 << 20, 32 << 20],
+            caches: [32 << 10, 1 << 20],
             threads: 2,
             shares: Shares::default(),
             nb: 224,
@@ -154,10 +154,10 @@ mod tests {
 
     #[test]
     fn a_foreign_profile_says_why() {
-        let caches = [32 << 10, 1 << 20, 32 << 20];
+        let caches = [32 << 10, 1 << 20];
         assert_eq!(profile().foreign("Some CPU", "avx2-12x4", caches), None);
         assert!(profile().foreign("Another", "avx2-12x4", caches).unwrap().contains("CPU Some CPU"));
         assert!(profile().foreign("Some CPU", "faer", caches).unwrap().contains("kernel"));
-        assert!(profile().foreign("Some CPU", "avx2-12x4", [0; 3]).unwrap().contains("caches"));
+        assert!(profile().foreign("Some CPU", "avx2-12x4", [0; 2]).unwrap().contains("caches"));
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use hpl_spec::SweepReport;
 use hpl_spec::out::{self, Parsed};
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -315,6 +316,15 @@ impl Outcome {
     pub fn report(&self) -> Parsed {
         assert_eq!(self.code, Some(0), "{}", self.said());
         out::parse(&self.stdout).unwrap_or_else(|e| panic!("{e}\n{}", self.said()))
+    }
+
+    /// The JSON report that it wrote as `report.json`.
+    ///
+    /// # Panics
+    /// If there is none, or it cannot be read.
+    pub fn json(&self) -> SweepReport {
+        let text = self.file("report.json").unwrap_or_else(|| panic!("no report.json\n{}", self.said()));
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
     }
 
     /// Status, and the ends of stdout and stderr, for the message of a failed test.

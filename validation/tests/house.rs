@@ -107,9 +107,8 @@ const WHY: &str = "-- Why: ";
 const UNSAFE: &[&str] = &[
     "benches/compare/blas.rs",
     "hpl-core/src/buffer.rs",
-    "hpl-core/src/gemm/kernel/avx2.rs",
-    "hpl-core/src/gemm/kernel/avx512.rs",
     "hpl-core/src/gemm/kernel/mod.rs",
+    "hpl-core/src/gemm/kernel/tile.rs",
     "hpl-core/src/gemm/mod.rs",
     "hpl-core/src/matrix.rs",
     "hpl-core/src/share.rs",

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use hpl_spec::out;
-use hpl_spec::{NodeInfo, RunEvent, RunParams, RunReport, Sweep, SweepReport, Tally, Verdict};
+use hpl_spec::{NodeInfo, RunEvent, RunParams, RunReport, Sweep, Tally, Verdict};
 use rustix::process::Signal;
 use validation::processes::{peak_resident, signal};
 use validation::{Job, Outcome, Running, dat, program};
@@ -14,11 +14,6 @@ const ONE_PASSED: Tally = Tally { passed: 1, failed: 0, skipped: 0 };
 fn node(outcome: &Outcome) -> NodeInfo {
     assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""), "{}", outcome.said());
     serde_json::from_str(&outcome.stdout).unwrap_or_else(|e| panic!("{e}\n{}", outcome.said()))
-}
-
-fn json(outcome: &Outcome) -> SweepReport {
-    let text = outcome.file("report.json").unwrap_or_else(|| panic!("no report.json\n{}", outcome.said()));
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
 /// Two orders and two block sizes on a 1 x 2 grid.
@@ -101,7 +96,7 @@ fn json_has_the_numbers_of_hpl_out() {
     let sweep = four_tests();
     let args = ["--json", "report.json", "--threads", "1"];
     let outcome = Job::xhpl().ranks(2).dat(sweep.to_dat()).args(&args).run();
-    let (parsed, report) = (outcome.report(), json(&outcome));
+    let (parsed, report) = (outcome.report(), outcome.json());
     assert_eq!((&*report.program, report.ranks, report.threads), ("xhpl", 2, 1));
     let info = node(&Job::xhpl().args(&["describe"]).run());
     assert_eq!((report.kernel.as_str(), &report.version), (&*info.kernel, &info.version));
@@ -153,7 +148,7 @@ fn events_tell_the_run_as_it_goes() {
         tests.last_mut().expect("a test starts first").push(event);
     }
     assert_eq!(tests.len(), sweep.tests());
-    let reports = json(&outcome).reports;
+    let reports = outcome.json().reports;
     for (index, (events, report)) in tests.iter().zip(&reports).enumerate() {
         one_test(index + 1, events, report);
     }
@@ -229,7 +224,7 @@ fn every_kernel_of_this_cpu_passes() {
         let args = ["--n", "700", "--nb", "60", "--json", "report.json", "--strict", "--kernel", &name];
         let outcome = Job::xhpl().args(&args).run();
         assert_eq!(outcome.report().tally, ONE_PASSED, "{name}");
-        let used = json(&outcome).kernel;
+        let used = outcome.json().kernel;
         assert!(used == name || used.split('-').next() == Some(&name), "{name}: {used}");
     }
 }
@@ -241,7 +236,7 @@ fn any_number_of_threads_passes() {
         for job in [Job::xhpl(), Job::xhpl().ranks(2)] {
             let outcome = job.args(&args).run();
             assert_eq!(outcome.report().tally, ONE_PASSED, "{threads} threads");
-            assert_eq!(json(&outcome).threads.to_string(), threads);
+            assert_eq!(outcome.json().threads.to_string(), threads);
         }
     }
 }

@@ -3,16 +3,10 @@
 
 use std::fs;
 
-use hpl_spec::SweepReport;
 use hpl_spec::profile::Profile;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use validation::{Job, Outcome};
-
-fn json(outcome: &Outcome) -> SweepReport {
-    let text = outcome.file("report.json").unwrap_or_else(|| panic!("no report.json\n{}", outcome.said()));
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
-}
 
 fn run(profile: &[&str], home: &str) -> Outcome {
     let args = [&["--n", "150", "--json", "report.json"], profile].concat();
@@ -35,23 +29,23 @@ fn a_profile_is_tuned_used_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().to_str().unwrap();
     let without = run(&[], home);
-    assert_eq!((json(&without).profile, without.stderr.as_str()), (None, ""), "a missing one is no error");
+    assert_eq!((without.json().profile, without.stderr.as_str()), (None, ""), "a missing one is no error");
 
     let text = tuned(home);
     let profile = Profile::parse(&text).unwrap();
     assert!(profile.shares.are_sane() && profile.measured.lu > 0.0, "{profile:?}");
     let sha256: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
     let usual = run(&[], home);
-    let used = json(&usual).profile.expect("the user's profile");
+    let used = usual.json().profile.expect("the user's profile");
     assert_eq!((&used.sha256, used.file.starts_with(home)), (&sha256, true), "{used:?}");
     assert!(usual.stdout.contains(&sha256), "HPL.out names it\n{}", usual.stdout);
     // What reads HPL.out still reads it.
     assert_eq!(usual.report().tally.passed, 1);
-    assert_eq!(json(&run(&["--profile", "none"], home)).profile, None);
+    assert_eq!(run(&["--profile", "none"], home).json().profile, None);
 
     let named = format!("{home}/elsewhere.json");
     fs::write(&named, &text).unwrap();
-    assert_eq!(json(&run(&["--profile", &named], "/nonexistent")).profile.map(|used| used.file), Some(named));
+    assert_eq!(run(&["--profile", &named], "/nonexistent").json().profile.map(|used| used.file), Some(named));
 }
 
 /// None of these is an error, and each says why it is not used.
@@ -78,7 +72,7 @@ fn a_profile_that_does_not_serve_is_left_alone() {
             fs::write(&file, text).unwrap();
         }
         let outcome = run(&["--profile", &file], home);
-        assert_eq!(json(&outcome).profile, None, "{name}");
+        assert_eq!(outcome.json().profile, None, "{name}");
         assert!(outcome.stderr.contains(why) && outcome.stderr.contains("is not used"), "{name}: {}", outcome.stderr);
     }
 }
@@ -89,7 +83,7 @@ fn a_trace_shows_every_thread_and_the_report_how_idle_it_was() {
     let files = ["--json", "report.json", "--trace", "trace.json"];
     let outcome = Job::xhpl().ranks(2).args(&[&args[..], &files].concat()).run();
     assert_eq!(outcome.code, Some(0), "{}", outcome.said());
-    let run = &json(&outcome).reports[0];
+    let run = &outcome.json().reports[0];
     assert_eq!(run.idle.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
     assert!(run.idle.iter().flatten().all(|idle| (0.0..=1.0).contains(idle)), "{:?}", run.idle);
 

@@ -11,14 +11,12 @@ pub struct CacheSizes {
     pub l1: usize,
     /// Second level.
     pub l2: usize,
-    /// Last level, the whole of it (shared by the members of the team).
-    pub l3: usize,
 }
 
 impl Default for CacheSizes {
     /// What nearly every machine of the last ten years has at least.
     fn default() -> CacheSizes {
-        CacheSizes { l1: 32 << 10, l2: 512 << 10, l3: 8 << 20 }
+        CacheSizes { l1: 32 << 10, l2: 512 << 10 }
     }
 }
 
@@ -69,7 +67,7 @@ mod tests {
 
     #[test]
     fn blocks_fit_their_caches() {
-        let caches = CacheSizes { l1: 32 << 10, l2: 1 << 20, l3: 32 << 20 };
+        let caches = CacheSizes { l1: 32 << 10, l2: 1 << 20 };
         for kernel in KERNELS {
             for k in [1, 2, 7, 64, 128, 192, 256, 384, 385, 512, 1000, 10_000] {
                 let b = Blocking::from_caches(caches, Shares::default(), kernel, k);
@@ -84,7 +82,7 @@ mod tests {
 
     #[test]
     fn unknown_caches_still_give_blocks() {
-        let none = CacheSizes { l1: 0, l2: 0, l3: 0 };
+        let none = CacheSizes { l1: 0, l2: 0 };
         let b = Blocking::from_caches(none, Shares::default(), &KERNELS[0], 256);
         assert!(b.mc > 0 && b.kc == 256 && b.nc > 0);
     }

@@ -99,7 +99,6 @@ impl<'a> Left<'a> {
         let blocking = cx.blocking(a.cols());
         let packed = &mut storage[..Left::storage(cx, a.rows(), a.cols())];
         if let Code::Tile { mr, .. } = cx.kernel().code {
-            const GROUP: usize = 8; // micro-panels a piece: enough work to share, small enough to balance
             let members = cx.team().size();
             let mut work: Vec<Vec<Piece>> = (0..members).map(|_| Vec::new()).collect();
             let mut rest = &mut *packed;
@@ -107,15 +106,15 @@ impl<'a> Left<'a> {
                 let block = first..(first + blocking.kc).min(a.cols());
                 let (now, later) = rest.split_at_mut(a.rows().div_ceil(mr) * mr * block.len());
                 rest = later;
-                for (piece, out) in now.chunks_mut(GROUP * mr * block.len()).enumerate() {
-                    work[piece % members].push(Piece { row: piece * GROUP * mr, columns: block.clone(), out });
+                for (piece, out) in now.chunks_mut(pack::TOGETHER * mr * block.len()).enumerate() {
+                    work[piece % members].push(Piece { row: piece * pack::TOGETHER * mr, columns: block.clone(), out });
                 }
             }
             let work: Vec<_> = work.into_iter().map(Mutex::new).collect();
             cx.team().phase(|member| {
                 let mut mine = work[member.id()].lock().expect("only this member locks it");
                 for Piece { row, columns, out } in mine.iter_mut() {
-                    let height = (GROUP * mr).min(a.rows() - *row);
+                    let height = (pack::TOGETHER * mr).min(a.rows() - *row);
                     pack::pack_a(a.sub(*row, columns.start, height, columns.len()), mr, out);
                 }
             });
@@ -157,49 +156,18 @@ impl<'a> Left<'a> {
         let Code::Tile { mr, nr, tile } = self.kernel.code else { unreachable!("a packed operand without a tile") };
         let rows = self.a.rows().div_ceil(mr) * mr;
         let packed_a = &self.packed[rows * columns.start..rows * columns.end];
-        let shape = Macro { mr, nr, tile, k: columns.len(), mc: self.blocking.mc };
-        macro_kernel(shape, packed_a, &scratch.b, c, &mut scratch.edge);
+        let depth = (columns.len(), self.blocking.mc);
+        macro_kernel((mr, nr, tile), depth, packed_a, &scratch.b, c, &mut scratch.edge);
     }
 }
 
-/// C ← C + alpha·A·B by the calling member alone, both operands packed into its scratch memory.
+/// C ← C + alpha·A·B by the calling member alone, for a C that is narrow, as in a panel, or small: A is used where
+/// it lies, because what its packing costs would not come back; B is packed. Each element of C comes out with the
+/// bits that [`gemm`] gives it.
 ///
 /// # Panics
 /// If the shapes do not match.
 pub fn gemm_alone(cx: &Context, scratch: &mut Scratch, alpha: f64, a: MatRef, b: MatRef, mut c: MatMut) {
-    check_shapes(&a, &b, &c);
-    let (m, n) = (c.rows(), c.cols());
-    if m == 0 || n == 0 || a.cols() == 0 {
-        return;
-    }
-    let Code::Tile { mr, nr, tile } = cx.kernel().code else {
-        return faer_product(alpha, a, b, c);
-    };
-    let Blocking { kc, nc, mc } = cx.blocking(a.cols());
-    for p in (0..a.cols()).step_by(kc) {
-        let k = kc.min(a.cols() - p);
-        for j in (0..n).step_by(nc) {
-            let width = nc.min(n - j);
-            let packed_b = room(&mut scratch.b, width.div_ceil(nr) * nr * k);
-            pack::pack_b(alpha, b.sub(p, j, k, width), nr, packed_b);
-            for i in (0..m).step_by(mc) {
-                let height = mc.min(m - i);
-                let packed_a = room(&mut scratch.a, height.div_ceil(mr) * mr * k);
-                pack::pack_a(a.sub(i, p, height, k), mr, packed_a);
-                let block = c.as_mut().sub(i, j, height, width);
-                macro_kernel(Macro { mr, nr, tile, k, mc }, packed_a, packed_b, block, &mut scratch.edge);
-            }
-        }
-    }
-}
-
-/// C ← C + alpha·A·B by the calling member alone, for a tall A and a narrow C, as in a panel: A is used where it
-/// lies, because what its packing costs would not come back; B is packed. Each element of C comes out with the
-/// bits that [`gemm_alone`] gives it.
-///
-/// # Panics
-/// If the shapes do not match.
-pub fn gemm_tall(cx: &Context, scratch: &mut Scratch, alpha: f64, a: MatRef, b: MatRef, mut c: MatMut) {
     check_shapes(&a, &b, &c);
     let (m, n) = (c.rows(), c.cols());
     if m == 0 || n == 0 || a.cols() == 0 {
@@ -236,20 +204,16 @@ pub fn gemm_tall(cx: &Context, scratch: &mut Scratch, alpha: f64, a: MatRef, b: 
     }
 }
 
-/// What the two inner loops go by.
-#[derive(Clone, Copy)]
-struct Macro {
-    mr: usize,
-    nr: usize,
-    tile: TileFn,
-    k: usize,
-    mc: usize,
-}
-
-/// LOOP 3 to LOOP 1: packed A (micro-panels of C's rows) times packed B (those of its columns), mc rows of A
-/// at a time.
-fn macro_kernel(shape: Macro, packed_a: &[f64], packed_b: &[f64], mut c: MatMut, edge: &mut Buffer) {
-    let Macro { mr, nr, tile, k, mc } = shape;
+/// LOOP 3 to LOOP 1: packed A (micro-panels of C's rows) times packed B (those of its columns), both of depth k, mc
+/// rows of A at a time.
+fn macro_kernel(
+    (mr, nr, tile): (usize, usize, TileFn),
+    (k, mc): (usize, usize),
+    packed_a: &[f64],
+    packed_b: &[f64],
+    mut c: MatMut,
+    edge: &mut Buffer,
+) {
     let (m, n) = (c.rows(), c.cols());
     assert!(packed_a.len() >= m.div_ceil(mr) * mr * k && packed_b.len() >= n.div_ceil(nr) * nr * k);
     let edge = room(edge, mr * nr);
@@ -337,7 +301,6 @@ mod tests {
     enum Way {
         Team,
         Alone,
-        Tall,
     }
 
     impl Way {
@@ -345,12 +308,11 @@ mod tests {
             match self {
                 Way::Team => gemm(cx, alpha, a, b, c),
                 Way::Alone => gemm_alone(cx, &mut cx.main_scratch(), alpha, a, b, c),
-                Way::Tall => gemm_tall(cx, &mut cx.main_scratch(), alpha, a, b, c),
             }
         }
     }
 
-    const TINY: CacheSizes = CacheSizes { l1: 1 << 10, l2: 4 << 10, l3: 16 << 10 };
+    const TINY: CacheSizes = CacheSizes { l1: 1 << 10, l2: 4 << 10 };
 
     fn integers(rows: usize, cols: usize, seed: usize) -> Matrix {
         Matrix::from_fn(rows, cols, |i, j| ((i * 31 + j * 17 + seed * 7) % 19) as f64 - 9.0)
@@ -379,7 +341,7 @@ mod tests {
                     ] {
                         let (a, b, c0) = (integers(m, k, 1), integers(k, n, 2), integers(m, n, 3));
                         let product = |i, j| (0..k).map(|p| a.as_ref().at(i, p) * b.as_ref().at(p, j)).sum::<f64>();
-                        for way in [Way::Team, Way::Alone, Way::Tall] {
+                        for way in [Way::Team, Way::Alone] {
                             let mut c = Matrix::from_fn(m + 2, n + 2, |_, _| f64::NAN);
                             let mut view = c.as_mut().sub(1, 1, m, n);
                             view.copy_from(c0.as_ref());
@@ -409,9 +371,8 @@ mod tests {
             let results: Vec<Vec<u64>> = [
                 (1, CacheSizes::default(), Way::Team),
                 (4, CacheSizes::default(), Way::Team),
-                (3, CacheSizes { l3: 1 << 20, ..CacheSizes::default() }, Way::Team),
+                (3, CacheSizes { l2: 64 << 10, ..CacheSizes::default() }, Way::Team),
                 (1, CacheSizes::default(), Way::Alone),
-                (1, CacheSizes::default(), Way::Tall),
             ]
             .map(|(threads, caches, way)| {
                 let cx = Context::new(kernel, caches, Team::new(threads, true, |_| {}).unwrap());

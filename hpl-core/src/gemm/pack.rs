@@ -14,8 +14,9 @@
 
 use crate::matrix::MatRef;
 
-/// Micro-panels of A that are packed together (`cargo bench -- pack`).
-const TOGETHER: usize = 8;
+/// Micro-panels of A that are packed together: enough of a column to be read like a stream, and a piece of work that
+/// is large enough to share and small enough to balance (`cargo bench -- pack`).
+pub(crate) const TOGETHER: usize = 8;
 
 /// Packs rows of `a` into micro-panels of `mr` rows: `out` holds `ceil(m/mr)·mr·k` doubles.
 ///

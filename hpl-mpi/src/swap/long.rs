@@ -7,7 +7,6 @@
 use std::time::{Duration, Instant};
 
 use hpl_core::context::Context;
-use hpl_core::level1;
 use hpl_core::matrix::{MatMut, MatRef};
 use hpl_core::share::{Cut, Strips};
 use hpl_core::timeline::Work;
@@ -204,8 +203,11 @@ fn gather(cx: &Context, hands: Hands, a: MatRef, rows: &[usize], out: &mut [f64]
     }
     let out = MatMut::new(out, rows.len(), a.cols(), rows.len());
     let (elements, cut) = (rows.len() * a.cols(), Cut::even(a.cols(), STRIP));
-    strip_by_strip(cx, hands, elements, Strips::new(out, cut), |first, strip| {
-        level1::gather(a.sub(0, first, a.rows(), strip.cols()), rows, strip);
+    strip_by_strip(cx, hands, elements, Strips::new(out, cut), |first, mut strip| {
+        for j in 0..strip.cols() {
+            let from = a.col(first + j);
+            strip.col(j).iter_mut().zip(rows).for_each(|(to, &row)| *to = from[row]);
+        }
     });
 }
 
@@ -216,8 +218,11 @@ fn scatter(cx: &Context, hands: Hands, rows: &[usize], from: &[f64], a: MatMut) 
     }
     let from = MatRef::new(from, rows.len(), a.cols(), rows.len());
     let (elements, cut) = (rows.len() * a.cols(), Cut::even(a.cols(), STRIP));
-    strip_by_strip(cx, hands, elements, Strips::new(a, cut), |first, strip| {
-        level1::scatter(from.sub(0, first, rows.len(), strip.cols()), rows, strip);
+    strip_by_strip(cx, hands, elements, Strips::new(a, cut), |first, mut strip| {
+        for j in 0..strip.cols() {
+            let to = strip.col(j);
+            from.col(first + j).iter().zip(rows).for_each(|(&v, &row)| to[row] = v);
+        }
     });
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hpl_mpi::comm::{Comm, broadcast_bytes};
-use hpl_spec::advice::{block_size, squarest_grid};
+use hpl_spec::advice::{block_size_on, squarest_grid};
 use hpl_spec::dat::{DatError, Output, Sweep};
 use hpl_spec::netlib;
 use hpl_spec::params::RunParams;
@@ -95,9 +95,7 @@ fn from_options(args: &Args, n: usize, ranks: usize, profiled: Option<usize>) ->
         (None, Some(q)) => ((ranks / q.max(1)).max(1), q),
         (None, None) => squarest_grid(ranks),
     };
-    // A profile's NB is that of large matrices.
-    let usual = block_size(n);
-    let nb = args.nb.unwrap_or(if usual < block_size(usize::MAX) { usual } else { profiled.unwrap_or(usual) });
+    let nb = args.nb.unwrap_or(block_size_on(n, profiled));
     let params = RunParams::new(n, nb, p, q);
     params.check().map_err(|e| format!("xhpl: {e}\n"))?;
     if params.processes() > ranks {

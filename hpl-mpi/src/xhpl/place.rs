@@ -15,8 +15,6 @@ pub struct Place {
     pub pus: Vec<usize>,
     /// More threads than cores: who waits must yield.
     pub oversubscribed: bool,
-    /// Ranks of this node.
-    pub ranks: usize,
     /// What the person who started the ranks should know.
     pub warning: Option<String>,
 }
@@ -93,7 +91,6 @@ pub fn decide<C: Comm>(ranks: &C, topology: &Topology, asked: Option<usize>) -> 
         threads,
         pus: if oversubscribed { Vec::new() } else { node.pus(threads) },
         oversubscribed,
-        ranks: ranks.size(),
         warning: node.warning(threads, asked.is_some(), all[0] as usize),
     }
 }
@@ -104,10 +101,7 @@ pub fn decide<C: Comm>(ranks: &C, topology: &Topology, asked: Option<usize>) -> 
 /// A sentence, if threads cannot be started or bound.
 pub fn settle(place: &Place, topology: Topology, kernel: &'static Kernel) -> Result<Context, String> {
     let Place { threads, pus, .. } = place.clone();
-    // Ranks that share the last level cache have a part of it each.
-    let beside = topology.l3().map_or(1, |c| (c.shared_by / threads.max(1)).clamp(1, place.ranks));
-    let mut caches = topology.cache_sizes();
-    caches.l3 /= beside;
+    let caches = topology.cache_sizes();
     if !pus.is_empty() {
         // Says whether binding works at all; each member then binds itself to its own PU.
         topology.restrict_current_thread(&pus).map_err(|e| e.to_string())?;

@@ -9,23 +9,12 @@ use hpl_mpi::comm::{Comm, broadcast_bytes};
 use hpl_spec::profile::{Profile, ProfileUsed};
 use sha2::{Digest, Sha256};
 
-/// Which profile is wished for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wish {
-    /// None.
-    None,
-    /// That of a file.
-    File(PathBuf),
-}
-
-impl Wish {
-    /// What `--profile` says; without it, the file in the user's configuration folder, if there is a folder.
-    pub fn of(option: Option<&str>) -> Wish {
-        match option {
-            Some("none") => Wish::None,
-            Some(file) => Wish::File(file.into()),
-            None => usual_file().map_or(Wish::None, Wish::File),
-        }
+/// The file that `--profile` means: none for `none`; without the option that in the user's configuration folder.
+fn file_of(option: Option<&str>) -> Option<PathBuf> {
+    match option {
+        Some("none") => None,
+        Some(file) => Some(file.into()),
+        None => usual_file(),
     }
 }
 
@@ -54,7 +43,7 @@ pub fn find<C: Comm>(
     kernel: &Kernel,
 ) -> (Option<Served>, Option<String>) {
     let (mut text, mut why) = (Vec::new(), None);
-    if let (0, Wish::File(file)) = (world.rank(), Wish::of(option)) {
+    if let (0, Some(file)) = (world.rank(), file_of(option)) {
         match read(&file, topology, kernel) {
             Ok(found) => text = found,
             Err(Refused { missing: true, .. }) if option.is_none() => {}
@@ -100,6 +89,6 @@ pub fn foreign(profile: &Profile, topology: &Topology, kernel: &Kernel) -> Optio
 }
 
 /// Cache sizes as a profile has them.
-pub fn caches(sizes: CacheSizes) -> [u64; 3] {
-    [sizes.l1 as u64, sizes.l2 as u64, sizes.l3 as u64]
+pub fn caches(sizes: CacheSizes) -> [u64; 2] {
+    [sizes.l1 as u64, sizes.l2 as u64]
 }

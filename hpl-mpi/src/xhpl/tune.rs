@@ -71,7 +71,7 @@ pub fn tune(wish: &Wish) -> Result<(), String> {
     let threads = wish.threads.unwrap_or(cores.len());
     let pinned = threads <= cores.len();
     let pus = if pinned { cores.iter().take(threads).map(|core| core.pu).collect() } else { Vec::new() };
-    let place = Place { threads, pus, oversubscribed: !pinned, ranks: 1, warning: None };
+    let place = Place { threads, pus, oversubscribed: !pinned, warning: None };
     let cx = place::settle(&place, topology.clone(), kernel)?;
     let sizes = if wish.quick {
         Sizes { product: (600, 64), times: 1, order: 400, rounds: 1 }
@@ -112,25 +112,22 @@ struct Found {
 fn measure(cx: Context, sizes: Sizes) -> Result<Found, String> {
     let refused = |e: AllocError| e.to_string();
     let usual = Shares::default();
-    let candidates = candidates();
-    let bar = bar((candidates.iter().map(Vec::len).sum::<usize>() + 1 + (1 + NBS.len()) * sizes.rounds) as u64);
+    let tries: usize = CANDIDATES.iter().map(|candidates| candidates(usual).len()).sum();
+    let bar = bar((tries + 1 + (1 + NBS.len()) * sizes.rounds) as u64);
     let mut product = Product::new(sizes).map_err(refused)?;
     bar.set_message("product, usual blocks");
     let mut cx = cx.with_shares(usual);
     let (mut best, mut rate) = (usual, product.rate(&cx));
     bar.inc(1);
-    // One share after the other, each beside the best so far: the three hardly depend on each other.
-    for choices in candidates {
-        for change in choices {
-            let shares = change(best);
+    // Each beside the best so far, in the same moments; the three shares hardly depend on each other.
+    for candidates in CANDIDATES {
+        for shares in candidates(best) {
             bar.set_message(format!("product, {rate:.1} Gflop/s so far"));
             if shares != best && shares.are_sane() {
                 cx = cx.with_shares(shares);
                 let tried = product.rate(&cx);
-                // Again beside the best, so that a slow moment decides nothing.
                 cx = cx.with_shares(best);
-                let beside = product.rate(&cx);
-                if tried > beside * GAIN {
+                if tried > product.rate(&cx) * GAIN {
                     (best, rate) = (shares, tried);
                 }
             }
@@ -161,27 +158,12 @@ fn measure(cx: Context, sizes: Sizes) -> Result<Found, String> {
     Ok(Found { shares: best, nb: *nb, measured })
 }
 
-/// A change of one share.
-type Change = Box<dyn Fn(Shares) -> Shares>;
-
-/// What is tried, one share after the other.
-fn candidates() -> Vec<Vec<Change>> {
-    let parts = |set: fn(&mut Shares, f64), parts: &[f64]| -> Vec<Change> {
-        let change = |&part: &f64| -> Change {
-            Box::new(move |mut shares| {
-                set(&mut shares, part);
-                shares
-            })
-        };
-        parts.iter().map(change).collect()
-    };
-    let widths = [96, 144, 192, 288].map(|widest| -> Change { Box::new(move |shares| Shares { widest, ..shares }) });
-    vec![
-        Vec::from(widths),
-        parts(|shares, part| shares.block = part, &[0.05, 0.1, 0.1875, 0.25, 0.5]),
-        parts(|shares, part| shares.strip = part, &[0.1875, 0.25, 0.45]),
-    ]
-}
+/// What is tried instead of the best so far, one share after the other.
+const CANDIDATES: [fn(Shares) -> Vec<Shares>; 3] = [
+    |best| [96, 144, 192, 288].map(|widest| Shares { widest, ..best }).into(),
+    |best| [0.05, 0.1, 0.1875, 0.25, 0.5].map(|block| Shares { block, ..best }).into(),
+    |best| [0.1875, 0.25, 0.45].map(|strip| Shares { strip, ..best }).into(),
+];
 
 fn bar(steps: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("  [{bar:30}] {percent:>3} %  {msg}, {eta} left")

@@ -11,6 +11,8 @@ use pulp::{Arch, Simd, WithSimd};
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod tile;
 
 /// One tile: `C[0..mr, 0..nr] += A·B`, A with leading dimension `lda`, C with `ldc`. Meanwhile `k / 4` cache lines
 /// from `next` on, wherever that points, are brought into the second level cache.
