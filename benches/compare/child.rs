@@ -15,7 +15,7 @@ use hpl_core::matrix::Matrix;
 use serde::{Deserialize, Serialize};
 
 use super::blas::Blas;
-use super::hpl::set_threads;
+use super::hpl::settle_library;
 use super::peers::Peer;
 use super::table::Figure;
 
@@ -75,7 +75,7 @@ pub fn ask(job: &Job, peer: Option<&Peer>) -> Result<Figure, String> {
     let text = serde_json::to_string(job).map_err(|e| e.to_string())?;
     let mut command = Command::new(this);
     command.arg("--child").arg(text).stdin(Stdio::null()).stderr(Stdio::inherit());
-    set_threads(&mut command, job.threads());
+    settle_library(&mut command, job.threads());
     if let Some(folder) = peer.and_then(|peer| peer.file.parent()) {
         // MKL opens its parts by name.
         command.env("LD_LIBRARY_PATH", folder);

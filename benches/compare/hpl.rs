@@ -20,8 +20,9 @@ use super::table::Figure;
 
 /// How long the FMA peak before a run is measured.
 const PEAK_TIME: Duration = Duration::from_millis(500);
-/// Where matrix libraries look for their number of threads.
-const THREAD_VARIABLES: [&str; 4] = ["OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "OMP_NUM_THREADS"];
+/// How the variables begin in which matrix libraries look for settings; with `NUM_THREADS` behind it, each is where they
+/// look for their number of threads.
+const LIBRARY_SETTINGS: [&str; 4] = ["OPENBLAS_", "MKL_", "BLIS_", "OMP_"];
 /// The block size of the peers: with it HPL 2.3 was fastest on two cores at both orders, or nearly so.
 const NB: usize = 256;
 
@@ -86,17 +87,22 @@ pub fn netlib(xhpl: &Path, case: Case, machine: &Machine) -> Result<Figure, Stri
     let peak = peak(machine);
     let mut command = mpirun(case.p * case.q);
     command.args(["--bind-to", "none"]).arg(xhpl);
-    set_threads(&mut command, case.threads);
+    settle_library(&mut command, case.threads);
     let ended = process::run(command, xhpl, folder.path())?;
     let (gflops, residual, passed) =
         result(&ended.said, case.n).ok_or_else(|| format!("it printed no result; it said:\n{}", ended.end()))?;
     Ok(Figure { gflops, peak, residual: Some(residual), passed, resident: ended.resident })
 }
 
-/// How many threads the matrix library below a program has.
-pub fn set_threads(command: &mut Command, threads: usize) {
-    for name in THREAD_VARIABLES {
-        command.env(name, threads.to_string());
+/// The matrix library below a program has so many threads, and else the settings that it takes by itself: one in the
+/// environment, such as `OPENBLAS_CORETYPE`, may halve its rate.
+pub fn settle_library(command: &mut Command, threads: usize) {
+    let is_one = |name: &OsString| LIBRARY_SETTINGS.iter().any(|begin| name.to_string_lossy().starts_with(begin));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_one(name)) {
+        command.env_remove(name);
+    }
+    for begin in LIBRARY_SETTINGS {
+        command.env(format!("{begin}NUM_THREADS"), threads.to_string());
     }
 }
 
@@ -142,7 +148,7 @@ impl Hpcc {
         let peak = peak(machine);
         let mut command = mpirun(case.p * case.q);
         command.args(["--bind-to", "none"]).arg(&self.program);
-        set_threads(&mut command, case.threads);
+        settle_library(&mut command, case.threads);
         if let Some(openblas) = &self.openblas {
             let mut folders = OsString::from(openblas);
             if let Some(others) = std::env::var_os("LD_LIBRARY_PATH") {

@@ -20,13 +20,24 @@ pub struct Scratch {
     pub(crate) a: Buffer,
     pub(crate) b: Buffer,
     pub(crate) edge: Buffer,
+    aside: Buffer,
 }
 
 impl Scratch {
     /// Empty scratch memory.
     pub fn new() -> Scratch {
-        let none = || Buffer::zeroed(0).expect("no memory is asked for");
-        Scratch { lane: Lane::default(), a: none(), b: none(), edge: none() }
+        Scratch { lane: Lane::default(), a: nothing(), b: nothing(), edge: nothing(), aside: nothing() }
+    }
+
+    /// Does some work with `len` doubles besides, of any content.
+    ///
+    /// # Panics
+    /// If the memory cannot be had.
+    pub fn with_aside<R>(&mut self, len: usize, job: impl FnOnce(&mut Scratch, &mut [f64]) -> R) -> R {
+        let mut aside = std::mem::replace(&mut self.aside, nothing());
+        let result = job(self, room(&mut aside, len));
+        self.aside = aside;
+        result
     }
 
     /// Does some work for panel number `panel` and notes how long it took.
@@ -42,6 +53,10 @@ impl Default for Scratch {
     fn default() -> Scratch {
         Scratch::new()
     }
+}
+
+fn nothing() -> Buffer {
+    Buffer::zeroed(0).expect("no memory is asked for")
 }
 
 /// The first `len` doubles of `buffer`, which is replaced by a larger one if need be.
@@ -74,8 +89,7 @@ impl Context {
     pub fn new(kernel: &'static Kernel, caches: CacheSizes, team: Team) -> Context {
         assert!(kernel.is_available(), "this CPU cannot run kernel {}", kernel.name);
         let scratch = (0..team.size()).map(|_| Mutex::new(Scratch::new())).collect();
-        let left = Mutex::new(Buffer::zeroed(0).expect("no memory is asked for"));
-        Context { kernel, caches, shares: Shares::default(), team, scratch, left }
+        Context { kernel, caches, shares: Shares::default(), team, scratch, left: Mutex::new(nothing()) }
     }
 
     /// The same context with other shares of the caches.

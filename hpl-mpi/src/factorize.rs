@@ -39,7 +39,7 @@ pub fn factorize<C: Comm>(
     phases: &mut Phases,
     step: &mut dyn FnMut(usize, &Phases),
 ) -> Factored {
-    let Workspace { packed, u, pool, panels, desk } = &mut Workspace::new(cx, grid, a);
+    let Workspace { packed, pool, panels, desk } = &mut Workspace::new(cx, a);
     let mut factored = Factored::default();
     // Alone in its process row and without helpers, a rank can do nothing beside a panel.
     let look_ahead = look_ahead && (grid.q > 1 || cx.team().size() > 1);
@@ -67,7 +67,7 @@ pub fn factorize<C: Comm>(
         let (mut soon, later) = right.split_at_col(soon);
         let rest = later.cols();
         // A22 −= L2·U, these columns.
-        let mut update = Update::new(cx, grid, run.rows, &panel, left.as_ref(), (packed, u, pool));
+        let mut update = Update::new(cx, grid, run.rows, &panel, left.as_ref(), (packed, pool));
         if soon.cols() > 0 {
             update.apply(soon.as_mut(), phases, &mut sent, &|_| ());
         }

@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 
 use hpl_core::context::{Context, Scratch};
 use hpl_core::gemm::Left;
-use hpl_core::gemm::triangle::{PackedPanel, Triangle};
+use hpl_core::gemm::triangle::{PackedPanel, Rows, Triangle};
 use hpl_core::level1::laswp;
 use hpl_core::matrix::{MatMut, MatRef};
-use hpl_core::share::{StripPairs, Strips};
+use hpl_core::share::Strips;
 use hpl_core::team::Member;
 use hpl_core::timeline::Work;
 use hpl_spec::params::SWAP_COLUMNS;
 use hpl_spec::report::Phases;
 
 use crate::axis::Axis;
-use crate::comm::Comm;
+use crate::comm::{Buf, Comm};
 use crate::grid::Grid;
-use crate::panel::Panel;
-use crate::swap::{Chunk, Exchange, Hands, Moving, SwapPlan, local_swaps};
+use crate::panel::{Panel, PanelShape};
+use crate::swap::{Exchange, Hands, InPieces, Moved, Moving, SwapPlan, local_swaps};
 use crate::workspace::Pool;
 
 /// Columns of the first chunk whose rows travel between process rows; the others have [`SWAP_COLUMNS`].
@@ -49,7 +49,6 @@ pub struct Update<'a, C> {
     moves: Moves,
     /// Columns of the first chunk whose rows travel between process rows, and of the others.
     chunks: [usize; 2],
-    u: &'a mut [f64],
     pool: &'a mut Pool,
 }
 
@@ -63,14 +62,14 @@ enum Moves {
 
 impl<'a, C: Comm> Update<'a, C> {
     /// Packs L2, once for all strips. `factored` are the local columns up to the panel's last; with one process column
-    /// L2 is read there, and else from the panel's message. `packed` and `u` are memory of the workspace.
+    /// L2 is read there, and else from the panel's message. `packed` is memory of the workspace.
     pub fn new(
         cx: &'a Context,
         grid: &'a Grid<C>,
         rows: Axis,
         panel: &'a Panel,
         factored: MatRef<'a>,
-        (packed, u, pool): (&'a mut PackedPanel, &'a mut [f64], &'a mut Pool),
+        (packed, pool): (&'a mut PackedPanel, &'a mut Pool),
     ) -> Update<'a, C> {
         let shape = panel.shape;
         let l2 = match grid.q {
@@ -85,76 +84,62 @@ impl<'a, C: Comm> Update<'a, C> {
             1 => Moves::Here(local_swaps(panel.pivots(), shape.first)),
             _ => Moves::Between(SwapPlan::new(&rows, shape.first, panel.pivots())),
         };
-        Update { cx, grid, rows, panel, left, triangle, moves, chunks: [FIRST_COLUMNS, SWAP_COLUMNS], u, pool }
+        Update { cx, grid, rows, panel, left, triangle, moves, chunks: [FIRST_COLUMNS, SWAP_COLUMNS], pool }
     }
 
     /// Applies the panel to `columns`, all local rows of them; collective over the process column. Beside it, the
     /// main thread leads and the others help.
     pub fn apply(&mut self, columns: MatMut, phases: &mut Phases, meanwhile: &mut dyn Meanwhile, help: Help) {
-        let Update { cx, grid, rows, panel, left, triangle, moves, chunks: [first, others], u, pool } = self;
-        let (shape, local_rows, n) = (panel.shape, rows.local_len(), columns.cols());
-        let strips = Bag { cx, left, triangle, width: shape.width, panel: shape.index };
+        let Update { cx, grid, rows, panel, left, triangle, moves, chunks: [first, others], pool } = self;
+        let shape = panel.shape;
+        let bag = Bag { cx, left, triangle, shape, rows: rows.local_len(), owner: grid.row == shape.process_row };
         let mut help = Some(help);
         let plan = match moves {
             Moves::Here(swaps) => {
                 let start = Instant::now();
-                let below = columns.sub(shape.top, 0, local_rows - shape.top, n);
-                let led = strips.in_place(swaps, below, meanwhile, &mut help);
+                let led = bag.empty(columns, &Top::Swaps(swaps), meanwhile, &mut help);
                 phases.update += (start.elapsed() - led).as_secs_f64();
                 return;
             }
             Moves::Between(plan) => plan,
         };
         let moving = Moving { cx, along_col: &grid.along_col, owner: shape.process_row, plan, panel: shape.index };
-        let owner = grid.row == shape.process_row;
-        let (here, there) = u.split_at_mut(u.len() / 2);
-        let (mut rest, mut rooms) = (Some(columns), vec![here, there]);
         // While one chunk of columns is multiplied, the rows of the next one travel. The first one is small: until its rows
         // are there, nothing is multiplied.
         let start = Instant::now();
-        let mut current = next_chunk(&mut rest, &mut rooms, *first, shape.width).map(|chunk| {
-            let exchange = Exchange::start(&moving, chunk, pool, Hands::Team);
-            exchange.finish(&moving, pool, Hands::Team, &mut || meanwhile.progress())
-        });
+        let (mut current, mut rest) = at_most(columns, *first);
+        let mut pieces = Vec::new();
+        if current.cols() > 0 {
+            let exchange = Exchange::start(&moving, current, pool, Hands::Team);
+            Moved { columns: current, pieces } =
+                exchange.finish(&moving, pool, Hands::Team, &mut || meanwhile.progress());
+        }
         phases.swap += start.elapsed().as_secs_f64();
         loop {
             let start = Instant::now();
-            let waiting = next_chunk(&mut rest, &mut rooms, *others, shape.width);
+            let (chunk, later) = at_most(rest, *others);
+            rest = later;
+            let waiting = (chunk.cols() > 0).then_some(chunk);
             let mut beside =
                 Beside { leads: help.is_some(), meanwhile, moving: &moving, pool, waiting, exchange: None };
-            let led = match &mut current {
-                Some(chunk) => {
-                    let (u, columns) = chunk.views();
-                    let n = columns.cols();
-                    let below = columns.sub(shape.top, 0, local_rows - shape.top, n);
-                    strips.beside(owner, u, below, &mut beside, &mut help)
-                }
-                // No columns: one turn, for what is done meanwhile.
-                None => strips.work_through(&mut beside, &mut help, |_| false),
-            };
+            // Without columns this is one turn, for what is done meanwhile.
+            let led = bag.empty(current, &Top::Pieces(&pieces, plan), &mut beside, &mut help);
             let exchange = beside.exchange.take();
             phases.update += (start.elapsed() - led).as_secs_f64();
+            pieces.drain(..).for_each(|piece| pool.give(piece));
             let Some(exchange) = exchange else { return };
             let start = Instant::now();
-            rooms.extend(current.take().map(|chunk| chunk.room));
-            current = Some(exchange.finish(&moving, pool, Hands::Team, &mut || meanwhile.progress()));
+            Moved { columns: current, pieces } =
+                exchange.finish(&moving, pool, Hands::Team, &mut || meanwhile.progress());
             phases.swap += start.elapsed().as_secs_f64();
         }
     }
 }
 
-/// The next columns, at most `widest`, with memory for their U.
-fn next_chunk<'a>(
-    rest: &mut Option<MatMut<'a>>,
-    rooms: &mut Vec<&'a mut [f64]>,
-    widest: usize,
-    jb: usize,
-) -> Option<Chunk<'a>> {
-    let columns = rest.take().filter(|columns| columns.cols() > 0)?;
-    let width = widest.min(columns.cols());
-    let (now, later) = columns.split_at_col(width);
-    *rest = Some(later);
-    Some(Chunk { columns: now, room: rooms.pop().expect("one chunk is multiplied, one travels"), width: jb })
+/// The first columns, at most so many, and the rest.
+fn at_most(columns: MatMut, most: usize) -> (MatMut, MatMut) {
+    let n = columns.cols();
+    columns.split_at_col(most.min(n))
 }
 
 /// Beside the products of a chunk: what was to be done meanwhile, then the rows of the next chunk.
@@ -164,15 +149,15 @@ struct Beside<'x, 'a, C: Comm> {
     meanwhile: &'x mut dyn Meanwhile,
     moving: &'x Moving<'x, C>,
     pool: &'x mut Pool,
-    waiting: Option<Chunk<'a>>,
+    waiting: Option<MatMut<'a>>,
     exchange: Option<Exchange<'a, C>>,
 }
 
 impl<C: Comm> Meanwhile for Beside<'_, '_, C> {
     fn lead(&mut self, member: &mut Member) -> Duration {
         let led = if self.leads { self.meanwhile.lead(member) } else { Duration::ZERO };
-        let chunk = self.waiting.take();
-        self.exchange = chunk.map(|chunk| Exchange::start(self.moving, chunk, self.pool, Hands::Main));
+        let waiting = self.waiting.take();
+        self.exchange = waiting.map(|columns| Exchange::start(self.moving, columns, self.pool, Hands::Main));
         led
     }
 
@@ -184,71 +169,64 @@ impl<C: Comm> Meanwhile for Beside<'_, '_, C> {
     }
 }
 
-/// A bag of strips, and what is done with each.
+/// Where the rows of U are.
+enum Top<'a> {
+    /// In the matrix, to be exchanged in place.
+    Swaps(&'a [usize]),
+    /// In pieces, one from every process row. The owner of the top block puts U together there, the others beside the
+    /// matrix.
+    Pieces(&'a [Buf], &'a SwapPlan),
+}
+
+/// What is done with the strips of columns.
 struct Bag<'a> {
     cx: &'a Context,
     left: &'a Left<'a>,
     triangle: &'a Triangle<'a>,
-    /// JB.
-    width: usize,
-    panel: usize,
+    shape: PanelShape,
+    /// Local rows.
+    rows: usize,
+    /// Whether the top block is here.
+    owner: bool,
 }
 
 impl Bag<'_> {
-    /// One process row: rows are exchanged in place, and U is the top of the trailing columns. How long the main thread
-    /// led something else.
-    fn in_place(
-        &self,
-        swaps: &[usize],
-        mut a: MatMut,
-        meanwhile: &mut dyn Meanwhile,
-        help: &mut Option<Help>,
-    ) -> Duration {
-        let cut = self.left.cut(a.cols(), self.cx.team().size());
+    /// U, U ← L1⁻¹·U and A22 ← A22 − L2·U, strip by strip; all local rows of the columns are given. How long the main
+    /// thread led something else.
+    fn empty(&self, columns: MatMut, top: &Top, meanwhile: &mut dyn Meanwhile, help: &mut Option<Help>) -> Duration {
+        let Bag { shape: PanelShape { top: first_row, width, index, .. }, rows, owner, .. } = *self;
+        let n = columns.cols();
+        let mut a = columns.sub(first_row, 0, rows - first_row, n);
+        let cut = self.left.cut(n, self.cx.team().size());
         let strips = Strips::new(a.as_mut(), cut);
         self.work_through(meanwhile, help, |scratch| {
-            let Some((_, mut strip)) = strips.next() else { return false };
-            scratch.timed(Work::Swap, self.panel, |_| laswp(strip.as_mut(), swaps));
-            let (u, below) = strip.split_at_row(self.width);
-            self.strip(scratch, u, below, |_| ());
-            true
-        })
-    }
-
-    /// U ← L1⁻¹·U and A22 ← A22 − L2·U for one strip; `solved` is called with U.
-    fn strip(&self, scratch: &mut Scratch, u: MatMut, below: MatMut, solved: impl FnOnce(MatRef)) {
-        let (start, mut middle) = (Instant::now(), None);
-        self.triangle.solve_and_subtract(self.cx, scratch, self.left, u, below, |scratch, u| {
-            solved(u);
-            scratch.lane.note(Work::Solve, self.panel, start, Duration::ZERO);
-            middle = Some(Instant::now());
-        });
-        scratch.lane.note(Work::Multiply, self.panel, middle.unwrap_or(start), Duration::ZERO);
-    }
-
-    /// Several process rows: U lies beside the matrix; the owner of the diagonal block copies it back. How long the main
-    /// thread led something else.
-    fn beside(
-        &self,
-        owner: bool,
-        mut u: MatMut,
-        mut a: MatMut,
-        meanwhile: &mut dyn Meanwhile,
-        help: &mut Option<Help>,
-    ) -> Duration {
-        let top = if owner { self.width } else { 0 };
-        let cut = self.left.cut(a.cols(), self.cx.team().size());
-        let strips = StripPairs::new(u.as_mut(), a.as_mut(), cut);
-        self.work_through(meanwhile, help, |scratch| {
-            let Some((_, u, strip)) = strips.next() else { return false };
-            let (mut block, below) = strip.split_at_row(top);
-            self.strip(scratch, u, below, |u| {
-                if owner {
-                    block.copy_from(u);
+            let Some((first, mut strip)) = strips.next() else { return false };
+            match top {
+                Top::Swaps(swaps) => {
+                    scratch.timed(Work::Swap, index, |_| laswp(strip.as_mut(), swaps));
+                    let (mut u, below) = strip.split_at_row(width);
+                    self.strip(scratch, &mut u, below);
                 }
-            });
+                Top::Pieces(pieces, plan) => {
+                    let columns = first..first + strip.cols();
+                    let (block, below) = strip.split_at_row(if owner { width } else { 0 });
+                    let top = owner.then_some(block);
+                    self.strip(scratch, &mut InPieces { pieces, plan, columns, top }, below);
+                }
+            }
             true
         })
+    }
+
+    /// U ← L1⁻¹·U and A22 ← A22 − L2·U for one strip.
+    fn strip(&self, scratch: &mut Scratch, u: &mut impl Rows, below: MatMut) {
+        let start = Instant::now();
+        let mut middle = start;
+        self.triangle.solve_and_subtract(self.cx, scratch, self.left, u, below, |scratch| {
+            scratch.lane.note(Work::Solve, self.shape.index, start, Duration::ZERO);
+            middle = Instant::now();
+        });
+        scratch.lane.note(Work::Multiply, self.shape.index, middle, Duration::ZERO);
     }
 
     /// All members call `step` until it returns false; before, the main thread leads, and the first time the others
@@ -289,7 +267,7 @@ mod tests {
     use crate::bcast::Broadcast;
     use crate::comm::thread::{SendMode, ThreadComm};
     use crate::matrix::DistMatrix;
-    use crate::panel::{self, PanelShape, Recursion};
+    use crate::panel::{self, Recursion};
     use crate::workspace::Workspace;
 
     struct Nothing;
@@ -311,7 +289,7 @@ mod tests {
             let mut a = DistMatrix::allocate(&grid, 90, 8).unwrap();
             a.generate(&cx);
             let shape = PanelShape::of(&grid, &a, 0).unwrap();
-            let Workspace { packed, u, pool, panels, desk } = &mut Workspace::new(&cx, &grid, &a);
+            let Workspace { packed, pool, panels, desk } = &mut Workspace::new(&cx, &a);
             let mut message = panels.take(shape.message_len());
             let (rows, local) = (a.rows, a.rows.local_len());
             if grid.col == shape.process_col {
@@ -324,7 +302,7 @@ mod tests {
             let message = sent.finish(&grid.along_row);
             let panel = Panel { shape, message };
             let (left, right) = a.local_mut().split_at_col(shape.right);
-            let mut update = Update::new(&cx, &grid, rows, &panel, left.as_ref(), (packed, u, pool));
+            let mut update = Update::new(&cx, &grid, rows, &panel, left.as_ref(), (packed, pool));
             update.chunks = chunks.unwrap_or(update.chunks);
             update.apply(right, &mut Phases::default(), &mut Nothing, &|_| ());
             sent.reclaim(&grid.along_row);

@@ -1,12 +1,9 @@
 //! Memory of a run besides the matrix: allocated once, handed around, kept.
 
-use hpl_core::buffer::Buffer;
 use hpl_core::context::Context;
 use hpl_core::gemm::triangle::PackedPanel;
-use hpl_spec::params::SWAP_COLUMNS;
 
-use crate::comm::{Buf, Comm};
-use crate::grid::Grid;
+use crate::comm::Buf;
 use crate::matrix::DistMatrix;
 use crate::panel::Desk;
 
@@ -45,8 +42,6 @@ impl Pool {
 pub struct Workspace {
     /// Packed L1 and L2, for the strips of an update.
     pub packed: PackedPanel,
-    /// U of two chunks, where there are several process rows: JB × the columns interchanged at a time, twice.
-    pub u: Buffer,
     /// Buffers of row exchanges.
     pub pool: Pool,
     /// Buffers of panels that are not under way.
@@ -60,13 +55,11 @@ impl Workspace {
     ///
     /// # Panics
     /// If the memory cannot be had; it was counted before the matrix was allocated.
-    pub fn new<C: Comm>(cx: &Context, grid: &Grid<C>, a: &DistMatrix) -> Workspace {
+    pub fn new(cx: &Context, a: &DistMatrix) -> Workspace {
         let width = a.rows.block.min(a.n()).max(1);
-        let (rows, cols) = (a.rows.local_len(), a.cols.local_len());
-        let buffer = |len| Buffer::zeroed(len).unwrap_or_else(|e| panic!("workspace: {e}"));
+        let rows = a.rows.local_len();
         Workspace {
             packed: PackedPanel::new(cx, rows, width).unwrap_or_else(|e| panic!("workspace: {e}")),
-            u: buffer(if grid.p > 1 { 2 * width * cols.min(SWAP_COLUMNS) } else { 0 }),
             pool: Pool::default(),
             panels: Pool::default(),
             desk: Desk::new(width, cx.team().size()),

@@ -161,9 +161,10 @@ impl RunParams {
     }
 
     /// How many bytes the rank that needs most will need: its part of [A|b],
-    /// the panels in flight, U and the rows it is put together from where there
-    /// are several process rows, and a packed copy of L2. Saturates instead of
-    /// overflowing; zeros count as the smallest legal value.
+    /// the panels in flight, where there are several process rows the rows that
+    /// two chunks of U are put together from and those that travel, and a
+    /// packed copy of L2. Saturates instead of overflowing; zeros count as the
+    /// smallest legal value.
     #[must_use]
     pub fn bytes_per_rank(&self) -> u64 {
         let [nb, p, q] = [self.nb, self.p, self.q].map(|v| v.max(1));
@@ -177,7 +178,7 @@ impl RunParams {
         // One panel is applied while the next one is on its way.
         let panels = if q > 1 { 2 } else { 1 };
         let panel = width.saturating_mul(rows + 2 * width + 2);
-        let u = if p > 1 { width.saturating_mul(5 * columns.min(SWAP_COLUMNS as u128)) } else { 0 };
+        let u = if p > 1 { width.saturating_mul(3 * columns.min(SWAP_COLUMNS as u128)) } else { 0 };
         let packed_l2 = width.saturating_mul(rows + 24);
 
         let doubles = matrix.saturating_add(panel.saturating_mul(panels)).saturating_add(u).saturating_add(packed_l2);

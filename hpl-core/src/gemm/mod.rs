@@ -153,7 +153,7 @@ impl<'a> Left<'a> {
 
     /// C ← C + A(:, columns)·B, where B lies packed in the scratch memory, with the factor it has.
     fn multiply_packed(&self, scratch: &mut Scratch, columns: Range<usize>, c: MatMut) {
-        let Code::Tile { mr, nr, tile } = self.kernel.code else { unreachable!("a packed operand without a tile") };
+        let Code::Tile { mr, nr, tile, .. } = self.kernel.code else { unreachable!("a packed operand without a tile") };
         let rows = self.a.rows().div_ceil(mr) * mr;
         let packed_a = &self.packed[rows * columns.start..rows * columns.end];
         let depth = (columns.len(), self.blocking.mc);
@@ -173,7 +173,7 @@ pub fn gemm_alone(cx: &Context, scratch: &mut Scratch, alpha: f64, a: MatRef, b:
     if m == 0 || n == 0 || a.cols() == 0 {
         return;
     }
-    let Code::Tile { mr, nr, tile } = cx.kernel().code else {
+    let Code::Tile { mr, nr, tile, .. } = cx.kernel().code else {
         return faer_product(alpha, a, b, c);
     };
     let Blocking { kc, nc, .. } = cx.blocking(a.cols());

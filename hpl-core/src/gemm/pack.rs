@@ -12,7 +12,7 @@
 //!   └───┴───┴───┘
 //! ```
 
-use crate::matrix::MatRef;
+use crate::matrix::{MatMut, MatRef};
 
 /// Micro-panels of A that are packed together: enough of a column to be read like a stream, and a piece of work that
 /// is large enough to share and small enough to balance (`cargo bench -- pack`).
@@ -69,6 +69,17 @@ pub fn pack_b(alpha: f64, b: MatRef, nr: usize, out: &mut [f64]) {
                 }
             }
         }
+    }
+}
+
+/// The inverse of [`pack_b`] for one micro-panel: `b ← alpha·packed`.
+///
+/// # Panics
+/// If `packed` has another length, or `b` more than `nr` columns.
+pub fn unpack_b(alpha: f64, packed: &[f64], nr: usize, mut b: MatMut) {
+    assert!(packed.len() == nr * b.rows() && b.cols() <= nr, "length of packed B");
+    for j in 0..b.cols() {
+        b.col(j).iter_mut().zip(packed.iter().skip(j).step_by(nr)).for_each(|(to, v)| *to = alpha * v);
     }
 }
 

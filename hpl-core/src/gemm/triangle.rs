@@ -2,19 +2,41 @@
 //! −U comes out packed, as the product C −= L2·U that follows wants it.
 //!
 //! ```text
-//!   row block r of mr rows:   T = U_r + Σ_{s<r} L_rs·(−X_s)     one tile of depth r·mr
-//!                             X_r = (L_rr)⁻¹·T                  one tile of depth mr
+//!   row block r of mr rows:   T = U_r − Σ_{s<r} L_rs·X_s     a tile of depth r·mr
+//!                             X_r = (L_rr)⁻¹·T               by substitution, in registers
 //! ```
-//! The inverses are those of the mr×mr blocks on the diagonal alone; with partial pivoting no element of L exceeds
-//! one, and blocks this small are inverted without loss that the residual would show (N. Higham, "Accuracy and
-//! Stability of Numerical Algorithms", section 8.2, for the method by blocks).
+//! Where U lies, and where X goes, is the caller's affair ([`Rows`]): U may lie in pieces.
+#![allow(unsafe_code)]
 
 use crate::buffer::Buffer;
 use crate::context::{Context, Scratch, room};
 use crate::gemm::kernel::Code;
-use crate::gemm::{Left, one_tile, pack};
+use crate::gemm::{Left, pack};
 use crate::matrix::{MatMut, MatRef};
 use crate::trsm::trsm;
+
+/// The rows of a strip of U: where they are before they are solved, and where they go then.
+pub trait Rows {
+    /// Writes columns `first`, `first + 1`, … of U side by side, row by row: row i of them to `out[i·nr..]`, where as many
+    /// columns as there are come first and the rest of the nr doubles is zero.
+    fn load(&self, first: usize, nr: usize, out: &mut [f64]);
+
+    /// Takes −X, which lies in `solved` as U lay in `out`.
+    fn keep(&mut self, first: usize, nr: usize, solved: &[f64]);
+}
+
+/// U is a matrix and X replaces it.
+impl Rows for MatMut<'_> {
+    fn load(&self, first: usize, nr: usize, out: &mut [f64]) {
+        let u = self.as_ref();
+        pack::pack_b(1.0, u.sub(0, first, u.rows(), nr.min(u.cols() - first)), nr, out);
+    }
+
+    fn keep(&mut self, first: usize, nr: usize, solved: &[f64]) {
+        let (k, width) = (self.rows(), nr.min(self.cols() - first));
+        pack::unpack_b(-1.0, solved, nr, self.as_mut().sub(0, first, k, width));
+    }
+}
 
 /// L, packed.
 pub struct Triangle<'a> {
@@ -43,7 +65,7 @@ impl<'a> Triangle<'a> {
         Triangle::in_tiles(cx, k).map_or(0, |mr| offset(mr, k.div_ceil(mr)))
     }
 
-    /// Packs `l`, of which only the part below the diagonal is read. `storage` must be as long as
+    /// Packs `l`, of which only the part below the diagonal counts. `storage` must be as long as
     /// [`Triangle::storage`] says or longer.
     ///
     /// # Panics
@@ -56,16 +78,16 @@ impl<'a> Triangle<'a> {
         if let Some(mr) = tiles {
             for (r, row) in (0..k).step_by(mr).enumerate() {
                 let height = mr.min(k - row);
-                let (left, inverse) = packed[offset(mr, r)..offset(mr, r + 1)].split_at_mut(mr * row);
-                pack::pack_a(l.sub(row, 0, height, row), mr, left);
-                invert(l.sub(row, row, height, height), mr, inverse);
+                let (block, none) = packed[offset(mr, r)..offset(mr, r + 1)].split_at_mut(mr * (row + height));
+                pack::pack_a(l.sub(row, 0, height, row + height), mr, block);
+                none.fill(0.0);
             }
         }
         Triangle { l, packed, in_tiles: tiles.is_some() }
     }
 
-    /// Solves L·X = U in place and then C ← C − A·X with the packed `left`, for one strip, by one member. `between` is
-    /// called when X is there and before the product.
+    /// Solves L·X = U for one strip and then C ← C − A·X with the packed `left`, by one member. `between` is called when
+    /// X is there and before the product.
     ///
     /// # Panics
     /// If the shapes do not match.
@@ -74,72 +96,60 @@ impl<'a> Triangle<'a> {
         cx: &Context,
         scratch: &mut Scratch,
         left: &Left,
-        mut u: MatMut,
+        u: &mut impl Rows,
         c: MatMut,
-        between: impl FnOnce(&mut Scratch, MatRef),
+        between: impl FnOnce(&mut Scratch),
     ) {
-        assert!(u.rows() == self.l.rows() && left.a.cols() == u.rows(), "shapes of a triangle and its product");
-        assert!(c.rows() == left.a.rows() && c.cols() == u.cols(), "shapes of a triangle and its product");
-        if !self.in_tiles {
-            trsm(cx, scratch, self.l, u.as_mut());
-            between(scratch, u.as_ref());
-            return left.multiply(scratch, -1.0, u.as_ref(), c);
+        let (k, n) = (self.l.rows(), c.cols());
+        assert!(left.a.cols() == k && c.rows() == left.a.rows(), "shapes of a triangle and its product");
+        if self.in_tiles {
+            self.solve_in_tiles(cx, scratch, n, u);
+            between(scratch);
+            return left.multiply_packed(scratch, 0..k, c);
         }
-        self.solve_in_tiles(cx, scratch, u.as_mut());
-        between(scratch, u.as_ref());
-        left.multiply_packed(scratch, 0..u.rows(), c);
+        // Columns in a row are what nr = 1 means.
+        scratch.with_aside(k * n + k, |scratch, aside| {
+            let (aside, negative) = aside.split_at_mut(k * n);
+            (0..n).for_each(|j| u.load(j, 1, &mut aside[j * k..][..k]));
+            let mut x = MatMut::new(aside, k, n, k.max(1));
+            trsm(cx, scratch, self.l, x.as_mut());
+            for j in 0..n {
+                negative.iter_mut().zip(&*x.col(j)).for_each(|(to, x)| *to = -x);
+                u.keep(j, 1, negative);
+            }
+            between(scratch);
+            left.multiply(scratch, -1.0, x.as_ref(), c);
+        });
     }
 
-    /// X into `u`, and −X packed into the scratch memory.
-    fn solve_in_tiles(&self, cx: &Context, scratch: &mut Scratch, mut u: MatMut) {
-        let Code::Tile { mr, nr, tile } = cx.kernel().code else { unreachable!("packed without a tile") };
-        let (k, n) = (u.rows(), u.cols());
+    /// −X packed into the scratch memory.
+    fn solve_in_tiles(&self, cx: &Context, scratch: &mut Scratch, n: usize, u: &mut impl Rows) {
+        let Code::Tile { mr, nr, solve, .. } = cx.kernel().code else { unreachable!("packed without a tile") };
+        let k = self.l.rows();
         let packed_b = room(&mut scratch.b, n.div_ceil(nr) * nr * k);
-        // T and X as tiles, T as an operand; the tile that one_tile needs for what is none.
-        let work = room(&mut scratch.a, 2 * mr * nr);
-        let (t, operand) = work.split_at_mut(mr * nr);
+        // The last rows, where they are fewer than a tile has.
         let edge = room(&mut scratch.edge, mr * nr);
-        for (first, packed_b) in (0..n).step_by(nr).zip(packed_b.chunks_exact_mut(nr * k)) {
-            let width = nr.min(n - first);
+        for (first, x) in (0..n).step_by(nr).zip(packed_b.chunks_exact_mut(nr * k)) {
+            u.load(first, nr, x);
             for (r, row) in (0..k).step_by(mr).enumerate() {
-                let height = mr.min(k - row);
-                let (left, inverse) = self.packed[offset(mr, r)..offset(mr, r + 1)].split_at(mr * row);
-                t.fill(0.0);
-                for j in 0..width {
-                    t[j * mr..][..height].copy_from_slice(&u.col(first + j)[row..row + height]);
+                let l = &self.packed[offset(mr, r)..offset(mr, r + 1)];
+                let (above, rows) = x.split_at_mut(nr * row);
+                let whole = rows.len() >= mr * nr;
+                if !whole {
+                    edge.fill(0.0);
+                    edge[..rows.len()].copy_from_slice(rows);
                 }
-                if row > 0 {
-                    let (above, t) = (&packed_b[..nr * row], MatMut::new(t, mr, nr, mr));
-                    one_tile((mr, nr, tile), MatRef::new(left, mr, row, mr), above, t, edge, left.as_ptr());
-                }
-                for (p, out) in operand.chunks_exact_mut(nr).enumerate().take(height) {
-                    out.iter_mut().enumerate().for_each(|(j, out)| *out = t[j * mr + p]);
-                }
-                t.fill(0.0);
-                let (inverse, operand) =
-                    (MatRef::new(&inverse[..mr * height], mr, height, mr), &operand[..nr * height]);
-                one_tile((mr, nr, tile), inverse, operand, MatMut::new(t, mr, nr, mr), edge, inverse.as_ptr());
-                for j in 0..width {
-                    u.col(first + j)[row..row + height].copy_from_slice(&t[j * mr..][..height]);
-                }
-                for (p, out) in packed_b[nr * row..].chunks_exact_mut(nr).enumerate().take(height) {
-                    out.iter_mut().enumerate().for_each(|(j, out)| *out = -t[j * mr + p]);
+                let target = if whole { rows.as_mut_ptr() } else { edge.as_mut_ptr() };
+                assert!(l.len() == (row + mr) * mr && above.len() == row * nr && edge.len() == mr * nr);
+                // SAFETY: the tile is that of a context's kernel, and a context takes only what the CPU can run; l holds
+                // row + mr columns of mr doubles, above row rows of nr, and the target mr rows of nr: a part of the
+                // packed rows that is long enough, or the edge block.
+                unsafe { solve(row, l.as_ptr(), above.as_ptr(), target) };
+                if !whole {
+                    rows.copy_from_slice(&edge[..rows.len()]);
                 }
             }
-        }
-    }
-}
-
-/// The inverse of a unit lower triangle of at most mr rows as `mr` columns of `mr` doubles, filled up with zeros.
-fn invert(l: MatRef, mr: usize, out: &mut [f64]) {
-    out.fill(0.0);
-    for (c, x) in out.chunks_exact_mut(mr).enumerate().take(l.rows()) {
-        x[c] = 1.0;
-        for p in c..l.rows() {
-            let (xp, column) = (x[p], l.col(p));
-            for i in p + 1..l.rows() {
-                x[i] -= column[i] * xp;
-            }
+            u.keep(first, nr, x);
         }
     }
 }
@@ -202,12 +212,9 @@ mod tests {
                     let mut packed = PackedPanel::new(&cx, m, k).unwrap();
                     let left = Left::pack(&cx, &mut packed.left, a.as_ref());
                     let triangle = Triangle::pack(&cx, &mut packed.triangle, l.as_ref());
-                    let mut seen = false;
                     let scratch = &mut cx.main_scratch();
-                    triangle.solve_and_subtract(&cx, scratch, &left, u.as_mut(), c.as_mut(), |_, solved| {
-                        seen = (0..n).all(|j| solved.col(j) == x.as_ref().col(j));
-                    });
-                    assert!(seen, "{} k={k} n={n}", kernel.name);
+                    triangle.solve_and_subtract(&cx, scratch, &left, &mut u.as_mut(), c.as_mut(), |_| ());
+                    assert!(u.data() == x.data(), "{} k={k} n={n}", kernel.name);
                     for j in 0..n {
                         for i in 0..m {
                             let product = (0..k).map(|p| a.as_ref().at(i, p) * x.as_ref().at(p, j)).sum::<f64>();

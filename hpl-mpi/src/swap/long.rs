@@ -1,14 +1,22 @@
 //! Spread and roll: the process row that owns the top block *spreads* the rows that leave it to where the
 //! pivots were; and the pieces of U *roll* around the ring of process rows until each has all of them.
 //!
+//! ```text
+//!   owner of the top block   rows that leave ──spread──▶ every other process row
+//!   the others               rows that come ⇄ rows that go up: each row is touched once, and what came in
+//!                            the message goes back into it as the piece of U
+//!   all                      my piece ──roll──▶ next process row ──▶ … until each has all
+//! ```
 //! An [`Exchange`] moves the rows of one chunk of columns. It is started, polled and finished, so that a chunk's rows
 //! can travel while another chunk is multiplied.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use hpl_core::context::Context;
-use hpl_core::matrix::{MatMut, MatRef};
-use hpl_core::share::{Cut, Strips};
+use hpl_core::gemm::triangle::Rows;
+use hpl_core::matrix::MatMut;
+use hpl_core::share::{Cut, StripPairs};
 use hpl_core::timeline::Work;
 
 use super::SwapPlan;
@@ -36,24 +44,6 @@ pub struct Moving<'a, C> {
     pub panel: usize,
 }
 
-/// Some trailing columns, all local rows, and memory for their U.
-pub struct Chunk<'a> {
-    /// The columns.
-    pub columns: MatMut<'a>,
-    /// Room for JB × as many columns.
-    pub room: &'a mut [f64],
-    /// JB.
-    pub width: usize,
-}
-
-impl<'a> Chunk<'a> {
-    /// U, JB × the columns, and the columns.
-    pub fn views(&mut self) -> (MatMut<'_>, MatMut<'_>) {
-        let (jb, n) = (self.width, self.columns.cols());
-        (MatMut::new(&mut self.room[..jb * n], jb, n, jb.max(1)), self.columns.as_mut())
-    }
-}
-
 /// Who copies.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Hands {
@@ -63,127 +53,146 @@ pub enum Hands {
     Main,
 }
 
-/// The rows of one chunk under way.
-///
-/// The top block itself is left to the caller, who copies U back when it is solved.
-pub struct Exchange<'a, C: Comm> {
-    chunk: Chunk<'a>,
-    /// Sends of the owner, or the receive of another.
-    spreading: Vec<C::Ticket>,
-    /// The piece of U that came last; mine at first.
-    piece: Buf,
-    /// How many pieces have been passed on.
-    step: usize,
-    rolling: Option<Rolling<C>>,
-    /// All pieces are in their places.
-    rolled: bool,
+/// Some trailing columns whose rows have been exchanged, but for the top block: that is left to the caller, who has the
+/// pieces of U.
+pub struct Moved<'a> {
+    /// The columns, all local rows.
+    pub columns: MatMut<'a>,
+    /// For each process row, the slots of U that it held: a matrix of as many rows as [`SwapPlan::slots`] names, column
+    /// after column.
+    pub pieces: Vec<Buf>,
 }
 
-/// A piece on its way to the next process row, and one that comes from the one before.
-struct Rolling<C: Comm> {
-    send: Option<C::Ticket>,
-    receive: Option<C::Ticket>,
-    received: Option<Buf>,
+/// A strip of U in pieces.
+pub struct InPieces<'a> {
+    /// What [`Moved`] says.
+    pub pieces: &'a [Buf],
+    /// By which the rows moved.
+    pub plan: &'a SwapPlan,
+    /// The column of the pieces with which the strip begins, and how many it has.
+    pub columns: Range<usize>,
+    /// The top block, on the process row that owns it: X goes there.
+    pub top: Option<MatMut<'a>>,
+}
+
+impl Rows for InPieces<'_> {
+    fn load(&self, first: usize, nr: usize, out: &mut [f64]) {
+        let columns = self.columns.len().min(first + nr) - first;
+        if columns < nr {
+            out.fill(0.0);
+        }
+        for (piece, slots) in self.pieces.iter().zip(&self.plan.slots) {
+            for j in 0..columns {
+                let column = &piece[(self.columns.start + first + j) * slots.len()..][..slots.len()];
+                slots.iter().zip(column).for_each(|(&slot, &v)| out[slot * nr + j] = v);
+            }
+        }
+    }
+
+    fn keep(&mut self, first: usize, nr: usize, solved: &[f64]) {
+        self.top.iter_mut().for_each(|top| top.keep(first, nr, solved));
+    }
+}
+
+/// The rows of one chunk of columns under way.
+pub struct Exchange<'a, C: Comm> {
+    columns: MatMut<'a>,
+    /// Sends of the owner, or the receive of another.
+    spreading: Vec<C::Ticket>,
+    /// The pieces of U that are here, by process row.
+    pieces: Vec<Option<Buf>>,
+    /// Pieces that come from the process row before, in the order in which they come.
+    coming: Vec<C::Ticket>,
+    /// Pieces on their way to the next one.
+    passing: Vec<C::Ticket>,
+    /// How many have been passed on.
+    passed: usize,
 }
 
 impl<'a, C: Comm> Exchange<'a, C> {
-    /// Takes the rows out that leave, and sends them on their way. Collective over the process column.
-    pub fn start(on: &Moving<C>, mut chunk: Chunk<'a>, pool: &mut Pool, hands: Hands) -> Exchange<'a, C> {
-        let (start, Moving { cx, along_col, owner, plan, .. }) = (Instant::now(), on);
-        let (me, p, n) = (along_col.rank(), along_col.size(), chunk.columns.cols());
-        let a = &mut chunk.columns;
-        // My slots of U, before anything is overwritten.
-        let mut piece = pool.take(plan.sources[me].len() * n);
-        gather(cx, hands, a.as_ref(), &plan.sources[me], piece.as_mut());
-        let mut spreading = Vec::new();
+    /// Sends rows on their way. Collective over the process column.
+    pub fn start(on: &Moving<C>, columns: MatMut<'a>, pool: &mut Pool, hands: Hands) -> Exchange<'a, C> {
+        let (start, Moving { along_col, owner, plan, .. }) = (Instant::now(), on);
+        let (me, p, n) = (along_col.rank(), along_col.size(), columns.cols());
+        let previous = (me + p - 1) % p;
+        let coming = (1..p).map(|step| {
+            let room = pool.take(plan.slots[(me + p - step) % p].len() * n);
+            along_col.start_recv(previous, ROLL, room)
+        });
+        let coming = coming.collect();
+        let pieces = (0..p).map(|_| None).collect();
+        let mut this = Exchange { columns, spreading: Vec::new(), pieces, coming, passing: Vec::new(), passed: 0 };
         if me == *owner {
-            let mut rows = pool.take(plan.displaced[me].len() * n);
-            gather(cx, hands, a.as_ref(), &plan.displaced[me], rows.as_mut());
-            scatter(cx, hands, &plan.vacated[me], &rows, a.as_mut());
-            pool.give(rows);
             for r in (0..p).filter(|&r| r != me) {
-                let mut rows = pool.take(plan.displaced[r].len() * n);
-                gather(cx, hands, a.as_ref(), &plan.displaced[r], rows.as_mut());
-                spreading.push(along_col.start_send(r, SPREAD, rows));
+                let leaving = &plan.displaced[r];
+                let mut rows = pool.take(leaving.len() * n);
+                this.column_by_column(on, hands, rows.as_mut(), |rows, column| {
+                    rows.iter_mut().zip(leaving).for_each(|(to, &row)| *to = column[row]);
+                });
+                this.spreading.push(along_col.start_send(r, SPREAD, rows));
             }
+            let (sources, places) = (&plan.sources[me], plan.vacated[me].iter().zip(&plan.displaced[me]));
+            let mut piece = pool.take(sources.len() * n);
+            this.column_by_column(on, hands, piece.as_mut(), |piece, column| {
+                piece.iter_mut().zip(sources).for_each(|(to, &row)| *to = column[row]);
+                places.clone().for_each(|(&to, &from)| column[to] = column[from]);
+            });
+            this.pieces[me] = Some(piece);
         } else {
             let room = pool.take(plan.vacated[me].len() * n);
-            spreading.push(along_col.start_recv(*owner, SPREAD, room));
+            this.spreading.push(along_col.start_recv(*owner, SPREAD, room));
         }
-        cx.main_scratch().lane.note(Work::Swap, on.panel, start, Duration::ZERO);
-        Exchange { chunk, spreading, piece, step: 0, rolling: None, rolled: p == 1 }
+        on.cx.main_scratch().lane.note(Work::Swap, on.panel, start, Duration::ZERO);
+        this.pass_on(on);
+        this
     }
 
     /// Moves on with what has arrived, at once; whether all is in its place.
     pub fn poll(&mut self, on: &Moving<C>, pool: &mut Pool, hands: Hands) -> bool {
-        self.spread(on, pool, hands);
-        while !self.rolled && self.roll(on, pool, hands) {}
-        self.rolled && self.spreading.is_empty()
-    }
-
-    fn spread(&mut self, on: &Moving<C>, pool: &mut Pool, hands: Hands) {
-        let me = on.along_col.rank();
-        let Exchange { spreading, chunk, .. } = self;
+        let (me, p) = (on.along_col.rank(), on.along_col.size());
+        let mut spreading = std::mem::take(&mut self.spreading);
         spreading.retain_mut(|ticket| {
-            let Some(rows) = on.along_col.poll(ticket) else { return true };
-            if me != on.owner {
-                let start = Instant::now();
-                scatter(on.cx, hands, &on.plan.vacated[me], &rows, chunk.columns.as_mut());
-                on.cx.main_scratch().lane.note(Work::Swap, on.panel, start, Duration::ZERO);
+            let Some(mut rows) = on.along_col.poll(ticket) else { return true };
+            if me == on.owner {
+                pool.give(rows);
+                return false;
             }
-            pool.give(rows);
+            let start = Instant::now();
+            let places = &on.plan.vacated[me];
+            self.column_by_column(on, hands, rows.as_mut(), |rows, column| {
+                rows.iter_mut().zip(places).for_each(|(row, &place)| std::mem::swap(row, &mut column[place]));
+            });
+            on.cx.main_scratch().lane.note(Work::Swap, on.panel, start, Duration::ZERO);
+            self.pieces[me] = Some(rows);
             false
         });
+        self.spreading = spreading;
+        while let Some(ticket) = self.coming.first_mut()
+            && let Some(piece) = on.along_col.poll(ticket)
+        {
+            let step = p - self.coming.len();
+            self.pieces[(me + p - step) % p] = Some(piece);
+            self.coming.remove(0);
+        }
+        self.pass_on(on);
+        // What comes back is another handle of a piece that is still read.
+        self.passing.retain_mut(|ticket| on.along_col.poll(ticket).is_none());
+        self.passed + 1 == p && self.passing.is_empty() && self.coming.is_empty() && self.spreading.is_empty()
     }
 
-    /// One piece further round the ring, if it can be; the piece that came last is put in its place while it is
-    /// passed on.
-    fn roll(&mut self, on: &Moving<C>, pool: &mut Pool, hands: Hands) -> bool {
-        let (me, p, n) = (on.along_col.rank(), on.along_col.size(), self.chunk.columns.cols());
-        let (next, previous) = ((me + 1) % p, (me + p - 1) % p);
-        let place = |this: &mut Self, from: usize| {
-            let start = Instant::now();
-            let (u, _) = this.chunk.views();
-            scatter(on.cx, hands, &on.plan.slots[from], &this.piece, u);
-            on.cx.main_scratch().lane.note(Work::Swap, on.panel, start, Duration::ZERO);
-        };
-        let Some(rolling) = &mut self.rolling else {
-            let (out, coming) = ((me + p - self.step) % p, (me + 2 * p - self.step - 1) % p);
-            let send = Some(on.along_col.start_send(next, ROLL, self.piece.share()));
-            let room = pool.take(on.plan.slots[coming].len() * n);
-            let receive = Some(on.along_col.start_recv(previous, ROLL, room));
-            self.rolling = Some(Rolling { send, receive, received: None });
-            place(self, out);
-            return true;
-        };
-        let Rolling { send, receive, received } = rolling;
-        if let Some(ticket) = send
-            && let Some(shared) = on.along_col.poll(ticket)
+    /// Sends pieces that are here to the next process row: mine, then those that came, in their order.
+    fn pass_on(&mut self, on: &Moving<C>) {
+        let (me, p) = (on.along_col.rank(), on.along_col.size());
+        while self.passed + 1 < p
+            && let Some(piece) = &self.pieces[(me + p - self.passed) % p]
         {
-            drop(shared);
-            *send = None;
+            self.passing.push(on.along_col.start_send((me + 1) % p, ROLL, piece.share()));
+            self.passed += 1;
         }
-        if let Some(ticket) = receive
-            && let Some(buf) = on.along_col.poll(ticket)
-        {
-            (*receive, *received) = (None, Some(buf));
-        }
-        if send.is_some() || receive.is_some() {
-            return false;
-        }
-        let received = received.take().expect("its receive is over");
-        self.rolling = None;
-        pool.give(std::mem::replace(&mut self.piece, received));
-        self.step += 1;
-        if self.step == p - 1 {
-            place(self, next);
-            self.rolled = true;
-        }
-        true
     }
 
-    /// Waits until all is in its place, and gives the chunk back. `progress` is called meanwhile.
-    pub fn finish(mut self, on: &Moving<C>, pool: &mut Pool, hands: Hands, progress: &mut dyn FnMut()) -> Chunk<'a> {
+    /// Waits until all is in its place. `progress` is called meanwhile.
+    pub fn finish(mut self, on: &Moving<C>, pool: &mut Pool, hands: Hands, progress: &mut dyn FnMut()) -> Moved<'a> {
         let start = Instant::now();
         wait_until(on.along_col, "rows of a process column", || {
             progress();
@@ -191,50 +200,32 @@ impl<'a, C: Comm> Exchange<'a, C> {
         });
         // What was copied in this time is noted as work beside it.
         on.cx.main_scratch().lane.note(Work::Exchange, on.panel, start, Duration::ZERO);
-        pool.give(self.piece);
-        self.chunk
+        Moved { columns: self.columns, pieces: self.pieces.into_iter().flatten().collect() }
     }
-}
 
-/// Copies `rows` of `a` to `out`, a matrix of `rows.len()` rows and as many columns as `a`.
-fn gather(cx: &Context, hands: Hands, a: MatRef, rows: &[usize], out: &mut [f64]) {
-    if out.is_empty() {
-        return;
-    }
-    let out = MatMut::new(out, rows.len(), a.cols(), rows.len());
-    let (elements, cut) = (rows.len() * a.cols(), Cut::even(a.cols(), STRIP));
-    strip_by_strip(cx, hands, elements, Strips::new(out, cut), |first, mut strip| {
-        for j in 0..strip.cols() {
-            let from = a.col(first + j);
-            strip.col(j).iter_mut().zip(rows).for_each(|(to, &row)| *to = from[row]);
+    /// Calls `work` with every column and its part of `rows`, which lie column after column.
+    fn column_by_column(
+        &mut self,
+        on: &Moving<C>,
+        hands: Hands,
+        rows: &mut [f64],
+        work: impl Fn(&mut [f64], &mut [f64]) + Sync,
+    ) {
+        if rows.is_empty() {
+            return;
         }
-    });
-}
-
-/// Copies `from`, a matrix of `rows.len()` rows, to `rows` of `a`.
-fn scatter(cx: &Context, hands: Hands, rows: &[usize], from: &[f64], a: MatMut) {
-    if from.is_empty() {
-        return;
-    }
-    let from = MatRef::new(from, rows.len(), a.cols(), rows.len());
-    let (elements, cut) = (rows.len() * a.cols(), Cut::even(a.cols(), STRIP));
-    strip_by_strip(cx, hands, elements, Strips::new(a, cut), |first, mut strip| {
-        for j in 0..strip.cols() {
-            let to = strip.col(j);
-            from.col(first + j).iter().zip(rows).for_each(|(&v, &row)| to[row] = v);
+        let (n, elements) = (self.columns.cols(), rows.len());
+        let rows = MatMut::new(rows, elements / n, n, elements / n);
+        let strips = StripPairs::new(rows, self.columns.as_mut(), Cut::even(n, STRIP));
+        let empty_the_bag = || {
+            while let Some((_, mut rows, mut columns)) = strips.next() {
+                (0..rows.cols()).for_each(|j| work(rows.col(j), columns.col(j)));
+            }
+        };
+        if hands == Hands::Main || elements < ALONE {
+            empty_the_bag();
+        } else {
+            on.cx.team().phase(|_| empty_the_bag());
         }
-    });
-}
-
-fn strip_by_strip(cx: &Context, hands: Hands, elements: usize, strips: Strips, work: impl Fn(usize, MatMut) + Sync) {
-    let empty_the_bag = || {
-        while let Some((first, strip)) = strips.next() {
-            work(first, strip);
-        }
-    };
-    if hands == Hands::Main || elements < ALONE {
-        empty_the_bag();
-    } else {
-        cx.team().phase(|_| empty_the_bag());
     }
 }

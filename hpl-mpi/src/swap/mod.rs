@@ -4,7 +4,7 @@
 mod long;
 mod plan;
 
-pub use long::{Chunk, Exchange, Hands, Moving};
+pub use long::{Exchange, Hands, InPieces, Moved, Moving};
 pub use plan::SwapPlan;
 
 /// The row interchanges of a panel as rows relative to the panel's first row: row i ↔ row `result[i]`.

@@ -7,7 +7,9 @@ use crate::axis::Axis;
 /// Where the rows of one panel's interchanges come from and go to, for every process row.
 ///
 /// A row outside the top block moves at most once: up into the top block; and into its place moves one row
-/// of the top block, down. So for each process row there are two lists of equal meaning on both sides.
+/// of the top block, down. So for each process row there are two lists of equal meaning on both sides. Outside the top
+/// block the rows that go up are those into which others come, in one order: `sources` and `vacated` of a process row
+/// that does not own the top block are the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SwapPlan {
     /// Per process row: the slots of U (rows of the top block after the interchanges) that it holds
@@ -83,6 +85,9 @@ mod tests {
             let top = &axes[axes[0].owner(first)];
             for (r, axis) in axes.iter().enumerate() {
                 prop_assert!(plan.slots[r].is_sorted());
+                if r != axes[0].owner(first) {
+                    prop_assert_eq!(&plan.sources[r], &plan.vacated[r]);
+                }
                 for (&slot, &source) in plan.slots[r].iter().zip(&plan.sources[r]) {
                     got[first + slot] = axis.global(source);
                 }

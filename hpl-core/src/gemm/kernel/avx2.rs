@@ -2,11 +2,11 @@
 
 use std::arch::x86_64::*;
 
-use super::tile::{AHEAD, tile};
+use super::tile::{AHEAD, each_row, tile};
 
 pub const MR: usize = 12;
 pub const NR: usize = 4;
 const LANES: usize = 4;
 const LINES: usize = 2;
 
-tile!("avx2,fma": _mm256_setzero_pd, _mm256_loadu_pd, _mm256_set1_pd, _mm256_fmadd_pd, _mm256_add_pd, _mm256_storeu_pd);
+tile!("avx2,fma": _mm256_setzero_pd, _mm256_loadu_pd, _mm256_set1_pd, _mm256_fmadd_pd, _mm256_fnmadd_pd, _mm256_add_pd, _mm256_storeu_pd);

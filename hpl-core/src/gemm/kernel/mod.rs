@@ -24,6 +24,15 @@ mod tile;
 pub(crate) type TileFn =
     unsafe fn(k: usize, a: *const f64, lda: usize, b: *const f64, c: *mut f64, ldc: usize, next: *const f64);
 
+/// One tile of a triangular solve: `T ← T − L·X`, then `−T ← −(unit triangle)⁻¹·T`, for the mr rows of `nr` doubles at
+/// `rows`. At `above` are the k rows of −X before them, which was solved; `l` is k columns of `mr` doubles, then the
+/// triangle, mr columns more, of which only what is below the diagonal counts.
+///
+/// # Safety
+/// The CPU must have the row's features; `l` must be valid for reading `(k + mr)·mr` doubles, `above` for reading `k·nr`,
+/// and `rows` for reading and writing `mr·nr`.
+pub(crate) type SolveFn = unsafe fn(k: usize, l: *const f64, above: *const f64, rows: *mut f64);
+
 /// How a kernel computes.
 #[derive(Clone, Copy)]
 pub(crate) enum Code {
@@ -33,8 +42,10 @@ pub(crate) enum Code {
         mr: usize,
         /// Columns of the tile.
         nr: usize,
-        /// The tile itself.
+        /// The tile of a product.
         tile: TileFn,
+        /// The tile of a triangular solve.
+        solve: SolveFn,
     },
     /// faer's matrix product, for CPUs without a tile of ours.
     Faer,
@@ -75,13 +86,13 @@ pub static KERNELS: &[Kernel] = &[
     Kernel {
         name: "avx512-24x8",
         available: || std::is_x86_feature_detected!("avx512f"),
-        code: Code::Tile { mr: avx512::MR, nr: avx512::NR, tile: avx512::tile },
+        code: Code::Tile { mr: avx512::MR, nr: avx512::NR, tile: avx512::tile, solve: avx512::solve },
     },
     #[cfg(target_arch = "x86_64")]
     Kernel {
         name: "avx2-12x4",
         available: || std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"),
-        code: Code::Tile { mr: avx2::MR, nr: avx2::NR, tile: avx2::tile },
+        code: Code::Tile { mr: avx2::MR, nr: avx2::NR, tile: avx2::tile, solve: avx2::solve },
     },
     Kernel { name: "faer", available: || true, code: Code::Faer },
 ];
@@ -165,7 +176,7 @@ mod tests {
     #[test]
     fn tiles_are_exact_on_integers() {
         for kernel in available() {
-            let Code::Tile { mr, nr, tile } = kernel.code else { continue };
+            let Code::Tile { mr, nr, tile, .. } = kernel.code else { continue };
             for k in [0, 1, 2, 3, 4, 5, 7, 8, 31, 64, 257] {
                 let mut a = crate::buffer::Buffer::zeroed(mr * k).unwrap();
                 let mut b = crate::buffer::Buffer::zeroed(nr * k).unwrap();

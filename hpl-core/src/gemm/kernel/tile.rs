@@ -1,14 +1,26 @@
-//! The tile of x86-64, written once for vectors of any width.
+//! The tiles of x86-64, written once for vectors of any width.
 #![allow(unsafe_code)]
 
 /// How many steps of k ahead A is prefetched into the first level cache (`cargo bench -- tile` shows it).
 pub(super) const AHEAD: usize = 8;
 
-/// Makes the function `tile` of a file that says `MR` and `NR`, the shape; `LANES`, the doubles of a vector, of which MR
-/// is three times as many; `LINES`, the cache lines of a column of the tile, where it begins on one; and the vector
-/// operations. A step takes three loads of A and NR broadcasts of B, and there are 3·NR accumulators.
+/// `row!(0)`, `row!(1)` and so on.
+macro_rules! each_row {
+    ($row:ident: $($p:literal)*) => { $($row!($p);)* };
+}
+pub(super) use each_row;
+
+/// Makes the functions `tile` and `solve` of a file that says `MR` and `NR`, the shape; `LANES`, the doubles of a vector,
+/// as many as NR and a third of MR; `LINES`, the cache lines of a column of the tile, where it begins on one; and the
+/// vector operations.
 macro_rules! tile {
-    ($features:literal: $zero:ident, $load:ident, $splat:ident, $fma:ident, $add:ident, $store:ident) => {
+    (
+        $features:literal: $zero:ident, $load:ident, $splat:ident, $fma:ident, $fnma:ident, $add:ident, $store:ident
+    ) => {
+        const _: () = assert!(NR == LANES && MR == 3 * LANES && MR <= 24);
+
+        /// A step takes three loads of A and NR broadcasts of B, and there are 3·NR accumulators.
+        ///
         /// See [`super::TileFn`].
         ///
         /// # Safety
@@ -78,6 +90,43 @@ macro_rules! tile {
                         $store(at, $add($load(at), acc[j][i]));
                     }
                 }
+            }
+        }
+
+        /// A step takes one load of X and MR broadcasts of L, and there are MR accumulators: the rows of the tile, as
+        /// many vectors. On the triangle, row by row leaves them as it is solved.
+        ///
+        /// See [`super::SolveFn`].
+        ///
+        /// # Safety
+        #[doc = concat!("As [`super::SolveFn`] says, with the features ", $features, ".")]
+        #[target_feature(enable = $features)]
+        pub unsafe fn solve(k: usize, l: *const f64, above: *const f64, rows: *mut f64) {
+            // SAFETY: the caller promises MR doubles of l for each of k + MR columns, NR doubles at above for each of k
+            // rows, and MR such rows at rows; every pointer below stays inside these.
+            unsafe {
+                let mut acc: [_; MR] = std::array::from_fn(|i| $load(rows.add(i * NR)));
+                for p in 0..k {
+                    let x = $load(above.add(p * NR));
+                    for i in 0..MR {
+                        acc[i] = $fma($splat(*l.add(p * MR + i)), x, acc[i]);
+                    }
+                }
+                let triangle = l.add(k * MR);
+                // Each row by its number, so that all of acc stays in registers.
+                macro_rules! row {
+                    ($p:literal) => {
+                        if $p < MR {
+                            let x = acc[$p];
+                            for i in $p + 1..MR {
+                                acc[i] = $fnma($splat(*triangle.add($p * MR + i)), x, acc[i]);
+                            }
+                            // −x, for zeros as well.
+                            $store(rows.add($p * NR), $fnma(x, $splat(1.0), $splat(-0.0)));
+                        }
+                    };
+                }
+                each_row!(row: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
             }
         }
     };
