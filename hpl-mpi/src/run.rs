@@ -8,7 +8,7 @@ use hpl_spec::advice::work_done;
 use hpl_spec::event::RunEvent;
 use hpl_spec::netlib;
 use hpl_spec::params::RunParams;
-use hpl_spec::report::{Phases, RunReport, Verdict, checks};
+use hpl_spec::report::{Around, Phases, RunReport, Verdict, checks};
 
 use crate::backsolve::backsolve;
 use crate::comm::{Comm, barrier, max_all, sum_all};
@@ -82,17 +82,23 @@ impl<C: Comm> Runner<'_, C> {
             }
         };
         emit(RunEvent::Started { test: self.test, tests: self.tests, params: *params });
+        let begin = Instant::now();
         let report = match self.allocate(params) {
             Err(why) => self.skipped(params, why),
             Ok(mut a) => {
                 a.generate(self.cx);
+                let generate = begin.elapsed().as_secs_f64();
                 let solved = self.solve(params, &mut a, &mut emit);
                 let [started, ended] = solved.stamps.clone();
                 let Solved { seconds, phases, .. } = solved;
                 let idle = solved.idle.clone();
                 let gflops = params.gflops(seconds);
                 emit(RunEvent::Phases { test: self.test, seconds, gflops, phases });
+                let begin = Instant::now();
                 let verdict = self.judge(&mut a, &solved);
+                let mut around = [generate, begin.elapsed().as_secs_f64()];
+                max_all(&grid.all, &mut around);
+                let [generate, verify] = around;
                 RunReport {
                     params: *params,
                     threshold: self.threshold,
@@ -102,6 +108,7 @@ impl<C: Comm> Runner<'_, C> {
                     gflops,
                     phases,
                     idle,
+                    around: Around { generate, verify },
                     verdict,
                 }
             }
@@ -152,6 +159,7 @@ impl<C: Comm> Runner<'_, C> {
             gflops: 0.0,
             phases: Phases::default(),
             idle: Vec::new(),
+            around: Around::default(),
             verdict: Verdict::Skipped { why },
         }
     }

@@ -64,4 +64,4 @@ pub use job::{FailClass, JobEvent, JobState, Progress};
 pub use netlib::netlib_error;
 pub use node::{Cache, CacheKind, NodeInfo, Peak};
 pub use params::{Bcast, Fact, Order, ParamError, RunParams, Storage, Swap, numroc};
-pub use report::{Check, Norms, Phases, RunReport, SweepReport, Tally, Verdict};
+pub use report::{Around, Check, Norms, Phases, RunReport, SweepReport, Tally, Verdict};

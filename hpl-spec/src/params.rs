@@ -9,7 +9,7 @@ pub const INT_MAX: usize = i32::MAX as usize;
 
 /// Rows are interchanged for this many local columns at a time, so that U and what it is put together
 /// from stay small beside the matrix.
-pub const SWAP_COLUMNS: usize = 4096;
+pub const SWAP_COLUMNS: usize = 2048;
 
 /// One run of HPL: solve A x = b of order `n` on a `p` x `q` grid.
 ///

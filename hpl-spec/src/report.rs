@@ -138,8 +138,27 @@ pub struct RunReport {
     /// others, or for messages. Empty where it is not known, and where there are more than [`MAX_IDLE`] threads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub idle: Vec<Vec<f64>>,
+    /// What came before the solve and after it.
+    #[serde(default, skip_serializing_if = "Around::is_unknown")]
+    pub around: Around,
     /// How it ended.
     pub verdict: Verdict,
+}
+
+/// Wall time in seconds of what a run does besides the solve, the maxima over the ranks; no part of
+/// [`RunReport::seconds`]. Zero where it is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Around {
+    /// Memory for the matrix, and its elements.
+    pub generate: f64,
+    /// The residual, for which the matrix is generated again.
+    pub verify: f64,
+}
+
+impl Around {
+    fn is_unknown(&self) -> bool {
+        *self == Around::default()
+    }
 }
 
 /// The counters at the end of HPL.out.

@@ -36,6 +36,7 @@ fn report(params: RunParams, seconds: f64, verdict: Verdict) -> RunReport {
         gflops: params.gflops(seconds),
         phases: phases(),
         idle: Vec::new(),
+        around: Default::default(),
         verdict,
     }
 }

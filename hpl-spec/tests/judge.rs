@@ -100,6 +100,7 @@ fn honest(params: RunParams, [a_oo, a_1, b_oo]: [f64; 3], seconds: f64, residual
             backsolve: part(0.01),
         },
         idle: Vec::new(),
+        around: Default::default(),
         verdict,
     };
     let mut tally = Tally::default();

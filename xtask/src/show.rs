@@ -223,7 +223,7 @@ pub mod tests {
     use super::*;
     use hpl_spec::benchmark::Finding;
     use hpl_spec::node::Peak;
-    use hpl_spec::report::{Check, Phases};
+    use hpl_spec::report::{Around, Check, Phases};
     use serde_json::json;
 
     /// A machine as the tests of this crate need one.
@@ -265,6 +265,7 @@ pub mod tests {
             gflops: 90.35,
             phases: Phases::default(),
             idle: Vec::new(),
+            around: Around::default(),
             verdict,
         }
     }

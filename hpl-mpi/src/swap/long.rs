@@ -82,15 +82,31 @@ impl Rows for InPieces<'_> {
             out.fill(0.0);
         }
         for (piece, slots) in self.pieces.iter().zip(&self.plan.slots) {
-            for j in 0..columns {
-                let column = &piece[(self.columns.start + first + j) * slots.len()..][..slots.len()];
-                slots.iter().zip(column).for_each(|(&slot, &v)| out[slot * nr + j] = v);
+            let height = slots.len();
+            let rows = &piece[(self.columns.start + first) * height..][..columns * height];
+            match (nr, columns) {
+                (8, 8) => side_by_side::<8>(rows, slots, out),
+                (4, 4) => side_by_side::<4>(rows, slots, out),
+                _ => {
+                    for (i, &slot) in slots.iter().enumerate() {
+                        (0..columns).for_each(|j| out[slot * nr + j] = rows[j * height + i]);
+                    }
+                }
             }
         }
     }
 
     fn keep(&mut self, first: usize, nr: usize, solved: &[f64]) {
         self.top.iter_mut().for_each(|top| top.keep(first, nr, solved));
+    }
+}
+
+/// NR columns, which lie one after the other, to the rows `slots` of `out`.
+fn side_by_side<const NR: usize>(columns: &[f64], slots: &[usize], out: &mut [f64]) {
+    let columns: [&[f64]; NR] = std::array::from_fn(|j| &columns[j * slots.len()..][..slots.len()]);
+    let out = out.as_chunks_mut::<NR>().0;
+    for (i, &slot) in slots.iter().enumerate() {
+        out[slot] = std::array::from_fn(|j| columns[j][i]);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::cformat::fixed;
 use crate::dat::Sweep;
 use crate::netlib::netlib_error;
 use crate::params::{Bcast, Fact, Order, RunParams};
-use crate::report::{Check, Phases, RunReport, Tally, Verdict};
+use crate::report::{Around, Check, Phases, RunReport, Tally, Verdict};
 
 /// What an HPL.out says.
 #[derive(Debug, Clone, PartialEq)]
@@ -165,6 +165,7 @@ impl Reader {
             gflops: 0.0,
             phases: Phases::default(),
             idle: Vec::new(),
+            around: Around::default(),
             verdict: Verdict::Unchecked,
         });
         Ok(())

@@ -135,6 +135,7 @@ pub fn reports(params: RunParams, threshold: f64) -> impl Strategy<Value = Vec<R
                 gflops: if odd { odd_rate } else { params.gflops(seconds) },
                 phases,
                 idle: Vec::new(),
+                around: Default::default(),
                 verdict,
             }
         },
