@@ -10,7 +10,13 @@ pub fn block_size(n: usize) -> usize {
 /// [`block_size`] on a CPU for which the best NB of large matrices was measured.
 #[must_use]
 pub fn block_size_on(n: usize, measured: Option<usize>) -> usize {
-    if n < 4000 { 128 } else { measured.unwrap_or(256) }
+    match n {
+        // A small matrix has few panels, and while one is factored there is little beside it.
+        0..1000 => 32,
+        1000..2500 => 64,
+        2500..7000 => 128,
+        _ => measured.unwrap_or(256),
+    }
 }
 
 /// The squarest grid (P, Q) of exactly `ranks` ranks, P <= Q.
@@ -47,8 +53,8 @@ mod tests {
 
     #[test]
     fn a_measured_block_size_is_for_large_matrices() {
-        assert_eq!([3999, 4000].map(block_size), [128, 256]);
-        assert_eq!([3999, 4000].map(|n| block_size_on(n, Some(224))), [128, 224]);
+        assert_eq!([999, 1000, 2500, 6999, 7000].map(block_size), [32, 64, 128, 128, 256]);
+        assert_eq!([6999, 7000].map(|n| block_size_on(n, Some(224))), [128, 224]);
     }
 
     #[test]

@@ -87,11 +87,11 @@ fn memory_of_one_rank() {
     let one = RunParams::new(1000, 64, 1, 1);
     assert_eq!(one.bytes_per_rank(), 8 * (1016 * 1001 + 64 * (1000 + 130) + 64 * 1024));
     // 2 x 2: blocks 0, 2, ... 14 of 16 blocks: 512 rows; the column of b is
-    // block 15's last: 512 columns. U of two chunks, and the pieces of
-    // the one that travels: five times its size.
+    // block 15's last: 512 columns. The pieces of two chunks of U, and what
+    // travels: three times its size.
     let grid = RunParams::new(1000, 64, 2, 2);
     let (rows, columns) = (512, 512);
-    let doubles = (rows + 16) * columns + 2 * 64 * (rows + 130) + 5 * 64 * columns + 64 * (rows + 24);
+    let doubles = (rows + 16) * columns + 2 * 64 * (rows + 130) + 3 * 64 * columns + 64 * (rows + 24);
     assert_eq!(grid.bytes_per_rank(), 8 * doubles);
     // A deeper look-ahead runs as 1; NB beyond N counts as N.
     assert_eq!(RunParams { depth: 9, ..grid }.bytes_per_rank(), grid.bytes_per_rank());

@@ -23,7 +23,8 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = |t: &str| integer(t, 0), allow_negative_numbers = true)]
     pub n: Option<usize>,
 
-    /// With --n: the block size NB, in columns [default: 128 below N = 4000, else 256].
+    /// With --n: the block size NB, in columns [default: 32, 64, 128 and 256 below N = 1000, 2500, 7000 and
+    /// from there, where `xhpl tune` measured no better one].
     #[arg(long, value_name = "NB", requires = "n", value_parser = |t: &str| integer(t, 1), allow_negative_numbers = true)]
     pub nb: Option<usize>,
 

@@ -95,7 +95,7 @@ pub(super) const FIELDS: [Field; 17] = [
         Default::FollowsN,
         number!(nb, 1, INT_MAX),
         "Width of a column block. Too small: the cache is not reused and messages multiply. Too big: some ranks wait. \
-         Start at 192 or 256, then sweep. Left out: 128 for N below 4000, 256 from there.",
+         Start at 192 or 256, then sweep. Left out: 32 for N below 1000, 64 below 2500, 128 below 7000, 256 from there.",
     ),
     field(
         "order",
