@@ -51,29 +51,54 @@ fn peak(machine: &Machine) -> f64 {
     machine.fma_peak(machine.cores(), PEAK_TIME)
 }
 
-/// One run of our xhpl, with the NB that it takes by itself.
-///
-/// # Errors
-/// A sentence, with what the program said.
-pub fn ours(xhpl: &Path, case: Case, machine: &Machine) -> Result<Figure, String> {
-    let folder = tempfile::tempdir().map_err(|e| format!("no scratch folder: {e}"))?;
-    let json = folder.path().join("report.json");
-    let peak = peak(machine);
-    let mut command = mpirun(case.p * case.q);
-    command.args(["--bind-to", "none"]).arg(xhpl);
-    let [n, p, q, threads] = [case.n, case.p, case.q, case.threads].map(|n| n.to_string());
-    command.args(["--n", &n, "-p", &p, "-q", &q, "--threads", &threads, "--json"]).arg(&json);
-    let ended = process::run(command, xhpl, folder.path())?;
-    let text = fs::read_to_string(&json).map_err(|e| format!("no report: {e}; it said:\n{}", ended.end()))?;
-    let report: SweepReport = serde_json::from_str(&text).map_err(|e| format!("its report cannot be read: {e}"))?;
-    let run = report.reports.first().ok_or("its report holds no run")?;
-    let (check, passed) = match &run.verdict {
-        Verdict::Passed(check) => (check, true),
-        Verdict::Failed(check) => (check, false),
-        Verdict::Skipped { why } => return Err(format!("it skipped the run: {why}")),
-        Verdict::Unchecked => return Err("it did not check the run".into()),
-    };
-    Ok(Figure { gflops: run.gflops, peak, residual: Some(check.residual), passed, resident: ended.resident })
+/// Our xhpl.
+pub struct Ours {
+    xhpl: PathBuf,
+    profile: Option<PathBuf>,
+}
+
+impl Ours {
+    /// The program, and the profile it is to use.
+    ///
+    /// # Errors
+    /// If there is no such profile.
+    pub fn new(xhpl: PathBuf, profile: Option<&Path>) -> Result<Ours, String> {
+        // Runs have a folder of their own.
+        let found = |file: &Path| file.canonicalize().map_err(|e| format!("{}: {e}", file.display()));
+        Ok(Ours { xhpl, profile: profile.map(found).transpose()? })
+    }
+
+    /// Its name, and how it is run.
+    pub fn describe(&self) -> String {
+        let profile = if self.profile.is_some() { "a profile of `xhpl tune`" } else { "no profile" };
+        format!("xhpl {} with {profile}", env!("CARGO_PKG_VERSION"))
+    }
+
+    /// One run, with the NB that it takes by itself.
+    ///
+    /// # Errors
+    /// A sentence, with what the program said.
+    pub fn run(&self, case: Case, machine: &Machine) -> Result<Figure, String> {
+        let folder = tempfile::tempdir().map_err(|e| format!("no scratch folder: {e}"))?;
+        let json = folder.path().join("report.json");
+        let peak = peak(machine);
+        let mut command = mpirun(case.p * case.q);
+        command.args(["--bind-to", "none"]).arg(&self.xhpl);
+        let [n, p, q, threads] = [case.n, case.p, case.q, case.threads].map(|n| n.to_string());
+        command.args(["--n", &n, "-p", &p, "-q", &q, "--threads", &threads, "--json"]).arg(&json);
+        command.arg("--profile").arg(self.profile.as_deref().unwrap_or(Path::new("none")));
+        let ended = process::run(command, &self.xhpl, folder.path())?;
+        let text = fs::read_to_string(&json).map_err(|e| format!("no report: {e}; it said:\n{}", ended.end()))?;
+        let report: SweepReport = serde_json::from_str(&text).map_err(|e| format!("its report cannot be read: {e}"))?;
+        let run = report.reports.first().ok_or("its report holds no run")?;
+        let (check, passed) = match &run.verdict {
+            Verdict::Passed(check) => (check, true),
+            Verdict::Failed(check) => (check, false),
+            Verdict::Skipped { why } => return Err(format!("it skipped the run: {why}")),
+            Verdict::Unchecked => return Err("it did not check the run".into()),
+        };
+        Ok(Figure { gflops: run.gflops, peak, residual: Some(check.residual), passed, resident: ended.resident })
+    }
 }
 
 /// One run of a netlib xhpl.

@@ -29,7 +29,7 @@ use hpl_core::gemm::kernel;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use child::{Job, Library};
-use hpl::Case;
+use hpl::{Case, Ours};
 use peers::Peers;
 use table::{Row, Table};
 
@@ -55,6 +55,9 @@ struct Arguments {
     /// A folder in which the matrix libraries of PyPI are installed.
     #[arg(long, value_name = "DIR", env = "HPLAAS_PEERS")]
     peers: Option<PathBuf>,
+    /// A profile of `xhpl tune` for our xhpl; it takes none that is not named.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// Also write the table to this file.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
@@ -123,7 +126,8 @@ fn compare(arguments: &Arguments) -> Result<bool, String> {
     let rounds = |usual| if quick { 1 } else { usual };
     println!("{}", peers.describe());
 
-    let mut table = Table::new(&machine, &peers, &xhpl);
+    let ours = Ours::new(xhpl, arguments.profile.as_deref())?;
+    let mut table = Table::new(&machine, &peers, &ours);
     if wanted(What::Product) {
         let (m, depths): (_, &[usize]) = if quick { (500, &[64]) } else { (6000, &[128, 256, 384]) };
         for threads in machine.team_sizes() {
@@ -140,7 +144,7 @@ fn compare(arguments: &Arguments) -> Result<bool, String> {
         let work = format!("N={n}, {threads} cores");
         let mut entries = Vec::new();
         if wanted(What::Hpl) {
-            entries.extend(hpl_entries(&machine, &peers, &xhpl, n));
+            entries.extend(hpl_entries(&machine, &peers, &ours, n));
         }
         if wanted(What::Lu) {
             entries.extend(factorizations(&peers, threads, n));
@@ -183,7 +187,7 @@ fn child_entry<'a>(name: &str, ours: bool, job: Job, library: Option<&'a peers::
 }
 
 /// One rank on all cores, and where there are two cores or more, a rank on each in a row and in a column.
-fn hpl_entries<'a>(machine: &'a Machine, peers: &'a Peers, xhpl: &'a std::path::Path, n: usize) -> Vec<Entry<'a>> {
+fn hpl_entries<'a>(machine: &'a Machine, peers: &'a Peers, ours: &'a Ours, n: usize) -> Vec<Entry<'a>> {
     let cores = machine.cores();
     let mut shapes = vec![(1, 1, cores)];
     if cores > 1 {
@@ -192,7 +196,7 @@ fn hpl_entries<'a>(machine: &'a Machine, peers: &'a Peers, xhpl: &'a std::path::
     let mut entries = Vec::new();
     for (p, q, threads) in shapes {
         let case = Case { n, p, q, threads };
-        let measure = move || hpl::ours(xhpl, case, machine);
+        let measure = move || ours.run(case, machine);
         let row = Row { order: Some(n), ..Row::new(&format!("xhpl, {case}"), true) };
         entries.push(Entry { row, measure: Box::new(measure) });
     }

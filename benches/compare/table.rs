@@ -1,12 +1,12 @@
 //! The table at the end.
 
 use std::fmt;
-use std::path::Path;
 
 use benches::machine::Machine;
 use benches::spread::Spread;
 use serde::{Deserialize, Serialize};
 
+use super::hpl::Ours;
 use super::peers::Peers;
 
 /// One measurement.
@@ -56,12 +56,15 @@ pub struct Table {
 
 impl Table {
     /// An empty table for this machine.
-    pub fn new(machine: &Machine, peers: &Peers, xhpl: &Path) -> Table {
+    pub fn new(machine: &Machine, peers: &Peers, ours: &Ours) -> Table {
+        let caches = machine.cache_sizes();
         let head = format!(
-            "{} cores of {}; {}\n{}\nMedian (smallest-largest) in Gflop/s; the FMA peak is measured before each run.\n",
+            "{} cores of {} (caches of a core: {} and {} KiB); {}\n{}\nMedian (smallest-largest) in Gflop/s; the FMA peak is measured before each run.\n",
             machine.cores(),
             machine.cpu_model(),
-            xhpl.file_name().unwrap_or_default().display(),
+            caches.l1 >> 10,
+            caches.l2 >> 10,
+            ours.describe(),
             peers.describe(),
         );
         Table { head, works: Vec::new() }

@@ -82,7 +82,7 @@ mod tests {
         assert!(params.n >= 128 && params.n.is_multiple_of(128));
         let mut tiny = node();
         tiny.memory_available = 100 << 20;
-        assert_eq!(choose(&tiny, 110.0, WISH).n, 128);
+        assert_eq!(choose(&tiny, 110.0, WISH).n, 32);
     }
 
     #[test]

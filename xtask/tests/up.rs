@@ -23,7 +23,7 @@ fn a_run_goes_through_the_whole_chain_and_the_next_one_finds_everything_again() 
     for words in [
         "address  http://127.0.0.1:",
         "as demo with the password ",
-        "N=600, NB=128, 1 rank",
+        "N=600, NB=32, 1 rank",
         "- passed, the limit is 16",
         "1 of 1 on the leaderboard",
     ] {
@@ -40,7 +40,7 @@ fn a_run_goes_through_the_whole_chain_and_the_next_one_finds_everything_again() 
     let said = desk.up(&["--once", "--n", "300", "--ranks", "2"]).output().unwrap();
     let (out, err) = texts(&said);
     assert!(said.status.success(), "{out}\n{err}\n{}", desk.logs());
-    assert!(out.contains("N=300, NB=128, 2 ranks in a 1 x 2 grid"), "{out}");
+    assert!(out.contains("N=300, NB=32, 2 ranks in a 1 x 2 grid"), "{out}");
     assert!(out.contains("1 of 1 on the leaderboard"), "one account, one place:\n{out}");
     assert_eq!(account, kept("account.json"));
     let node = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["node"].clone();

@@ -30,7 +30,7 @@ use crate::context::{Context, Scratch, room};
 use crate::matrix::{MatMut, MatRef};
 use crate::share::{Cut, Strips};
 use blocking::Blocking;
-use kernel::{Code, Kernel, TileFn};
+use kernel::{Code, Kernel, SolveFn, TileFn};
 
 fn check_shapes(a: &MatRef, b: &MatRef, c: &MatMut) {
     assert!(
@@ -264,6 +264,15 @@ pub(crate) fn one_tile(
             c.col(j).iter_mut().zip(&edge[j * mr..]).for_each(|(c, ab)| *c += ab);
         }
     }
+}
+
+/// One tile of a triangular solve, see [`SolveFn`]: `l` are columns of mr doubles, `above` and `rows` rows of nr.
+pub(crate) fn solve_tile((mr, nr, solve): (usize, usize, SolveFn), l: &[f64], above: &[f64], rows: &mut [f64]) {
+    let k = above.len() / nr;
+    assert!(l.len() == (k + mr) * mr && above.len() == k * nr && rows.len() == mr * nr, "a tile of a solve");
+    // SAFETY: the tile is that of a context's kernel, and a context takes only what the CPU can run; the lengths are
+    // those that it reads and writes.
+    unsafe { solve(k, l.as_ptr(), above.as_ptr(), rows.as_mut_ptr()) };
 }
 
 fn faer_product(alpha: f64, a: MatRef, b: MatRef, mut c: MatMut) {

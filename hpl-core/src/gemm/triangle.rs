@@ -6,12 +6,11 @@
 //!                             X_r = (L_rr)⁻¹·T               by substitution, in registers
 //! ```
 //! Where U lies, and where X goes, is the caller's affair ([`Rows`]): U may lie in pieces.
-#![allow(unsafe_code)]
 
 use crate::buffer::Buffer;
 use crate::context::{Context, Scratch, room};
 use crate::gemm::kernel::Code;
-use crate::gemm::{Left, pack};
+use crate::gemm::{Left, pack, solve_tile};
 use crate::matrix::{MatMut, MatRef};
 use crate::trsm::trsm;
 
@@ -139,12 +138,8 @@ impl<'a> Triangle<'a> {
                     edge.fill(0.0);
                     edge[..rows.len()].copy_from_slice(rows);
                 }
-                let target = if whole { rows.as_mut_ptr() } else { edge.as_mut_ptr() };
-                assert!(l.len() == (row + mr) * mr && above.len() == row * nr && edge.len() == mr * nr);
-                // SAFETY: the tile is that of a context's kernel, and a context takes only what the CPU can run; l holds
-                // row + mr columns of mr doubles, above row rows of nr, and the target mr rows of nr: a part of the
-                // packed rows that is long enough, or the edge block.
-                unsafe { solve(row, l.as_ptr(), above.as_ptr(), target) };
+                let target = if whole { &mut rows[..mr * nr] } else { &mut *edge };
+                solve_tile((mr, nr, solve), l, above, target);
                 if !whole {
                     rows.copy_from_slice(&edge[..rows.len()]);
                 }

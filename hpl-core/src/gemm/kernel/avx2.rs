@@ -2,11 +2,16 @@
 
 use std::arch::x86_64::*;
 
-use super::tile::{AHEAD, each_row, tile};
+use super::tile::{AHEAD, tile};
 
 pub const MR: usize = 12;
 pub const NR: usize = 4;
 const LANES: usize = 4;
 const LINES: usize = 2;
 
-tile!("avx2,fma": _mm256_setzero_pd, _mm256_loadu_pd, _mm256_set1_pd, _mm256_fmadd_pd, _mm256_fnmadd_pd, _mm256_add_pd, _mm256_storeu_pd);
+tile!(
+    "avx2,fma":
+    _mm256_setzero_pd, _mm256_loadu_pd, _mm256_set1_pd, _mm256_fmadd_pd, _mm256_fnmadd_pd,
+    _mm256_add_pd, _mm256_storeu_pd;
+    rows but the last: 0 1 2 3 4 5 6 7 8 9 10
+);

@@ -4,18 +4,13 @@
 /// How many steps of k ahead A is prefetched into the first level cache (`cargo bench -- tile` shows it).
 pub(super) const AHEAD: usize = 8;
 
-/// `row!(0)`, `row!(1)` and so on.
-macro_rules! each_row {
-    ($row:ident: $($p:literal)*) => { $($row!($p);)* };
-}
-pub(super) use each_row;
-
 /// Makes the functions `tile` and `solve` of a file that says `MR` and `NR`, the shape; `LANES`, the doubles of a vector,
 /// as many as NR and a third of MR; `LINES`, the cache lines of a column of the tile, where it begins on one; and the
-/// vector operations.
+/// vector operations, and the numbers of the rows but the last.
 macro_rules! tile {
     (
-        $features:literal: $zero:ident, $load:ident, $splat:ident, $fma:ident, $fnma:ident, $add:ident, $store:ident
+        $features:literal: $zero:ident, $load:ident, $splat:ident, $fma:ident, $fnma:ident, $add:ident, $store:ident;
+        rows but the last: $($row:literal)*
     ) => {
         const _: () = assert!(NR == LANES && MR == 3 * LANES && MR <= 24);
 
@@ -113,20 +108,17 @@ macro_rules! tile {
                     }
                 }
                 let triangle = l.add(k * MR);
+                // −x, for zeros as well.
+                let keep = |row: usize, x| $store(rows.add(row * NR), $fnma(x, $splat(1.0), $splat(-0.0)));
                 // Each row by its number, so that all of acc stays in registers.
-                macro_rules! row {
-                    ($p:literal) => {
-                        if $p < MR {
-                            let x = acc[$p];
-                            for i in $p + 1..MR {
-                                acc[i] = $fnma($splat(*triangle.add($p * MR + i)), x, acc[i]);
-                            }
-                            // −x, for zeros as well.
-                            $store(rows.add($p * NR), $fnma(x, $splat(1.0), $splat(-0.0)));
-                        }
-                    };
-                }
-                each_row!(row: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
+                $(
+                    let x = acc[$row];
+                    for i in $row + 1..MR {
+                        acc[i] = $fnma($splat(*triangle.add($row * MR + i)), x, acc[i]);
+                    }
+                    keep($row, x);
+                )*
+                keep(MR - 1, acc[MR - 1]);
             }
         }
     };
