@@ -52,7 +52,7 @@ fn factor(c: &mut Criterion) {
     let machine = Machine::discover();
     let grid = Grid::new(&ThreadComm::solo(), 1, 1, Order::RowMajor).expect("one rank is a grid");
     let usual = RunParams::new(1000, 64, 1, 1);
-    let recursion = Recursion { nbmin: usual.nbmin, ndiv: usual.ndiv };
+    let recursion = Recursion::of(&usual);
     for kernel in kernel::available() {
         let name = format!("panel/{}", kernel.name);
         machine.print_peak(&name);

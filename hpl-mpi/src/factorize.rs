@@ -6,6 +6,7 @@ use hpl_core::context::Context;
 use hpl_core::matrix::MatMut;
 use hpl_core::team::Member;
 use hpl_core::timeline::Work;
+use hpl_spec::params::Bcast;
 use hpl_spec::report::Phases;
 
 use crate::axis::Axis;
@@ -13,8 +14,9 @@ use crate::bcast::Broadcast;
 use crate::comm::{Buf, Comm};
 use crate::grid::Grid;
 use crate::matrix::DistMatrix;
-use crate::panel::{self, Desk, Leader, Panel, PanelShape, Recursion, Task};
+use crate::panel::{self, Desk, Leader, Panel, PanelShape, Task};
 use crate::update::{Help, Meanwhile, Update};
+use crate::variant::Variant;
 use crate::workspace::{Pool, Workspace};
 
 /// What a factorization leaves besides U and L⁻¹·b.
@@ -28,23 +30,22 @@ pub struct Factored {
 
 /// Factors [A|b] in place: U on and above the diagonal, L⁻¹·P·b in column N. Collective over the grid.
 ///
-/// With `look_ahead`, the next panel is factored and sent off while the rest of the matrix is updated by the
+/// With look-ahead, the next panel is factored and sent off while the rest of the matrix is updated by the
 /// present one. `step(k)` is called when panel k has been applied.
 pub fn factorize<C: Comm>(
     cx: &Context,
     grid: &Grid<C>,
     a: &mut DistMatrix,
-    recursion: Recursion,
-    look_ahead: bool,
+    variant: Variant,
     phases: &mut Phases,
     step: &mut dyn FnMut(usize, &Phases),
 ) -> Factored {
     let Workspace { packed, pool, panels, desk } = &mut Workspace::new(cx, a);
     let mut factored = Factored::default();
     // Alone in its process row and without helpers, a rank can do nothing beside a panel.
-    let look_ahead = look_ahead && (grid.q > 1 || cx.team().size() > 1);
+    let look_ahead = variant.look_ahead && (grid.q > 1 || cx.team().size() > 1);
     let Some(first) = PanelShape::of(grid, a, 0) else { return factored };
-    let mut run = Run { cx, grid, rows: a.rows, recursion, panels, desk, pace: Pace::default() };
+    let mut run = Run { cx, grid, rows: a.rows, variant, panels, desk, pace: Pace::default() };
 
     // Panel 0, by the whole team.
     let alone = |meanwhile: &mut dyn Meanwhile, help: Help, _: &mut Phases| {
@@ -109,7 +110,7 @@ struct Run<'g, 'w, C: Comm> {
     cx: &'g Context,
     grid: &'g Grid<C>,
     rows: Axis,
-    recursion: Recursion,
+    variant: Variant,
     panels: &'w mut Pool,
     desk: &'w mut Desk,
     pace: Pace,
@@ -128,19 +129,20 @@ impl<'g, C: Comm> Run<'g, '_, C> {
         rest_columns: usize,
         rest: impl FnOnce(&mut dyn Meanwhile, Help, &mut Phases),
     ) -> Sent<'g, C> {
-        let Run { cx, grid, rows, recursion, .. } = *self;
+        let Run { cx, grid, rows, variant: Variant { bcast, recursion, .. }, .. } = *self;
         let along_row = &grid.along_row;
         let message = self.panels.take(shape.message_len());
         if shape.process_col != grid.col {
-            let mut ahead = Ahead { shape, along_row, before, job: Some(Job::Await(message)), sent: None, took: None };
+            let (job, pool) = (Some(Job::Await(message)), &mut *self.panels);
+            let mut ahead = Ahead { shape, along_row, bcast, pool, before, job, sent: None, took: None };
             rest(&mut ahead, &|_| (), phases);
             return ahead.sent.expect("the phase has begun");
         }
         let squad = cx.team().squad(self.pace.squad(cx.team().size(), &shape, rest_columns));
         let own = columns.sub(0, 0, rows.local_len(), shape.width);
         let (task, leader) = panel::prepare(cx, grid, &squad, rows, own, shape, recursion, self.desk, message);
-        let job = Some(Job::Factor(&task, leader));
-        let mut ahead = Ahead { shape, along_row, before, job, sent: None, took: None };
+        let (job, pool) = (Some(Job::Factor(&task, leader)), &mut *self.panels);
+        let mut ahead = Ahead { shape, along_row, bcast, pool, before, job, sent: None, took: None };
         let updating = phases.update;
         rest(&mut ahead, &|member| task.help::<C>(member), phases);
         let Ahead { sent, took, .. } = ahead;
@@ -167,7 +169,7 @@ impl<'g, C: Comm> Run<'g, '_, C> {
 
     /// Takes the panel's memory back once its forwards are done.
     fn reclaim(&mut self, sent: Sent<C>, panel: Panel) {
-        sent.broadcast.reclaim(sent.along_row);
+        sent.broadcast.reclaim(sent.along_row, self.panels);
         self.panels.give(panel.message);
     }
 }
@@ -176,6 +178,9 @@ impl<'g, C: Comm> Run<'g, '_, C> {
 struct Ahead<'a, 'g, C: Comm> {
     shape: PanelShape,
     along_row: &'g C,
+    bcast: Bcast,
+    /// Lends memory to the broadcast.
+    pool: &'a mut Pool,
     /// Panel k, whose forwards may be under way.
     before: Option<&'a mut Sent<'g, C>>,
     job: Option<Job<'a, C>>,
@@ -203,7 +208,7 @@ impl<C: Comm> Meanwhile for Ahead<'_, '_, C> {
             }
         };
         let PanelShape { index, process_col, .. } = self.shape;
-        let broadcast = Broadcast::start(self.along_row, process_col, index, message);
+        let broadcast = Broadcast::start(self.along_row, self.bcast, process_col, index, message, self.pool);
         self.sent = Some(Sent { shape: self.shape, along_row: self.along_row, broadcast });
         start.elapsed()
     }

@@ -24,7 +24,7 @@
 //! regenerate, ‖A·x − b‖ / (ε·(‖A‖·‖x‖ + ‖b‖)·N)                         verify.rs
 //! ```
 //!
-//! [`run`] does all of it for one [`hpl_spec::RunParams`] and reports. Below are [`axis`] (index
+//! [`run`] does all of it for one [`hpl_spec::RunParams`], whose choices are a [`variant::Variant`], and reports. Below are [`axis`] (index
 //! arithmetic), [`grid`], and [`comm`] (how ranks talk). [`trace`] tells which thread did what, when.
 
 pub mod axis;
@@ -40,5 +40,6 @@ pub mod run;
 pub mod swap;
 pub mod trace;
 pub mod update;
+pub mod variant;
 pub mod verify;
 pub mod workspace;

@@ -13,17 +13,19 @@
 //!   L2 (ml2×JB, column by column) | L1 (JB×JB, column by column) | pivots (JB global rows) | info
 //! ```
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hpl_core::context::{Context, Scratch};
 use hpl_core::gemm::gemm_alone;
-use hpl_core::level1::{eliminate, iamax};
+use hpl_core::level1::{eliminate, iamax, scal, subtract_gemv};
 use hpl_core::matrix::{MatMut, MatRef, Matrix};
 use hpl_core::share::RowBands;
 use hpl_core::team::{Member, Squad};
 use hpl_core::timeline::Work;
 use hpl_core::trsm::trsm;
+use hpl_spec::params::{Fact, RunParams};
 
 use crate::axis::Axis;
 use crate::comm::{Buf, Comm};
@@ -120,13 +122,26 @@ impl Panel {
     }
 }
 
-/// How the recursion divides.
-#[derive(Debug, Clone, Copy)]
+/// How the recursion divides, and in which order it works (section 4.2 of the reference). All orders find the same pivots;
+/// the sums are rounded differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recursion {
     /// At most this many columns are factored one by one.
     pub nbmin: usize,
     /// Into how many parts a wider panel is divided.
     pub ndiv: usize,
+    /// The order of the parts.
+    pub rfact: Fact,
+    /// The order of the columns of the smallest parts.
+    pub pfact: Fact,
+}
+
+impl Recursion {
+    /// That of a run.
+    pub fn of(params: &RunParams) -> Recursion {
+        let RunParams { nbmin, ndiv, rfact, pfact, .. } = *params;
+        Recursion { nbmin, ndiv, rfact, pfact }
+    }
 }
 
 /// Memory for one panel under way, made once.
@@ -164,6 +179,29 @@ struct Shared<'a> {
 
 const NO_ROW: usize = usize::MAX;
 impl Shared<'_> {
+    /// Row j of L1 is there: column j + 1 of U, rows `first` to j, if it is before `end`.
+    fn solve_column(&mut self, first: usize, j: usize, end: usize) {
+        if j + 1 == end {
+            return;
+        }
+        let (l, mut rest) = self.l1.as_mut().split_at_col(j + 1);
+        let u = &mut rest.col(0)[first..=j];
+        for p in 0..u.len() {
+            let x = u[p];
+            let column = &l.as_ref().col(first + p)[first..=j];
+            (p + 1..u.len()).for_each(|i| u[i] = (-x).mul_add(column[i], u[i]));
+        }
+    }
+
+    /// Row j of L1 is there: row j of U, columns after j and before `end`, by the rows from `first` on.
+    fn update_row(&mut self, first: usize, j: usize, end: usize) {
+        for c in j + 1..end {
+            let l1 = self.l1.as_ref();
+            let sum = (first..j).fold(l1.at(j, c), |sum, p| (-l1.at(j, p)).mul_add(l1.at(p, c), sum));
+            self.l1.as_mut().col(c)[j] = sum;
+        }
+    }
+
     /// Notes what a member found in its band; the serial section that follows orders it for the leader.
     fn found(&self, member: usize, largest: Option<(usize, f64)>) {
         let (row, value) = largest.unwrap_or((NO_ROW, 0.0));
@@ -291,8 +329,9 @@ impl Task<'_> {
         if self.current { done } else { 0 }
     }
 
-    /// Columns [first, first + width): divide, factor the left part, update the rest, go on
-    /// (right-looking).
+    /// Columns [first, first + width): divide, and factor the parts one after the other. A right-looking order updates
+    /// all later parts by each; a left-looking one updates each by all earlier ones; Crout's updates the rows of U with
+    /// those before, and each part by all earlier ones.
     fn recurse<C: Comm>(
         &self,
         member: &mut Member,
@@ -301,7 +340,7 @@ impl Task<'_> {
         first: usize,
         width: usize,
     ) {
-        let Recursion { nbmin, ndiv } = self.recursion;
+        let Recursion { nbmin, ndiv, rfact, .. } = self.recursion;
         if width <= nbmin {
             return self.base(member, lead, first, width);
         }
@@ -309,48 +348,104 @@ impl Task<'_> {
         let end = first + width;
         for j in (first..end).step_by(part) {
             let done = (j + part).min(end);
-            self.recurse(member, scratch, lead, j, done - j);
-            if done == end {
-                return;
+            if j > first {
+                match rfact {
+                    Fact::Right => {}
+                    Fact::Left => {
+                        self.solve(member, scratch, lead, first..first, first..j, j..done);
+                        self.subtract(member, scratch, first..j, j..done);
+                    }
+                    Fact::Crout => self.subtract(member, scratch, first..j, j..done),
+                }
             }
-            let (height, rest) = (done - j, end - done);
-            // U ← L1⁻¹·U for the rows just factored, by every process row alike.
-            self.bands.serial(
-                member,
-                lead.is_some().then_some(|_: MatMut, shared: &mut Shared| {
-                    let rows = shared.l1.as_mut().sub(j, j, height, height + rest);
-                    let (l, u) = rows.split_at_col(height);
-                    trsm(self.cx, scratch, l.as_ref(), u);
-                }),
-            );
-            // A ← A − L·U on my band of the active rows.
-            let (from, mut band, shared) = self.bands.mine(member);
-            let skip = self.active(done).saturating_sub(from).min(band.rows());
-            let rows = band.rows() - skip;
-            let (l, u) = band.as_mut().sub(skip, j, rows, end - j).split_at_col(height);
-            gemm_alone(self.cx, scratch, -1.0, l.as_ref(), shared.l1.as_ref().sub(j, done, height, rest), u);
+            self.recurse(member, scratch, lead, j, done - j);
+            if done < end {
+                match rfact {
+                    Fact::Right => {
+                        self.solve(member, scratch, lead, j..j, j..done, done..end);
+                        self.subtract(member, scratch, j..done, done..end);
+                    }
+                    Fact::Left => {}
+                    Fact::Crout => self.solve(member, scratch, lead, first..j, j..done, done..end),
+                }
+            }
         }
     }
 
-    /// Columns one by one: exchange the pivot's row; then, in one pass over the band, scale, rank-1 update within
-    /// these columns, and search for the next pivot.
+    /// Rows `rows` of U for the columns `cols`: U ← L⁻¹·(U − L'·U'), where U' are the rows `before`; by every process row
+    /// alike.
+    fn solve<C: Comm>(
+        &self,
+        member: &mut Member,
+        scratch: &mut Scratch,
+        lead: &mut Option<&mut Lead<C>>,
+        before: Range<usize>,
+        rows: Range<usize>,
+        cols: Range<usize>,
+    ) {
+        let known = before.len();
+        let solve = |_: MatMut, shared: &mut Shared| {
+            let block =
+                shared.l1.as_mut().sub(before.start, before.start, rows.end - before.start, cols.end - before.start);
+            let (l, u) = block.split_at_col(cols.start - before.start);
+            let (above, mut u) = u.split_at_row(known);
+            let l = l.as_ref();
+            gemm_alone(self.cx, scratch, -1.0, l.sub(known, 0, rows.len(), known), above.as_ref(), u.as_mut());
+            trsm(self.cx, scratch, l.sub(known, known, rows.len(), rows.len()), u);
+        };
+        self.bands.serial(member, lead.is_some().then_some(solve));
+    }
+
+    /// A ← A − L·U for the columns `cols` on my band of the active rows, L being the columns `by`.
+    fn subtract(&self, member: &mut Member, scratch: &mut Scratch, by: Range<usize>, cols: Range<usize>) {
+        let (from, mut band, shared) = self.bands.mine(member);
+        let skip = self.active(by.end).saturating_sub(from).min(band.rows());
+        let rows = band.rows() - skip;
+        let (l, a) = band.as_mut().sub(skip, by.start, rows, cols.end - by.start).split_at_col(by.len());
+        let u = shared.l1.as_ref().sub(by.start, cols.start, by.len(), cols.len());
+        gemm_alone(self.cx, scratch, -1.0, l.as_ref(), u, a);
+    }
+
+    /// Columns one by one: exchange the pivot's row, scale, prepare the next column, search it for the next pivot. A
+    /// right-looking order does that in one pass over the band, and updates all columns of this base.
     fn base<C: Comm>(&self, member: &mut Member, lead: &mut Option<&mut Lead<C>>, first: usize, width: usize) {
         let id = member.id();
         let end = first + width;
+        let pfact = self.recursion.pfact;
         let (from, mut band, shared) = self.bands.mine(member);
         let skip = self.active(first).saturating_sub(from).min(band.rows());
         let largest = iamax(&band.col(first)[skip..]);
         shared.found(id, largest.map(|(row, value)| (from + skip + row, value)));
         for j in first..end {
+            let exchange = |lead: &mut Lead<C>, all: MatMut, shared: &mut Shared| {
+                self.exchange(lead, all, shared, j);
+                match pfact {
+                    Fact::Right => {}
+                    Fact::Left => shared.solve_column(first, j, end),
+                    Fact::Crout => shared.update_row(first, j, end),
+                }
+            };
             self.bands.serial(
                 member,
-                lead.as_deref_mut().map(|lead| |all: MatMut, shared: &mut Shared| self.exchange(lead, all, shared, j)),
+                lead.as_deref_mut().map(|lead| |all: MatMut, shared: &mut Shared| exchange(lead, all, shared)),
             );
             let (from, band, shared) = self.bands.mine(member);
             let skip = self.active(j + 1).saturating_sub(from).min(band.rows());
             let rows = band.rows() - skip;
             let scale = if shared.pivot == 0.0 { 1.0 } else { 1.0 / shared.pivot };
-            let next = eliminate(band.sub(skip, j, rows, end - j), scale, |c| shared.l1.as_ref().at(j, j + 1 + c));
+            let next = if pfact == Fact::Right {
+                eliminate(band.sub(skip, j, rows, end - j), scale, |c| shared.l1.as_ref().at(j, j + 1 + c))
+            } else {
+                let (mut l, mut next) = band.sub(skip, first, rows, end - first).split_at_col(j + 1 - first);
+                scal(scale, l.col(j - first));
+                (j + 1 < end)
+                    .then(|| {
+                        let u = &shared.l1.as_ref().col(j + 1)[first..=j];
+                        subtract_gemv(l.as_ref(), u, next.col(0));
+                        iamax(next.col(0))
+                    })
+                    .flatten()
+            };
             shared.found(id, next.map(|(row, value)| (from + skip + row, value)));
         }
     }

@@ -15,8 +15,8 @@ use crate::comm::{Comm, barrier, max_all, sum_all};
 use crate::factorize::{Factored, factorize};
 use crate::grid::Grid;
 use crate::matrix::DistMatrix;
-use crate::panel::Recursion;
 use crate::trace::{Traced, idle, spans};
+use crate::variant::Variant;
 use crate::verify::verify;
 
 /// Progress is reported at most this often (and after the first and the last panel).
@@ -173,9 +173,9 @@ impl<C: Comm> Runner<'_, C> {
         self.cx.begin_timeline(self.trace.is_some());
         let start = Instant::now();
         let mut last = (Instant::now(), 0, 0.0);
-        let recursion = Recursion { nbmin: params.nbmin, ndiv: params.ndiv };
+        let variant = Variant::of(params);
         let panels = n.div_ceil(nb);
-        let factored = factorize(self.cx, self.grid, a, recursion, params.depth > 0, &mut phases, &mut |k, phases| {
+        let factored = factorize(self.cx, self.grid, a, variant, &mut phases, &mut |k, phases| {
             let (panel, seconds) = (k + 1, start.elapsed().as_secs_f64());
             if panel > 1 && panel < panels && last.0.elapsed() < PROGRESS_EVERY {
                 return;

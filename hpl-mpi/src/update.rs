@@ -261,7 +261,7 @@ impl Bag<'_> {
 #[cfg(test)]
 mod tests {
     use hpl_core::team::Team;
-    use hpl_spec::params::Order;
+    use hpl_spec::params::{Bcast, Order, RunParams};
 
     use super::*;
     use crate::bcast::Broadcast;
@@ -293,19 +293,19 @@ mod tests {
             let mut message = panels.take(shape.message_len());
             let (rows, local) = (a.rows, a.rows.local_len());
             if grid.col == shape.process_col {
-                let (squad, recursion) = (cx.team().squad(threads), Recursion { nbmin: 2, ndiv: 2 });
+                let (squad, recursion) = (cx.team().squad(threads), Recursion::of(&RunParams::new(90, 8, p, q)));
                 let columns = a.local_mut().sub(0, 0, local, shape.width);
                 let (task, leader) = panel::prepare(&cx, &grid, &squad, rows, columns, shape, recursion, desk, message);
                 message = cx.team().phase_with(|m| task.lead(m, leader), |m| task.help::<ThreadComm>(m)).message;
             }
-            let mut sent = Broadcast::start(&grid.along_row, shape.process_col, 0, message);
+            let mut sent = Broadcast::start(&grid.along_row, Bcast::RingM, shape.process_col, 0, message, panels);
             let message = sent.finish(&grid.along_row);
             let panel = Panel { shape, message };
             let (left, right) = a.local_mut().split_at_col(shape.right);
             let mut update = Update::new(&cx, &grid, rows, &panel, left.as_ref(), (packed, pool));
             update.chunks = chunks.unwrap_or(update.chunks);
             update.apply(right, &mut Phases::default(), &mut Nothing, &|_| ());
-            sent.reclaim(&grid.along_row);
+            sent.reclaim(&grid.along_row, panels);
             let view = a.local();
             (0..view.cols()).flat_map(|j| view.col(j).iter().map(|v| v.to_bits())).collect()
         })

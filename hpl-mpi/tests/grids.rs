@@ -15,8 +15,9 @@ use hpl_mpi::factorize::factorize;
 use hpl_mpi::grid::Grid;
 use hpl_mpi::matrix::DistMatrix;
 use hpl_mpi::panel::Recursion;
+use hpl_mpi::variant::Variant;
 use hpl_mpi::verify::verify;
-use hpl_spec::params::Order;
+use hpl_spec::params::{Bcast, Fact, Order};
 use hpl_spec::report::Phases;
 use proptest::prelude::*;
 
@@ -29,9 +30,14 @@ struct Case {
     ranks: usize,
     order: Order,
     look_ahead: bool,
+    bcast: Bcast,
     threads: usize,
     recursion: Recursion,
     mode: SendMode,
+}
+
+fn right_looking(nbmin: usize, ndiv: usize) -> Recursion {
+    Recursion { nbmin, ndiv, rfact: Fact::Right, pfact: Fact::Right }
 }
 
 impl Case {
@@ -44,8 +50,9 @@ impl Case {
             ranks: p * q,
             order: Order::RowMajor,
             look_ahead: true,
+            bcast: Bcast::RingM,
             threads: 1,
-            recursion: Recursion { nbmin: 2, ndiv: 2 },
+            recursion: right_looking(2, 2),
             mode: SendMode::Eager,
         }
     }
@@ -60,7 +67,9 @@ impl Case {
             a.generate(&cx);
             let mut phases = Phases::default();
             let mut steps = 0;
-            let factored = factorize(&cx, &grid, &mut a, self.recursion, self.look_ahead, &mut phases, &mut |k, _| {
+            let Case { look_ahead, bcast, recursion, .. } = self;
+            let variant = Variant { look_ahead, bcast, recursion };
+            let factored = factorize(&cx, &grid, &mut a, variant, &mut phases, &mut |k, _| {
                 assert_eq!(k, steps);
                 steps += 1;
             });
@@ -161,7 +170,7 @@ fn order_1025_on_every_grid() {
         let mode = if i % 2 == 0 { SendMode::Rendezvous } else { SendMode::Eager };
         let order = if i / 2 % 2 == 0 { Order::RowMajor } else { Order::ColumnMajor };
         let threads = if p * q == 1 { 2 } else { 1 };
-        let recursion = Recursion { nbmin: 8, ndiv: 2 };
+        let recursion = right_looking(8, 2);
         Case { mode, order, threads, recursion, look_ahead: i % 3 != 0, ..Case::new(1025, 64, p, q) }.check();
     }
 }
@@ -208,13 +217,40 @@ fn depths_teams_and_recursions_give_the_same_pivots() {
         for (p, q) in [(1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (1, 4)] {
             for look_ahead in [false, true] {
                 for threads in [1, 2, 8] {
-                    for recursion in [
-                        Recursion { nbmin: 1, ndiv: 2 },
-                        Recursion { nbmin: 4, ndiv: 3 },
-                        Recursion { nbmin: 64, ndiv: 2 },
-                    ] {
+                    for recursion in [right_looking(1, 2), right_looking(4, 3), right_looking(64, 2)] {
                         Case { look_ahead, threads, recursion, mode, ..Case::new(97, 16, p, q) }.check();
                     }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn orders_of_the_panel_give_the_same_pivots() {
+    let facts = || Fact::TABLE.iter().map(|row| row.value);
+    both_modes(|mode| {
+        for (rfact, pfact) in facts().flat_map(|rfact| facts().map(move |pfact| (rfact, pfact))) {
+            for (p, q) in [(1, 1), (2, 1), (2, 2), (3, 1)] {
+                for threads in [1, 3] {
+                    for (nbmin, ndiv) in [(1, 2), (3, 2), (4, 3), (64, 2)] {
+                        let recursion = Recursion { nbmin, ndiv, rfact, pfact };
+                        Case { threads, recursion, mode, ..Case::new(97, 16, p, q) }.check();
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Every broadcast, in process rows long enough that they differ.
+#[test]
+fn broadcasts_give_the_same_pivots() {
+    both_modes(|mode| {
+        for bcast in Bcast::TABLE.iter().map(|row| row.value) {
+            for (p, q) in [(1, 2), (1, 3), (1, 4), (1, 5), (2, 3), (1, 8), (1, 11)] {
+                for look_ahead in [false, true] {
+                    Case { look_ahead, bcast, mode, ..Case::new(97, 6, p, q) }.check();
                 }
             }
         }
@@ -254,11 +290,13 @@ proptest! {
         (p, q, idle) in (1_usize..5, 1_usize..5, 0_usize..3),
         (nbmin, ndiv, threads) in (1_usize..20, 2_usize..5, 1_usize..9),
         (column_major, look_ahead, rendezvous) in any::<(bool, bool, bool)>(),
+        bcast in prop::sample::select(Bcast::TABLE).prop_map(|row| row.value),
+        [rfact, pfact] in [(); 2].map(|()| prop::sample::select(Fact::TABLE).prop_map(|row| row.value)),
     ) {
         let order = if column_major { Order::ColumnMajor } else { Order::RowMajor };
         let mode = if rendezvous { SendMode::Rendezvous } else { SendMode::Eager };
-        let recursion = Recursion { nbmin, ndiv };
+        let recursion = Recursion { nbmin, ndiv, rfact, pfact };
         let ranks = p * q + idle;
-        Case { ranks, order, look_ahead, threads, recursion, mode, ..Case::new(n, nb, p, q) }.check();
+        Case { ranks, order, look_ahead, bcast, threads, recursion, mode, ..Case::new(n, nb, p, q) }.check();
     }
 }

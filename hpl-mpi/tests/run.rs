@@ -9,8 +9,8 @@ use hpl_mpi::comm::thread::{SendMode, ThreadComm};
 use hpl_mpi::factorize::factorize;
 use hpl_mpi::grid::Grid;
 use hpl_mpi::matrix::DistMatrix;
-use hpl_mpi::panel::Recursion;
 use hpl_mpi::run::Runner;
+use hpl_mpi::variant::Variant;
 use hpl_mpi::verify::verify;
 use hpl_spec::event::RunEvent;
 use hpl_spec::params::{Order, RunParams};
@@ -113,8 +113,8 @@ fn spoiled(n: usize, p: usize, q: usize, spoil: impl Fn(usize, usize, f64) -> f6
                 *v = spoil(rows.global(i), cols.global(l), *v);
             }
         }
-        let recursion = Recursion { nbmin: 2, ndiv: 2 };
-        let factored = factorize(&cx, &grid, &mut a, recursion, true, &mut Phases::default(), &mut |_, _| {});
+        let variant = Variant::of(&RunParams::new(n, 8, p, q));
+        let factored = factorize(&cx, &grid, &mut a, variant, &mut Phases::default(), &mut |_, _| {});
         let residual = match factored.zero_pivot {
             Some(_) => 0.0,
             None => {

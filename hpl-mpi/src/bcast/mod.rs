@@ -1,12 +1,19 @@
 //! The panel broadcast along a process row: start, poll, finish.
 //!
-//! Places are counted from the root (place 0 owns the panel). A topology says for each place from whom it
-//! receives and to whom it forwards; the machine below does the rest and never blocks except in
-//! [`Broadcast::finish`] and [`Broadcast::reclaim`].
+//! Places are counted from the root (place 0 owns the panel). A [`Schedule`] says for each place what it receives and
+//! what it sends; the machine below does that, whatever the topology, and never blocks except in [`Broadcast::finish`]
+//! and [`Broadcast::reclaim`].
 
-mod ring;
+mod schedule;
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use hpl_spec::params::Bcast;
 
 use crate::comm::{Buf, Comm, Message, wait, wait_until};
+use crate::workspace::Pool;
+use schedule::{Schedule, Step};
 
 /// Panel messages are numbered modulo this many tags.
 const TAGS: u32 = 1000;
@@ -16,45 +23,83 @@ const FIRST_TAG: u32 = 2001;
 pub struct Broadcast<C: Comm> {
     tag: u32,
     root: usize,
-    receiving: Option<C::Ticket>,
-    message: Option<Buf>,
+    schedule: Schedule,
+    /// How many doubles the message has.
+    len: usize,
+    /// Where the message is put together, if it does not come as one.
+    room: Option<Buf>,
+    receiving: Vec<(Range<usize>, C::Ticket)>,
+    /// What is here: pieces, and the memory they lie in.
+    here: Vec<(Range<usize>, Buf)>,
+    unsent: VecDeque<Step>,
     sends: Vec<C::Ticket>,
 }
 
 impl<C: Comm> Broadcast<C> {
     /// Starts the broadcast of panel number `index` from rank `root`: the root brings the message, the
-    /// others a buffer of the same length. Collective over the process row.
-    pub fn start(along_row: &C, root: usize, index: usize, message: Buf) -> Broadcast<C> {
+    /// others a buffer of the same length. Collective over the process row. `pool` lends memory for pieces.
+    pub fn start(
+        along_row: &C,
+        bcast: Bcast,
+        root: usize,
+        index: usize,
+        message: Buf,
+        pool: &mut Pool,
+    ) -> Broadcast<C> {
         let q = along_row.size();
-        let tag = FIRST_TAG + (index % TAGS as usize) as u32;
         let place = (along_row.rank() + q - root) % q;
-        let source = (ring::source(place) + root) % q;
-        let mut this = Broadcast { tag, root, receiving: None, message: None, sends: Vec::new() };
+        let mut schedule = Schedule::new(bcast, place, q);
+        let (receives, sends) = (std::mem::take(&mut schedule.receives), std::mem::take(&mut schedule.sends));
+        let mut this = Broadcast {
+            tag: FIRST_TAG + (index % TAGS as usize) as u32,
+            root,
+            len: message.len(),
+            schedule,
+            room: None,
+            receiving: Vec::new(),
+            here: Vec::new(),
+            unsent: sends.into(),
+            sends: Vec::new(),
+        };
+        let all = 0..this.schedule.pieces;
         if place == 0 {
-            this.arrived(along_row, message);
+            this.here.push((all, message));
         } else {
-            this.receiving = Some(along_row.start_recv(source, tag, message));
+            this.room = Some(message);
+            for Step { peer, pieces } in receives {
+                let len = this.schedule.doubles(&pieces, this.len).len();
+                let buf = if pieces == all { this.room.take().expect("it comes once") } else { pool.take(len) };
+                this.receiving.push((pieces, along_row.start_recv((peer + root) % q, this.tag, buf)));
+            }
         }
+        this.send_on(along_row);
         this
     }
 
-    fn arrived(&mut self, along_row: &C, message: Buf) {
-        let q = along_row.size();
-        let place = (along_row.rank() + q - self.root) % q;
-        for next in ring::targets(place, q) {
-            self.sends.push(along_row.start_send((next + self.root) % q, self.tag, message.share()));
+    /// Sends what is here and whose turn it is.
+    fn send_on(&mut self, along_row: &C) {
+        let Broadcast { schedule, len, root, tag, here, unsent, sends, .. } = self;
+        while let Some(Step { peer, pieces }) = unsent.front()
+            && let Some((held, buf)) =
+                here.iter().find(|(held, _)| held.start <= pieces.start && pieces.end <= held.end)
+        {
+            let begin = schedule.doubles(held, *len).start;
+            let doubles = schedule.doubles(pieces, *len);
+            let part = buf.part(doubles.start - begin..doubles.end - begin);
+            sends.push(along_row.start_send((peer + *root) % along_row.size(), *tag, part));
+            unsent.pop_front();
         }
-        self.message = Some(message);
     }
 
     /// Moves the broadcast on: takes what has arrived and forwards it. Returns at once.
     pub fn poll(&mut self, along_row: &C) {
-        if let Some(ticket) = &mut self.receiving
-            && let Some(message) = along_row.poll(ticket)
-        {
-            self.receiving = None;
-            self.arrived(along_row, message);
-        }
+        let Broadcast { receiving, here, .. } = self;
+        receiving.retain_mut(|(pieces, ticket)| {
+            let Some(buf) = along_row.poll(ticket) else { return true };
+            here.push((pieces.clone(), buf));
+            false
+        });
+        self.send_on(along_row);
         self.sends.retain_mut(|ticket| along_row.poll(ticket).is_none());
     }
 
@@ -62,17 +107,25 @@ impl<C: Comm> Broadcast<C> {
     /// shared with them until [`Broadcast::reclaim`].
     pub fn finish(&mut self, along_row: &C) -> Buf {
         let here = Message { sending: false, peer: self.root, tag: self.tag, len: 0 };
-        let what = self.receiving.as_ref().map_or(here, |ticket| along_row.describe(ticket));
+        let what = self.receiving.first().map_or(here, |(_, ticket)| along_row.describe(ticket));
         wait_until(along_row, what, || {
             self.poll(along_row);
-            self.message.take()
-        })
+            self.receiving.is_empty().then_some(())
+        });
+        let Some(mut message) = self.room.take() else {
+            return self.here.pop().expect("it came as one").1;
+        };
+        for (pieces, buf) in &self.here {
+            message.as_mut()[self.schedule.doubles(pieces, self.len)].copy_from_slice(buf);
+        }
+        message
     }
 
-    /// Waits until all forwards are done, so that the message may be written again.
-    pub fn reclaim(self, along_row: &C) {
+    /// Waits until all forwards are done, so that the message may be written again. `pool` gets its memory back.
+    pub fn reclaim(self, along_row: &C, pool: &mut Pool) {
         for ticket in self.sends {
             drop(wait(along_row, ticket));
         }
+        self.here.into_iter().for_each(|(_, buf)| pool.give(buf));
     }
 }

@@ -1,6 +1,6 @@
 //! What crosses the communication layer: an owned, shareable buffer of doubles.
 
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use hpl_core::buffer::{AllocError, Buffer};
@@ -12,7 +12,11 @@ use hpl_core::buffer::{AllocError, Buffer};
 /// way to the next rank while the update reads it. Writing needs the only handle.
 ///
 /// Contents are only ever copied bit by bit; a NaN keeps its payload.
-pub struct Buf(Arc<Buffer>);
+pub struct Buf {
+    memory: Arc<Buffer>,
+    /// Which part of the memory this handle shows; all of it else.
+    part: Option<Range<usize>>,
+}
 
 impl Buf {
     /// `len` zeros.
@@ -45,49 +49,70 @@ impl Buf {
     // Not the trait AsMut: that one must not panic.
     #[allow(clippy::should_implement_trait)]
     pub fn as_mut(&mut self) -> &mut [f64] {
-        self.only_handle("written")
+        let part = self.part.clone();
+        let all = &mut **self.only_handle("written");
+        match part {
+            Some(part) => &mut all[part],
+            None => all,
+        }
     }
 
-    /// Makes the buffer show its first `len` doubles; its memory stays as it is.
+    /// Makes the buffer show the first `len` doubles of its memory, which stays as it is.
     ///
     /// # Panics
     /// If the buffer is shared, or if `len` exceeds the capacity.
     pub fn set_len(&mut self, len: usize) {
         self.only_handle("resized").set_len(len);
+        self.part = None;
     }
 
     /// How long the buffer can be made, in doubles.
     pub fn capacity(&self) -> usize {
-        self.0.capacity()
+        self.memory.capacity()
     }
 
     /// A second handle to the same memory, for reading. All handles but one must be gone before
     /// the buffer can be written, resized or received into again.
     pub fn share(&self) -> Buf {
-        Buf(Arc::clone(&self.0))
+        Buf { memory: Arc::clone(&self.memory), part: self.part.clone() }
+    }
+
+    /// As [`Buf::share`], but the handle shows only the doubles `part`.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn part(&self, part: Range<usize>) -> Buf {
+        let len = self.len();
+        assert!(part.start <= part.end && part.end <= len, "doubles {part:?} of {len}");
+        let first = self.part.as_ref().map_or(0, |mine| mine.start);
+        Buf { memory: Arc::clone(&self.memory), part: Some(first + part.start..first + part.end) }
     }
 
     /// Whether another handle to this memory exists.
     pub fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.0) > 1
+        Arc::strong_count(&self.memory) > 1
     }
 
     fn only_handle(&mut self, deed: &str) -> &mut Buffer {
-        let handles = Arc::strong_count(&self.0);
-        Arc::get_mut(&mut self.0).unwrap_or_else(|| panic!("a message buffer with {handles} handles cannot be {deed}"))
+        let handles = Arc::strong_count(&self.memory);
+        Arc::get_mut(&mut self.memory)
+            .unwrap_or_else(|| panic!("a message buffer with {handles} handles cannot be {deed}"))
     }
 }
 
 impl Deref for Buf {
     type Target = [f64];
     fn deref(&self) -> &[f64] {
-        &self.0
+        match &self.part {
+            Some(part) => &self.memory[part.clone()],
+            None => &self.memory,
+        }
     }
 }
 
 impl From<Buffer> for Buf {
     fn from(buffer: Buffer) -> Buf {
-        Buf(Arc::new(buffer))
+        Buf { memory: Arc::new(buffer), part: None }
     }
 }
 
@@ -100,7 +125,7 @@ impl Default for Buf {
 
 impl std::fmt::Debug for Buf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Buf({} doubles, {} handles)", self.len(), Arc::strong_count(&self.0))
+        write!(f, "Buf({} doubles, {} handles)", self.len(), Arc::strong_count(&self.memory))
     }
 }
 
@@ -120,6 +145,19 @@ mod tests {
         assert_eq!(&a[..], &[7.0, 2.0]);
         assert_eq!(a.capacity(), 3);
         assert_eq!(a.len(), 2);
+    }
+
+    #[test]
+    fn a_part_shows_a_part() {
+        let a = Buf::from_slice(&[1.0, 2.0, 3.0, 4.0]);
+        let mut b = a.part(1..4).part(1..3);
+        assert_eq!(&b[..], &[3.0, 4.0]);
+        assert!(a.part(4..4).is_empty());
+        assert!(std::panic::catch_unwind(|| a.part(2..5).len()).is_err());
+        drop(a);
+        b.as_mut()[0] = 7.0;
+        b.set_len(4);
+        assert_eq!(&b[..], &[1.0, 2.0, 7.0, 4.0]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use hpl_mpi::comm::thread::ThreadComm;
 use hpl_mpi::factorize::factorize;
 use hpl_mpi::grid::Grid;
 use hpl_mpi::matrix::DistMatrix;
-use hpl_mpi::panel::Recursion;
+use hpl_mpi::variant::Variant;
 use hpl_spec::params::{Order, RunParams};
 use hpl_spec::profile::{FORMAT, Measured, Profile, Shares};
 use hpl_spec::report::Phases;
@@ -213,8 +213,7 @@ fn lu_rate(cx: &Context, n: usize, nb: usize) -> Result<f64, AllocError> {
     let mut a = DistMatrix::allocate(&grid, n, nb)?;
     a.generate(cx);
     let params = RunParams::new(n, nb, 1, 1);
-    let recursion = Recursion { nbmin: params.nbmin, ndiv: params.ndiv };
     let start = Instant::now();
-    factorize(cx, &grid, &mut a, recursion, true, &mut Phases::default(), &mut |_, _| {});
+    factorize(cx, &grid, &mut a, Variant::of(&params), &mut Phases::default(), &mut |_, _| {});
     Ok(params.gflops(start.elapsed().as_secs_f64()))
 }
