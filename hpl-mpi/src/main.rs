@@ -35,7 +35,7 @@ use hpl_mpi::trace::Traced;
 use hpl_spec::dat::Sweep;
 use hpl_spec::event::RunEvent;
 use hpl_spec::out;
-use hpl_spec::params::{Bcast, Fact, RunParams, Storage, Swap};
+use hpl_spec::params::{RunParams, Storage, Swap};
 use hpl_spec::profile::{ProfileUsed, Shares};
 use hpl_spec::report::{RunReport, SweepReport, Tally, checks};
 use sink::Sinks;
@@ -270,15 +270,11 @@ fn event(sinks: &mut Option<Sinks>, event: &RunEvent) {
 
 /// A line on choices that are read but run otherwise, if the sweep makes any, and one on the profile, if there is one.
 fn notes(sweep: &Sweep, profile: Option<&ProfileUsed>) -> Vec<String> {
-    let facts = sweep.pfacts.iter().chain(&sweep.rfacts);
     let forms = (sweep.l1, sweep.u, sweep.equil, sweep.align);
-    let all_as_asked = sweep.bcasts.iter().all(|&b| b == Bcast::RingM)
-        && facts.into_iter().all(|&f| f == Fact::Right)
-        && sweep.depths.iter().all(|&d| d <= 1)
+    let all_as_asked = sweep.depths.iter().all(|&d| d <= 1)
         && sweep.swap == Swap::SpreadRoll
         && forms == (Storage::Transposed, Storage::Transposed, true, 8);
-    let note = "Run as : BCAST 1ringM, SWAP spread-roll, PFACT and RFACT right, DEPTH at most 1; \
-                one storage form serves all of L1, U, EQUIL and ALIGN";
+    let note = "Run as : SWAP spread-roll, DEPTH at most 1; one storage form serves all of L1, U, EQUIL and ALIGN";
     let profile = profile.map(|used| format!("Profile: {} (SHA-256 {})", used.file, used.sha256));
     (!all_as_asked).then(|| note.to_owned()).into_iter().chain(profile).collect()
 }
