@@ -107,7 +107,6 @@ fn what_is_probably_not_meant_is_warned_of() {
         (json!({"n": 200, "nb": 250}), "nb"),
         (json!({"n": 5120, "nb": 256, "q": 2}), "n"),
         (json!({"n": 25600, "depth": 2}), "depth"),
-        (json!({"n": 25600, "bcast": "long"}), "bcast"),
         (json!({"n": 25600, "swap": "mix", "swap_threshold": 9}), "swap"),
         (json!({"n": 25600, "swap_threshold": 9}), "swap_threshold"),
         (json!({"n": 25600, "equil": false}), "equil"),
