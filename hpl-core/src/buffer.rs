@@ -1,8 +1,8 @@
 //! Memory for matrices: zeroed, 64-byte aligned, huge pages advised, touched first by whoever writes it first.
 //!
 //! Small buffers come from the allocator. From [`MAPPED`] bytes on, a buffer is an anonymous mapping
-//! with `MADV_HUGEPAGE` (without huge pages LU of order 20000 on two cores is 2 to 3 % slower): its pages are zero without being touched, so that the member of the team that
-//! fills a part of it also decides on which NUMA node that part lies.
+//! with `MADV_HUGEPAGE` (without huge pages LU of order 20000 on two cores is 2 to 3 % slower). Its pages are zero without
+//! being touched, so that the member of the team that fills a part of it also decides on which NUMA node that part lies.
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};

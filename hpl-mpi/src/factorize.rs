@@ -1,8 +1,10 @@
 //! The main loop.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use hpl_core::context::Context;
+use hpl_core::gemm::triangle::PackedPanel;
 use hpl_core::matrix::MatMut;
 use hpl_core::team::Member;
 use hpl_core::timeline::Work;
@@ -15,7 +17,7 @@ use crate::comm::{Buf, Comm};
 use crate::grid::Grid;
 use crate::matrix::DistMatrix;
 use crate::panel::{self, Desk, Leader, Panel, PanelShape, Task};
-use crate::update::{Help, Meanwhile, Update};
+use crate::update::{Help, Meanwhile, Ready};
 use crate::variant::Variant;
 use crate::workspace::{Pool, Workspace};
 
@@ -30,8 +32,9 @@ pub struct Factored {
 
 /// Factors [A|b] in place: U on and above the diagonal, L⁻¹·P·b in column N. Collective over the grid.
 ///
-/// With look-ahead, the next panel is factored and sent off while the rest of the matrix is updated by the
-/// present one. `step(k)` is called when panel k has been applied.
+/// With a look-ahead of depth d, d panels are ready beside the one that is factored (section 4.1 of the reference): each
+/// was applied to the columns of the panels after it, as far as they have been factored, and the oldest is applied to the
+/// rest of the matrix while the next panel is factored and sent off. `step(k)` is called when panel k has been applied.
 pub fn factorize<C: Comm>(
     cx: &Context,
     grid: &Grid<C>,
@@ -40,51 +43,67 @@ pub fn factorize<C: Comm>(
     phases: &mut Phases,
     step: &mut dyn FnMut(usize, &Phases),
 ) -> Factored {
-    let Workspace { packed, pool, panels, desk } = &mut Workspace::new(cx, a);
-    let mut factored = Factored::default();
-    // Alone in its process row and without helpers, a rank can do nothing beside a panel.
-    let look_ahead = variant.look_ahead && (grid.q > 1 || cx.team().size() > 1);
-    let Some(first) = PanelShape::of(grid, a, 0) else { return factored };
-    let mut run = Run { cx, grid, rows: a.rows, variant, panels, desk, pace: Pace::default() };
-
-    // Panel 0, by the whole team.
-    let alone = |meanwhile: &mut dyn Meanwhile, help: Help, _: &mut Phases| {
-        cx.team().phase_with(|member| meanwhile.lead(member), help);
+    let depth = match (grid.q, cx.team().size()) {
+        // Alone in its process row and without helpers, a rank can do nothing beside a panel.
+        (1, 1) => 0,
+        // Nothing travels along the process row: more than one panel would wait for nothing.
+        (1, _) => variant.depth.min(1),
+        _ => variant.depth.min(a.n().div_ceil(a.rows.block)),
     };
-    let mut sent = run.panel(first, a.local_mut(), None, phases, 0, alone);
-    loop {
-        let panel = run.receive(&mut sent, phases);
-        let shape = panel.shape;
+    let Workspace { packed, pool, panels, desk } = &mut Workspace::new(cx, a, depth.max(1));
+    let (rows, mut factored) = (a.rows, Factored::default());
+    let mut run = Run { cx, grid, rows, variant, panels, desk, pace: Pace::default() };
+    // Panels that are here, oldest first: their broadcasts, whose forwards may be under way, and they themselves.
+    let (mut sent, mut ready) = (VecDeque::new(), VecDeque::new());
+    // The local columns that every ready panel was applied to.
+    let mut applied = 0;
+    let shapes: Vec<_> = (0..).map_while(|index| PanelShape::of(grid, a, index)).collect();
+    for shape in shapes {
+        let (left, right) = a.local_mut().split_at_col(shape.left);
+        let own = if shape.process_col == grid.col { shape.width } else { 0 };
+        let (mut own, later) = right.split_at_col(own);
+        // A22 −= L2·U, the panel's own columns, by all panels before it.
+        for before in &ready {
+            if own.cols() > 0 {
+                let update = Ready::update(before, cx, grid, rows, left.as_ref());
+                update.apply(own.as_mut(), pool, phases, &mut Forwards(&mut sent), &|_| ());
+            }
+        }
+        // The panel and its broadcast, and beside it A22 −= L2·U, the rest, by the oldest.
+        let oldest = (depth > 0 && ready.len() == depth).then(|| &ready[0]);
+        let columns = if oldest.is_some() { later.cols() } else { 0 };
+        let mut this = run.panel(shape, own, &mut sent, phases, columns, |meanwhile, help, phases| match oldest {
+            Some(oldest) => oldest.update(cx, grid, rows, left.as_ref()).apply(later, pool, phases, meanwhile, help),
+            None => drop(cx.team().phase_with(|member| meanwhile.lead(member), help)),
+        });
+        if oldest.is_some() {
+            let done = run.retire(&mut sent, &mut ready, packed);
+            step(done, phases);
+        }
+        let panel = run.receive(&mut this, phases);
         factored.pivots.extend(panel.pivots());
         factored.zero_pivot = factored.zero_pivot.or(panel.zero_pivot());
-        let next = PanelShape::of(grid, a, shape.index + 1);
-        let (left, right) = a.local_mut().split_at_col(shape.right);
-        // Look ahead: the columns of panel k+1 alone; else all columns before panel k+1 is factored.
-        let soon = match next {
-            Some(next) if look_ahead && next.process_col == grid.col => next.width,
-            Some(_) if look_ahead => 0,
-            _ => right.cols(),
-        };
-        let (mut soon, later) = right.split_at_col(soon);
-        let rest = later.cols();
-        // A22 −= L2·U, these columns.
-        let mut update = Update::new(cx, grid, run.rows, &panel, left.as_ref(), (packed, pool));
-        if soon.cols() > 0 {
-            update.apply(soon.as_mut(), phases, &mut sent, &|_| ());
-        }
-        // Panel k+1 and its broadcast, and beside it A22 −= L2·U, the rest.
-        let next = next.map(|next| {
-            run.panel(next, soon, Some(&mut sent), phases, rest, |meanwhile, help, phases| {
-                update.apply(later, phases, meanwhile, help);
-            })
-        });
-        run.reclaim(sent, panel);
-        step(shape.index, phases);
-        match next {
-            Some(next) => sent = next,
-            None => return factored,
+        sent.push_back(this);
+        let memory = packed.pop().expect("one for each panel that is ready");
+        applied = shape.right;
+        let (left, right) = a.local_mut().split_at_col(applied);
+        ready.push_back(Ready::new(cx, grid, rows, panel, left.as_ref(), memory));
+        if depth == 0 {
+            let update = ready[0].update(cx, grid, rows, left.as_ref());
+            update.apply(right, pool, phases, &mut Forwards(&mut sent), &|_| ());
+            let done = run.retire(&mut sent, &mut ready, packed);
+            step(done, phases);
         }
     }
+    // What is left: b, and nothing else.
+    while let Some(oldest) = ready.front() {
+        let (left, right) = a.local_mut().split_at_col(applied);
+        let update = oldest.update(cx, grid, rows, left.as_ref());
+        update.apply(right, pool, phases, &mut Forwards(&mut sent), &|_| ());
+        let done = run.retire(&mut sent, &mut ready, packed);
+        step(done, phases);
+    }
+    factored
 }
 
 /// A panel on its way along the process row.
@@ -94,14 +113,16 @@ struct Sent<'g, C: Comm> {
     broadcast: Broadcast<C>,
 }
 
-/// An update while a panel is on its way, and nothing else is done.
-impl<C: Comm> Meanwhile for Sent<'_, C> {
+/// Panels that are here, and may be on their way to others. An update beside which nothing else is done.
+struct Forwards<'a, 'g, C: Comm>(&'a mut VecDeque<Sent<'g, C>>);
+
+impl<C: Comm> Meanwhile for Forwards<'_, '_, C> {
     fn lead(&mut self, _: &mut Member) -> Duration {
         Duration::ZERO
     }
 
     fn progress(&mut self) {
-        self.broadcast.poll(self.along_row);
+        self.0.iter_mut().for_each(|sent| sent.broadcast.poll(sent.along_row));
     }
 }
 
@@ -119,12 +140,12 @@ struct Run<'g, 'w, C: Comm> {
 impl<'g, C: Comm> Run<'g, '_, C> {
     /// The panel of that shape: factored in place, where this process column owns it, and sent; else awaited.
     /// `columns` begin with its own, all local rows. `rest` starts the phase in which that is done, and goes on with
-    /// the update of `rest_columns`; `before` is the panel before, whose forwards may still be under way.
+    /// the update of `rest_columns`; `before` are the panels before, whose forwards may still be under way.
     fn panel(
         &mut self,
         shape: PanelShape,
         columns: MatMut,
-        before: Option<&mut Sent<'g, C>>,
+        before: &mut VecDeque<Sent<'g, C>>,
         phases: &mut Phases,
         rest_columns: usize,
         rest: impl FnOnce(&mut dyn Meanwhile, Help, &mut Phases),
@@ -134,7 +155,8 @@ impl<'g, C: Comm> Run<'g, '_, C> {
         let message = self.panels.take(shape.message_len());
         if shape.process_col != grid.col {
             let (job, pool) = (Some(Job::Await(message)), &mut *self.panels);
-            let mut ahead = Ahead { shape, along_row, bcast, pool, before, job, sent: None, took: None };
+            let mut ahead =
+                Ahead { shape, along_row, bcast, pool, before: Forwards(before), job, sent: None, took: None };
             rest(&mut ahead, &|_| (), phases);
             return ahead.sent.expect("the phase has begun");
         }
@@ -142,7 +164,7 @@ impl<'g, C: Comm> Run<'g, '_, C> {
         let own = columns.sub(0, 0, rows.local_len(), shape.width);
         let (task, leader) = panel::prepare(cx, grid, &squad, rows, own, shape, recursion, self.desk, message);
         let (job, pool) = (Some(Job::Factor(&task, leader)), &mut *self.panels);
-        let mut ahead = Ahead { shape, along_row, bcast, pool, before, job, sent: None, took: None };
+        let mut ahead = Ahead { shape, along_row, bcast, pool, before: Forwards(before), job, sent: None, took: None };
         let updating = phases.update;
         rest(&mut ahead, &|member| task.help::<C>(member), phases);
         let Ahead { sent, took, .. } = ahead;
@@ -167,22 +189,32 @@ impl<'g, C: Comm> Run<'g, '_, C> {
         Panel { shape: sent.shape, message }
     }
 
-    /// Takes the panel's memory back once its forwards are done.
-    fn reclaim(&mut self, sent: Sent<C>, panel: Panel) {
+    /// The oldest panel was applied to all columns: takes its memory back once its forwards are done. Which it was.
+    fn retire(
+        &mut self,
+        sent: &mut VecDeque<Sent<'g, C>>,
+        ready: &mut VecDeque<Ready>,
+        packed: &mut Vec<PackedPanel>,
+    ) -> usize {
+        let (sent, ready) = (sent.pop_front(), ready.pop_front());
+        let (sent, ready) = (sent.expect("as many as ready"), ready.expect("it was applied"));
         sent.broadcast.reclaim(sent.along_row, self.panels);
+        let (panel, memory) = ready.into_parts();
         self.panels.give(panel.message);
+        packed.push(memory);
+        panel.shape.index
     }
 }
 
-/// Panel k+1, beside the update by panel k.
+/// A panel, beside the update by an older one.
 struct Ahead<'a, 'g, C: Comm> {
     shape: PanelShape,
     along_row: &'g C,
     bcast: Bcast,
     /// Lends memory to the broadcast.
     pool: &'a mut Pool,
-    /// Panel k, whose forwards may be under way.
-    before: Option<&'a mut Sent<'g, C>>,
+    /// The panels before.
+    before: Forwards<'a, 'g, C>,
     job: Option<Job<'a, C>>,
     sent: Option<Sent<'g, C>>,
     /// How long it took to factor, and how much of that passed in pivot exchanges.
@@ -214,8 +246,8 @@ impl<C: Comm> Meanwhile for Ahead<'_, '_, C> {
     }
 
     fn progress(&mut self) {
-        self.before.iter_mut().for_each(|before| before.progress());
-        self.sent.iter_mut().for_each(|sent| sent.progress());
+        self.before.progress();
+        self.sent.iter_mut().for_each(|sent| sent.broadcast.poll(sent.along_row));
     }
 }
 

@@ -271,10 +271,8 @@ fn event(sinks: &mut Option<Sinks>, event: &RunEvent) {
 /// A line on choices that are read but run otherwise, if the sweep makes any, and one on the profile, if there is one.
 fn notes(sweep: &Sweep, profile: Option<&ProfileUsed>) -> Vec<String> {
     let forms = (sweep.l1, sweep.u, sweep.equil, sweep.align);
-    let all_as_asked = sweep.depths.iter().all(|&d| d <= 1)
-        && sweep.swap == Swap::SpreadRoll
-        && forms == (Storage::Transposed, Storage::Transposed, true, 8);
-    let note = "Run as : SWAP spread-roll, DEPTH at most 1; one storage form serves all of L1, U, EQUIL and ALIGN";
+    let all_as_asked = sweep.swap == Swap::SpreadRoll && forms == (Storage::Transposed, Storage::Transposed, true, 8);
+    let note = "Run as : SWAP spread-roll; one storage form serves all of L1, U, EQUIL and ALIGN";
     let profile = profile.map(|used| format!("Profile: {} (SHA-256 {})", used.file, used.sha256));
     (!all_as_asked).then(|| note.to_owned()).into_iter().chain(profile).collect()
 }

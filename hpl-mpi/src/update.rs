@@ -38,18 +38,15 @@ pub trait Meanwhile {
 /// What the other members do before their first strip.
 pub type Help<'a> = &'a (dyn Fn(&mut Member) + Sync);
 
-/// The update by one panel, of whatever columns.
-pub struct Update<'a, C> {
-    cx: &'a Context,
-    grid: &'a Grid<C>,
-    rows: Axis,
-    panel: &'a Panel,
-    left: Left<'a>,
-    triangle: Triangle<'a>,
+/// A panel that is here and ready to be applied: L1 and L2 packed, the interchanges worked out. With a deep look-ahead
+/// there are several.
+pub struct Ready {
+    /// The panel.
+    pub panel: Panel,
+    packed: PackedPanel,
     moves: Moves,
     /// Columns of the first chunk whose rows travel between process rows, and of the others.
     chunks: [usize; 2],
-    pool: &'a mut Pool,
 }
 
 /// How rows change places.
@@ -60,37 +57,79 @@ enum Moves {
     Between(SwapPlan),
 }
 
-impl<'a, C: Comm> Update<'a, C> {
-    /// Packs L2, once for all strips. `factored` are the local columns up to the panel's last; with one process column
-    /// L2 is read there, and else from the panel's message. `packed` is memory of the workspace.
-    pub fn new(
+/// The update by one panel, of whatever columns.
+pub struct Update<'a, C> {
+    cx: &'a Context,
+    grid: &'a Grid<C>,
+    rows: Axis,
+    ready: &'a Ready,
+    left: Left<'a>,
+    triangle: Triangle<'a>,
+}
+
+/// L2: with one process column it is read in the matrix, and else in the panel's message.
+fn l2<'a, C>(grid: &Grid<C>, panel: &'a Panel, factored: MatRef<'a>) -> MatRef<'a> {
+    let shape = panel.shape;
+    match grid.q {
+        1 => factored.sub(shape.below, shape.left, shape.height, shape.width),
+        _ => panel.l2(),
+    }
+}
+
+impl Ready {
+    /// Packs L2, once for all strips. `factored` are the local columns up to the panel's last; `packed` is memory of the
+    /// workspace.
+    pub fn new<C: Comm>(
+        cx: &Context,
+        grid: &Grid<C>,
+        rows: Axis,
+        panel: Panel,
+        factored: MatRef,
+        mut packed: PackedPanel,
+    ) -> Ready {
+        let start = Instant::now();
+        Left::pack(cx, &mut packed.left, l2(grid, &panel, factored));
+        Triangle::pack(cx, &mut packed.triangle, panel.l1());
+        cx.main_scratch().lane.note(Work::Pack, panel.shape.index, start, Duration::ZERO);
+        let moves = match grid.p {
+            1 => Moves::Here(local_swaps(panel.pivots(), panel.shape.first)),
+            _ => Moves::Between(SwapPlan::new(&rows, panel.shape.first, panel.pivots())),
+        };
+        Ready { panel, packed, moves, chunks: [FIRST_COLUMNS, SWAP_COLUMNS] }
+    }
+
+    /// The update by it. `factored` as before.
+    pub fn update<'a, C: Comm>(
+        &'a self,
         cx: &'a Context,
         grid: &'a Grid<C>,
         rows: Axis,
-        panel: &'a Panel,
         factored: MatRef<'a>,
-        (packed, pool): (&'a mut PackedPanel, &'a mut Pool),
     ) -> Update<'a, C> {
-        let shape = panel.shape;
-        let l2 = match grid.q {
-            1 => factored.sub(shape.below, shape.left, shape.height, shape.width),
-            _ => panel.l2(),
-        };
-        let start = Instant::now();
-        let left = Left::pack(cx, &mut packed.left, l2);
-        let triangle = Triangle::pack(cx, &mut packed.triangle, panel.l1());
-        cx.main_scratch().lane.note(Work::Pack, shape.index, start, Duration::ZERO);
-        let moves = match grid.p {
-            1 => Moves::Here(local_swaps(panel.pivots(), shape.first)),
-            _ => Moves::Between(SwapPlan::new(&rows, shape.first, panel.pivots())),
-        };
-        Update { cx, grid, rows, panel, left, triangle, moves, chunks: [FIRST_COLUMNS, SWAP_COLUMNS], pool }
+        let left = Left::packed_before(cx, &self.packed.left, l2(grid, &self.panel, factored));
+        let triangle = Triangle::packed_before(cx, &self.packed.triangle, self.panel.l1());
+        Update { cx, grid, rows, ready: self, left, triangle }
     }
 
+    /// Its panel, and the memory that packing took.
+    pub fn into_parts(self) -> (Panel, PackedPanel) {
+        (self.panel, self.packed)
+    }
+}
+
+impl<C: Comm> Update<'_, C> {
     /// Applies the panel to `columns`, all local rows of them; collective over the process column. Beside it, the
-    /// main thread leads and the others help.
-    pub fn apply(&mut self, columns: MatMut, phases: &mut Phases, meanwhile: &mut dyn Meanwhile, help: Help) {
-        let Update { cx, grid, rows, panel, left, triangle, moves, chunks: [first, others], pool } = self;
+    /// main thread leads and the others help. `pool` lends memory for rows that travel.
+    pub fn apply(
+        &self,
+        columns: MatMut,
+        pool: &mut Pool,
+        phases: &mut Phases,
+        meanwhile: &mut dyn Meanwhile,
+        help: Help,
+    ) {
+        let Update { cx, grid, rows, ready, left, triangle } = self;
+        let Ready { panel, moves, chunks: [first, others], .. } = ready;
         let shape = panel.shape;
         let bag = Bag { cx, left, triangle, shape, rows: rows.local_len(), owner: grid.row == shape.process_row };
         let mut help = Some(help);
@@ -289,23 +328,25 @@ mod tests {
             let mut a = DistMatrix::allocate(&grid, 90, 8).unwrap();
             a.generate(&cx);
             let shape = PanelShape::of(&grid, &a, 0).unwrap();
-            let Workspace { packed, pool, panels, desk } = &mut Workspace::new(&cx, &a);
+            let Workspace { mut packed, mut pool, mut panels, mut desk } = Workspace::new(&cx, &a, 1);
             let mut message = panels.take(shape.message_len());
             let (rows, local) = (a.rows, a.rows.local_len());
             if grid.col == shape.process_col {
                 let (squad, recursion) = (cx.team().squad(threads), Recursion::of(&RunParams::new(90, 8, p, q)));
                 let columns = a.local_mut().sub(0, 0, local, shape.width);
-                let (task, leader) = panel::prepare(&cx, &grid, &squad, rows, columns, shape, recursion, desk, message);
+                let (task, leader) =
+                    panel::prepare(&cx, &grid, &squad, rows, columns, shape, recursion, &mut desk, message);
                 message = cx.team().phase_with(|m| task.lead(m, leader), |m| task.help::<ThreadComm>(m)).message;
             }
-            let mut sent = Broadcast::start(&grid.along_row, Bcast::RingM, shape.process_col, 0, message, panels);
+            let mut sent = Broadcast::start(&grid.along_row, Bcast::RingM, shape.process_col, 0, message, &mut panels);
             let message = sent.finish(&grid.along_row);
             let panel = Panel { shape, message };
             let (left, right) = a.local_mut().split_at_col(shape.right);
-            let mut update = Update::new(&cx, &grid, rows, &panel, left.as_ref(), (packed, pool));
-            update.chunks = chunks.unwrap_or(update.chunks);
-            update.apply(right, &mut Phases::default(), &mut Nothing, &|_| ());
-            sent.reclaim(&grid.along_row, panels);
+            let mut ready = Ready::new(&cx, &grid, rows, panel, left.as_ref(), packed.remove(0));
+            ready.chunks = chunks.unwrap_or(ready.chunks);
+            let update = ready.update(&cx, &grid, rows, left.as_ref());
+            update.apply(right, &mut pool, &mut Phases::default(), &mut Nothing, &|_| ());
+            sent.reclaim(&grid.along_row, &mut panels);
             let view = a.local();
             (0..view.cols()).flat_map(|j| view.col(j).iter().map(|v| v.to_bits())).collect()
         })

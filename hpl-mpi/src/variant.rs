@@ -7,8 +7,9 @@ use crate::panel::Recursion;
 /// The choices that a factorization leaves to HPL.dat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variant {
-    /// Whether panel k+1 is factored while panel k is applied (DEPTH).
-    pub look_ahead: bool,
+    /// How many panels are factored before the oldest of them is applied to the whole rest of the matrix (DEPTH); 0: each
+    /// is applied before the next is factored.
+    pub depth: usize,
     /// How panels travel along process rows (BCAST).
     pub bcast: Bcast,
     /// How panels are factored (RFACT, PFACT, NBMIN, NDIV).
@@ -18,6 +19,6 @@ pub struct Variant {
 impl Variant {
     /// The variant of a run.
     pub fn of(params: &RunParams) -> Variant {
-        Variant { look_ahead: params.depth > 0, bcast: params.bcast, recursion: Recursion::of(params) }
+        Variant { depth: params.depth, bcast: params.bcast, recursion: Recursion::of(params) }
     }
 }

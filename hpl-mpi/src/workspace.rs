@@ -40,8 +40,8 @@ impl Pool {
 
 /// What the factorization works with.
 pub struct Workspace {
-    /// Packed L1 and L2, for the strips of an update.
-    pub packed: PackedPanel,
+    /// Packed L1 and L2, for the strips of an update: one for each panel that is applied at a time.
+    pub packed: Vec<PackedPanel>,
     /// Buffers of row exchanges.
     pub pool: Pool,
     /// Buffers of panels that are not under way.
@@ -51,15 +51,17 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// A workspace for the factorization of `a`.
+    /// A workspace for the factorization of `a` with `ready` panels that wait to be applied, at most.
     ///
     /// # Panics
     /// If the memory cannot be had; it was counted before the matrix was allocated.
-    pub fn new(cx: &Context, a: &DistMatrix) -> Workspace {
+    pub fn new(cx: &Context, a: &DistMatrix, ready: usize) -> Workspace {
         let width = a.rows.block.min(a.n()).max(1);
         let rows = a.rows.local_len();
         Workspace {
-            packed: PackedPanel::new(cx, rows, width).unwrap_or_else(|e| panic!("workspace: {e}")),
+            packed: (0..ready)
+                .map(|_| PackedPanel::new(cx, rows, width).unwrap_or_else(|e| panic!("workspace: {e}")))
+                .collect(),
             pool: Pool::default(),
             panels: Pool::default(),
             desk: Desk::new(width, cx.team().size()),

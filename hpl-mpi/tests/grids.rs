@@ -29,7 +29,7 @@ struct Case {
     q: usize,
     ranks: usize,
     order: Order,
-    look_ahead: bool,
+    depth: usize,
     bcast: Bcast,
     threads: usize,
     recursion: Recursion,
@@ -49,7 +49,7 @@ impl Case {
             q,
             ranks: p * q,
             order: Order::RowMajor,
-            look_ahead: true,
+            depth: 1,
             bcast: Bcast::RingM,
             threads: 1,
             recursion: right_looking(2, 2),
@@ -67,8 +67,8 @@ impl Case {
             a.generate(&cx);
             let mut phases = Phases::default();
             let mut steps = 0;
-            let Case { look_ahead, bcast, recursion, .. } = self;
-            let variant = Variant { look_ahead, bcast, recursion };
+            let Case { depth, bcast, recursion, .. } = self;
+            let variant = Variant { depth, bcast, recursion };
             let factored = factorize(&cx, &grid, &mut a, variant, &mut phases, &mut |k, _| {
                 assert_eq!(k, steps);
                 steps += 1;
@@ -156,7 +156,7 @@ fn awkward_orders_on_every_grid() {
         for (p, q) in SIZES.iter().flat_map(|&p| SIZES.map(|q| (p, q))) {
             for n in [0, 1, 2, nb - 1, nb, nb + 1, 61] {
                 for order in [Order::RowMajor, Order::ColumnMajor] {
-                    Case { mode, order, look_ahead: n % 3 != 0, ..Case::new(n, nb, p, q) }.check();
+                    Case { mode, order, depth: n % 3, ..Case::new(n, nb, p, q) }.check();
                 }
             }
         }
@@ -171,7 +171,7 @@ fn order_1025_on_every_grid() {
         let order = if i / 2 % 2 == 0 { Order::RowMajor } else { Order::ColumnMajor };
         let threads = if p * q == 1 { 2 } else { 1 };
         let recursion = right_looking(8, 2);
-        Case { mode, order, threads, recursion, look_ahead: i % 3 != 0, ..Case::new(1025, 64, p, q) }.check();
+        Case { mode, order, threads, recursion, depth: i % 3, ..Case::new(1025, 64, p, q) }.check();
     }
 }
 
@@ -215,10 +215,10 @@ fn the_matrix_of_the_test_vectors_on_every_grid_up_to_3x3() {
 fn depths_teams_and_recursions_give_the_same_pivots() {
     both_modes(|mode| {
         for (p, q) in [(1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (1, 4)] {
-            for look_ahead in [false, true] {
+            for depth in [0, 1, 2, 5, 9] {
                 for threads in [1, 2, 8] {
                     for recursion in [right_looking(1, 2), right_looking(4, 3), right_looking(64, 2)] {
-                        Case { look_ahead, threads, recursion, mode, ..Case::new(97, 16, p, q) }.check();
+                        Case { depth, threads, recursion, mode, ..Case::new(97, 16, p, q) }.check();
                     }
                 }
             }
@@ -249,8 +249,8 @@ fn broadcasts_give_the_same_pivots() {
     both_modes(|mode| {
         for bcast in Bcast::TABLE.iter().map(|row| row.value) {
             for (p, q) in [(1, 2), (1, 3), (1, 4), (1, 5), (2, 3), (1, 8), (1, 11)] {
-                for look_ahead in [false, true] {
-                    Case { look_ahead, bcast, mode, ..Case::new(97, 6, p, q) }.check();
+                for depth in [0, 1, 3] {
+                    Case { depth, bcast, mode, ..Case::new(97, 6, p, q) }.check();
                 }
             }
         }
@@ -289,7 +289,7 @@ proptest! {
         (n, nb) in (0_usize..130, 1_usize..50),
         (p, q, idle) in (1_usize..5, 1_usize..5, 0_usize..3),
         (nbmin, ndiv, threads) in (1_usize..20, 2_usize..5, 1_usize..9),
-        (column_major, look_ahead, rendezvous) in any::<(bool, bool, bool)>(),
+        (column_major, depth, rendezvous) in (any::<bool>(), 0_usize..6, any::<bool>()),
         bcast in prop::sample::select(Bcast::TABLE).prop_map(|row| row.value),
         [rfact, pfact] in [(); 2].map(|()| prop::sample::select(Fact::TABLE).prop_map(|row| row.value)),
     ) {
@@ -297,6 +297,6 @@ proptest! {
         let mode = if rendezvous { SendMode::Rendezvous } else { SendMode::Eager };
         let recursion = Recursion { nbmin, ndiv, rfact, pfact };
         let ranks = p * q + idle;
-        Case { ranks, order, look_ahead, bcast, threads, recursion, mode, ..Case::new(n, nb, p, q) }.check();
+        Case { ranks, order, depth, bcast, threads, recursion, mode, ..Case::new(n, nb, p, q) }.check();
     }
 }

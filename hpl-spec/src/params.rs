@@ -163,7 +163,7 @@ impl RunParams {
     /// How many bytes the rank that needs most will need: its part of [A|b],
     /// the panels in flight, where there are several process rows the rows that
     /// two chunks of U are put together from and those that travel, and a
-    /// packed copy of L2. Saturates instead of overflowing; zeros count as the
+    /// packed copy of L2 for each panel that is applied. Saturates instead of overflowing; zeros count as the
     /// smallest legal value.
     #[must_use]
     pub fn bytes_per_rank(&self) -> u64 {
@@ -175,11 +175,13 @@ impl RunParams {
 
         // Columns begin on cache lines, an odd number of them apart.
         let matrix = (rows + 16).saturating_mul(columns);
-        // One panel is applied while the next one is on its way.
-        let panels = if q > 1 { 2 } else { 1 };
+        // With several process columns, as many panels as the look-ahead is deep wait to be applied, packed, while the
+        // next one is on its way.
+        let waiting = if q > 1 { self.depth.clamp(1, self.n.div_ceil(nb).max(1)) as u128 } else { 1 };
+        let panels = if q > 1 { waiting + 1 } else { 1 };
         let panel = width.saturating_mul(rows + 2 * width + 2);
         let u = if p > 1 { width.saturating_mul(3 * columns.min(SWAP_COLUMNS as u128)) } else { 0 };
-        let packed_l2 = width.saturating_mul(rows + 24);
+        let packed_l2 = width.saturating_mul(rows + 24).saturating_mul(waiting);
 
         let doubles = matrix.saturating_add(panel.saturating_mul(panels)).saturating_add(u).saturating_add(packed_l2);
         u64::try_from(doubles.saturating_mul(8)).unwrap_or(u64::MAX)

@@ -106,7 +106,7 @@ fn what_is_probably_not_meant_is_warned_of() {
         (json!({"n": 260_000, "nb": 260, "q": 2}), "nb"),
         (json!({"n": 200, "nb": 250}), "nb"),
         (json!({"n": 5120, "nb": 256, "q": 2}), "n"),
-        (json!({"n": 25600, "depth": 2}), "depth"),
+        (json!({"n": 25600, "depth": 2, "q": 1}), "depth"),
         (json!({"n": 25600, "swap": "mix", "swap_threshold": 9}), "swap"),
         (json!({"n": 25600, "swap_threshold": 9}), "swap_threshold"),
         (json!({"n": 25600, "equil": false}), "equil"),

@@ -93,8 +93,13 @@ fn memory_of_one_rank() {
     let (rows, columns) = (512, 512);
     let doubles = (rows + 16) * columns + 2 * 64 * (rows + 130) + 3 * 64 * columns + 64 * (rows + 24);
     assert_eq!(grid.bytes_per_rank(), 8 * doubles);
-    // A deeper look-ahead runs as 1; NB beyond N counts as N.
-    assert_eq!(RunParams { depth: 9, ..grid }.bytes_per_rank(), grid.bytes_per_rank());
+    // A deeper look-ahead holds more panels, as long as there are so many; with one process column it is of no use. NB
+    // beyond N counts as N.
+    let deep = |depth, params| RunParams { depth, ..params }.bytes_per_rank();
+    let panel = 8 * 64 * (rows + 130 + rows + 24) as u64;
+    assert_eq!([0, 1, 3].map(|depth| deep(depth, grid)), [0, 0, 2].map(|more| grid.bytes_per_rank() + more * panel));
+    assert_eq!(deep(16, grid), deep(17, grid));
+    assert_eq!(deep(9, one), one.bytes_per_rank());
     let wide = |nb| RunParams::new(100, nb, 1, 1).bytes_per_rank();
     assert_eq!(wide(100), wide(INT_MAX));
     // N = 0 still has b.

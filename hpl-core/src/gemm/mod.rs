@@ -119,7 +119,16 @@ impl<'a> Left<'a> {
                 }
             });
         }
-        Left { kernel: cx.kernel(), blocking, a, packed }
+        Left::packed_before(cx, packed, a)
+    }
+
+    /// What [`Left::pack`] made of the same `a` in `storage`.
+    ///
+    /// # Panics
+    /// If `storage` is too short.
+    pub fn packed_before(cx: &Context, storage: &'a [f64], a: MatRef<'a>) -> Left<'a> {
+        let packed = &storage[..Left::storage(cx, a.rows(), a.cols())];
+        Left { kernel: cx.kernel(), blocking: cx.blocking(a.cols()), a, packed }
     }
 
     /// The strips of LOOP 4 when `cols` columns are shared by `members`: wide ones, and towards the end narrow ones.

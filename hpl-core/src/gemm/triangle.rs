@@ -82,7 +82,16 @@ impl<'a> Triangle<'a> {
                 none.fill(0.0);
             }
         }
-        Triangle { l, packed, in_tiles: tiles.is_some() }
+        Triangle::packed_before(cx, packed, l)
+    }
+
+    /// What [`Triangle::pack`] made of the same `l` in `storage`.
+    ///
+    /// # Panics
+    /// If `storage` is too short.
+    pub fn packed_before(cx: &Context, storage: &'a [f64], l: MatRef<'a>) -> Triangle<'a> {
+        let packed = &storage[..Triangle::storage(cx, l.rows())];
+        Triangle { l, packed, in_tiles: Triangle::in_tiles(cx, l.rows()).is_some() }
     }
 
     /// Solves L·X = U for one strip and then C ← C − A·X with the packed `left`, by one member. `between` is called when

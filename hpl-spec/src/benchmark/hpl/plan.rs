@@ -92,8 +92,11 @@ fn not_as_asked(params: &RunParams, warn: &mut impl FnMut(&str, String)) {
             warn(field.name, format!("{title} {asked} is read and runs as {runs}, the only one built so far"));
         }
     }
-    if params.depth > 1 {
-        warn("depth", format!("DEPTH {} is read and runs as 1, the most that is built so far", params.depth));
+    if params.depth > 1 && params.q == 1 {
+        warn(
+            "depth",
+            format!("DEPTH {} is read and runs as 1: with one process column no panel travels", params.depth),
+        );
     }
 }
 
