@@ -96,7 +96,7 @@ fn memory_of_one_rank() {
     // A deeper look-ahead holds more panels, as long as there are so many; with one process column it is of no use. NB
     // beyond N counts as N.
     let deep = |depth, params| RunParams { depth, ..params }.bytes_per_rank();
-    let panel = 8 * 64 * (rows + 130 + rows + 24) as u64;
+    let panel = 8 * 64 * (rows + 130 + rows + 24);
     assert_eq!([0, 1, 3].map(|depth| deep(depth, grid)), [0, 0, 2].map(|more| grid.bytes_per_rank() + more * panel));
     assert_eq!(deep(16, grid), deep(17, grid));
     assert_eq!(deep(9, one), one.bytes_per_rank());

@@ -1,6 +1,6 @@
 //! The panel broadcast along a process row: start, poll, finish.
 //!
-//! Places are counted from the root (place 0 owns the panel). A [`Schedule`] says for each place what it receives and
+//! Places are counted from the root (place 0 owns the panel). A schedule says for each place what it receives and
 //! what it sends; the machine below does that, whatever the topology, and never blocks except in [`Broadcast::finish`]
 //! and [`Broadcast::reclaim`].
 
