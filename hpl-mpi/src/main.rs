@@ -20,6 +20,7 @@ mod sink;
 mod tune;
 
 use std::cell::RefCell;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use args::{Args, Command};
@@ -132,7 +133,7 @@ fn run(world: &MpiComm, args: &Args, alone: bool) -> Result<u8, String> {
         sinks.draw_progress();
     }
     let used = served.map(|served| served.used);
-    let mut report = run_sweep(world, &cx, &sweep, used, args.trace.is_some(), &mut sinks);
+    let mut report = run_sweep(world, &cx, &sweep, used, args, &mut sinks);
     // Ranks outside every grid know no verdicts.
     let Tally { failed, skipped, .. } = report.tally;
     let mut not_passed = [(failed + skipped) as f64];
@@ -173,7 +174,7 @@ fn run_sweep(
     cx: &Context,
     sweep: &Sweep,
     profile: Option<ProfileUsed>,
-    traced: bool,
+    args: &Args,
     sinks: &mut Option<Sinks>,
 ) -> SweepReport {
     let mut report = SweepReport {
@@ -208,6 +209,8 @@ fn run_sweep(
         let Some((grid, node)) = &grid.insert(place).members else { continue };
         let spans = RefCell::new(Vec::new());
         let keep = |found: &[Traced]| *spans.borrow_mut() = found.to_vec();
+        // Always to standard output, wherever the report goes. Nobody may be reading it.
+        let told = |line: &str| drop(io::stdout().write_all(line.as_bytes()));
         let runner = Runner {
             cx,
             grid,
@@ -217,7 +220,8 @@ fn run_sweep(
             tests,
             clock: &ctime,
             available: &memory_available,
-            trace: if traced { Some(&keep) } else { None },
+            progress: if args.progress_report { Some(&told) } else { None },
+            trace: if args.trace.is_some() { Some(&keep) } else { None },
         };
         let result: RunReport = runner.run(&params, &mut |e| event(sinks, &e));
         say(sinks, &out::test(&result, &mut head_is_due));

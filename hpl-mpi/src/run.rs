@@ -7,6 +7,7 @@ use hpl_core::memory;
 use hpl_spec::advice::work_done;
 use hpl_spec::event::RunEvent;
 use hpl_spec::netlib;
+use hpl_spec::out;
 use hpl_spec::params::RunParams;
 use hpl_spec::report::{Around, Phases, RunReport, Verdict, checks};
 
@@ -43,6 +44,8 @@ pub struct Runner<'a, C> {
     pub clock: &'a dyn Fn() -> String,
     /// Memory in bytes that programs may still take on this node.
     pub available: &'a dyn Fn() -> u64,
+    /// Gets a line before each panel but the first, on rank 0, if somebody wants it: netlib's progress report.
+    pub progress: Option<&'a dyn Fn(&str)>,
     /// Gets the spans of all threads of all ranks, on rank 0, if somebody wants them; the same on all ranks.
     pub trace: Option<&'a Keep<'a>>,
 }
@@ -177,6 +180,9 @@ impl<C: Comm> Runner<'_, C> {
         let panels = n.div_ceil(nb);
         let factored = factorize(self.cx, self.grid, a, variant, &mut phases, &mut |k, phases| {
             let (panel, seconds) = (k + 1, start.elapsed().as_secs_f64());
+            if let Some(progress) = self.progress.filter(|_| panel < panels && self.grid.all.rank() == 0) {
+                progress(&out::progress(n, panel * nb, seconds));
+            }
             if panel > 1 && panel < panels && last.0.elapsed() < PROGRESS_EVERY {
                 return;
             }

@@ -51,6 +51,25 @@ fn describe_measures_the_peak() {
     assert!((0.5..500.0).contains(&per_core), "{peak:?}");
 }
 
+/// The lines of netlib's progress report, one before each panel but the first, among those of HPL.out.
+#[test]
+fn progress_is_reported_as_netlib_does() {
+    let outcome = Job::xhpl().args(&["--n", "300", "--nb", "70", "--progress-report"]).run();
+    assert_eq!(outcome.report().tally, ONE_PASSED, "{}", outcome.said());
+    let lines: Vec<&str> = outcome.stdout.lines().filter(|line| line.starts_with("Column=")).collect();
+    let begins: Vec<&str> = lines.iter().map(|line| &line[..line.find(" Gflops=").expect("a rate")]).collect();
+    let want = [
+        "Column=000000070 Fraction=23.3%",
+        "Column=000000140 Fraction=46.7%",
+        "Column=000000210 Fraction=70.0%",
+        "Column=000000280 Fraction=93.3%",
+    ];
+    assert_eq!(begins, want, "{}", outcome.said());
+    for rate in lines.iter().filter_map(|line| line.split("Gflops=").nth(1)) {
+        assert!(rate.len() == 9 && rate.parse::<f64>().is_ok_and(|rate| rate > 0.0), "{rate}");
+    }
+}
+
 #[test]
 fn a_run_without_a_file() {
     let outcome = Job::xhpl().args(&["--n", "123"]).run();

@@ -61,6 +61,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE|none")]
     pub profile: Option<String>,
 
+    /// Print column, part of the columns and Gflop/s so far to standard output before every panel, as netlib's HPL does
+    /// when it is built with -DHPL_PROGRESS_REPORT: for scripts that read these lines.
+    #[arg(long)]
+    pub progress_report: bool,
+
     /// End with exit status 2 if a test failed its check or was skipped.
     #[arg(long)]
     pub strict: bool,

@@ -10,7 +10,7 @@ mod read;
 mod write;
 
 pub use self::read::{OutError, Parsed, parse};
-pub use self::write::{header, result, table_head, test, trailer};
+pub use self::write::{header, progress, result, table_head, test, trailer};
 
 use crate::report::Norms;
 

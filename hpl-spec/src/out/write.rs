@@ -5,6 +5,7 @@ use std::fmt::{Display, Write};
 use super::{
     END, ENDED, FAILED, FINISHED, NORMS, PASSED, RESIDUAL, SKIPPED, STARTED, THRESHOLD, UNCHECKED, VALUES, norm_values,
 };
+use crate::advice::work_done;
 use crate::cformat::{fixed, sci};
 use crate::dat::Sweep;
 use crate::params::Swap;
@@ -188,6 +189,15 @@ pub fn test(report: &RunReport, head_is_due: &mut bool) -> String {
     table_head() + &result(report)
 }
 
+/// What netlib prints with `-DHPL_PROGRESS_REPORT`: `columns` of `n` columns are done after so many seconds of the
+/// factorization.
+#[must_use]
+pub fn progress(n: usize, columns: usize, seconds: f64) -> String {
+    let percent = fixed(100.0 * columns as f64 / n.max(1) as f64, 1);
+    let gflops = sci(work_done(n, columns) / seconds / 1e9, 3);
+    format!("Column={columns:09} Fraction={percent:>4}% Gflops={gflops:>9}\n")
+}
+
 /// What HPL.out closes with. `checked`: whether the threshold asked for checks,
 /// see [`checks`].
 #[must_use]
@@ -203,4 +213,16 @@ pub fn trailer(tally: &Tally, checked: bool) -> String {
     }
     counter(tally.skipped, SKIPPED);
     text + &ruler('-') + "\n" + END + "\n" + &ruler('=')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_told_as_netlib_tells_it() {
+        // 2 (N^3 - n^3) / 3 over time: N = 1000, 750 left.
+        assert_eq!(progress(1000, 250, 0.5), "Column=000000250 Fraction=25.0% Gflops=7.708e-01\n");
+        assert_eq!(progress(20_000, 256, 1e3), "Column=000000256 Fraction= 1.3% Gflops=2.022e-01\n");
+    }
 }
