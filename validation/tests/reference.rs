@@ -30,7 +30,7 @@ fn hpcc() -> Option<PathBuf> {
     found
 }
 
-/// The parameters that both programs get; the variants are those that ours runs at present.
+/// The parameters that both programs get, with the variants that are usual here.
 fn sweep(ns: &[usize], nbs: &[usize], grids: &[(usize, usize)], order: Order) -> Sweep {
     let params = RunParams {
         order,
@@ -132,5 +132,22 @@ fn two_ranks() {
 fn four_ranks() {
     if let Some(compared) = compare(&sweep(&NS, &NBS[..2], &[(2, 2), (3, 1), (1, 4)], Order::RowMajor), 4) {
         assert!(compared >= 36, "{compared}");
+    }
+}
+
+/// Every broadcast, order of the panel and a look-ahead of 0 to 2, on one process row of four ranks.
+#[test]
+fn variants() {
+    let usual = sweep(&[73], &[8], &[(1, 4)], Order::RowMajor);
+    let facts: Vec<Fact> = Fact::TABLE.iter().map(|row| row.value).collect();
+    let sweep = Sweep {
+        bcasts: Bcast::TABLE.iter().map(|row| row.value).collect(),
+        depths: vec![0, 1, 2],
+        pfacts: facts.clone(),
+        rfacts: facts,
+        ..usual
+    };
+    if let Some(compared) = compare(&sweep, 4) {
+        assert_eq!(compared, sweep.tests());
     }
 }
