@@ -33,7 +33,7 @@ impl Scratch {
     ///
     /// # Panics
     /// If the memory cannot be had.
-    pub fn with_aside<R>(&mut self, len: usize, job: impl FnOnce(&mut Scratch, &mut [f64]) -> R) -> R {
+    pub(crate) fn with_aside<R>(&mut self, len: usize, job: impl FnOnce(&mut Scratch, &mut [f64]) -> R) -> R {
         let mut aside = std::mem::replace(&mut self.aside, nothing());
         let result = job(self, room(&mut aside, len));
         self.aside = aside;

@@ -51,12 +51,10 @@ pub fn factorize<C: Comm>(
         _ => variant.depth.min(a.n().div_ceil(a.rows.block)),
     };
     let Workspace { packed, pool, panels, desk } = &mut Workspace::new(cx, a, depth.max(1));
-    let (rows, mut factored) = (a.rows, Factored::default());
+    let (n, rows, mut factored) = (a.n(), a.rows, Factored::default());
     let mut run = Run { cx, grid, rows, variant, panels, desk, pace: Pace::default() };
     // Panels that are here, oldest first: their broadcasts, whose forwards may be under way, and they themselves.
-    let (mut sent, mut ready) = (VecDeque::new(), VecDeque::new());
-    // The local columns that every ready panel was applied to.
-    let mut applied = 0;
+    let (mut sent, mut ready) = (VecDeque::new(), VecDeque::<Ready>::new());
     let shapes: Vec<_> = (0..).map_while(|index| PanelShape::of(grid, a, index)).collect();
     for shape in shapes {
         let (left, right) = a.local_mut().split_at_col(shape.left);
@@ -65,7 +63,7 @@ pub fn factorize<C: Comm>(
         // A22 −= L2·U, the panel's own columns, by all panels before it.
         for before in &ready {
             if own.cols() > 0 {
-                let update = Ready::update(before, cx, grid, rows, left.as_ref());
+                let update = before.update(cx, grid, rows, left.as_ref());
                 update.apply(own.as_mut(), pool, phases, &mut Forwards(&mut sent), &|_| ());
             }
         }
@@ -85,23 +83,16 @@ pub fn factorize<C: Comm>(
         factored.zero_pivot = factored.zero_pivot.or(panel.zero_pivot());
         sent.push_back(this);
         let memory = packed.pop().expect("one for each panel that is ready");
-        applied = shape.right;
-        let (left, right) = a.local_mut().split_at_col(applied);
+        let (left, mut right) = a.local_mut().split_at_col(shape.right);
         ready.push_back(Ready::new(cx, grid, rows, panel, left.as_ref(), memory));
-        if depth == 0 {
-            let update = ready[0].update(cx, grid, rows, left.as_ref());
-            update.apply(right, pool, phases, &mut Forwards(&mut sent), &|_| ());
+        // Without look-ahead, all the rest at once; and behind the last panel, b by all that are ready.
+        let last = shape.first + shape.width == n;
+        while let Some(oldest) = ready.front().filter(|_| depth == 0 || last) {
+            let update = oldest.update(cx, grid, rows, left.as_ref());
+            update.apply(right.as_mut(), pool, phases, &mut Forwards(&mut sent), &|_| ());
             let done = run.retire(&mut sent, &mut ready, packed);
             step(done, phases);
         }
-    }
-    // What is left: b, and nothing else.
-    while let Some(oldest) = ready.front() {
-        let (left, right) = a.local_mut().split_at_col(applied);
-        let update = oldest.update(cx, grid, rows, left.as_ref());
-        update.apply(right, pool, phases, &mut Forwards(&mut sent), &|_| ());
-        let done = run.retire(&mut sent, &mut ready, packed);
-        step(done, phases);
     }
     factored
 }

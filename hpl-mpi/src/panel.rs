@@ -417,18 +417,17 @@ impl Task<'_> {
         let largest = iamax(&band.col(first)[skip..]);
         shared.found(id, largest.map(|(row, value)| (from + skip + row, value)));
         for j in first..end {
-            let exchange = |lead: &mut Lead<C>, all: MatMut, shared: &mut Shared| {
-                self.exchange(lead, all, shared, j);
-                match pfact {
-                    Fact::Right => {}
-                    Fact::Left => shared.solve_column(first, j, end),
-                    Fact::Crout => shared.update_row(first, j, end),
+            let exchange = lead.as_deref_mut().map(|lead| {
+                |all: MatMut, shared: &mut Shared| {
+                    self.exchange(lead, all, shared, j);
+                    match pfact {
+                        Fact::Right => {}
+                        Fact::Left => shared.solve_column(first, j, end),
+                        Fact::Crout => shared.update_row(first, j, end),
+                    }
                 }
-            };
-            self.bands.serial(
-                member,
-                lead.as_deref_mut().map(|lead| |all: MatMut, shared: &mut Shared| exchange(lead, all, shared)),
-            );
+            });
+            self.bands.serial(member, exchange);
             let (from, band, shared) = self.bands.mine(member);
             let skip = self.active(j + 1).saturating_sub(from).min(band.rows());
             let rows = band.rows() - skip;
@@ -438,13 +437,11 @@ impl Task<'_> {
             } else {
                 let (mut l, mut next) = band.sub(skip, first, rows, end - first).split_at_col(j + 1 - first);
                 scal(scale, l.col(j - first));
-                (j + 1 < end)
-                    .then(|| {
-                        let u = &shared.l1.as_ref().col(j + 1)[first..=j];
-                        subtract_gemv(l.as_ref(), u, next.col(0));
-                        iamax(next.col(0))
-                    })
-                    .flatten()
+                if j + 1 == end {
+                    return;
+                }
+                subtract_gemv(l.as_ref(), &shared.l1.as_ref().col(j + 1)[first..=j], next.col(0));
+                iamax(next.col(0))
             };
             shared.found(id, next.map(|(row, value)| (from + skip + row, value)));
         }

@@ -11,7 +11,8 @@ pub fn block_size(n: usize) -> usize {
 #[must_use]
 pub fn block_size_on(n: usize, measured: Option<usize>) -> usize {
     match n {
-        // A small matrix has few panels, and while one is factored there is little beside it.
+        // A small matrix has few panels, and while one is factored there is little beside it (measured in
+        // `benches/runs/2026-11-26-epyc-zen5-2-cores`).
         0..1000 => 32,
         1000..2500 => 64,
         2500..7000 => 128,

@@ -8,7 +8,7 @@ pub use crate::words::{Bcast, Fact, Order, Row, Storage, Swap};
 pub const INT_MAX: usize = i32::MAX as usize;
 
 /// Rows are interchanged for this many local columns at a time, so that U and what it is put together
-/// from stay small beside the matrix.
+/// from stay small beside the matrix (chosen in `benches/runs/2026-11-26-epyc-zen5-2-cores`).
 pub const SWAP_COLUMNS: usize = 2048;
 
 /// One run of HPL: solve A x = b of order `n` on a `p` x `q` grid.
@@ -179,6 +179,9 @@ impl RunParams {
         // next one is on its way.
         let waiting = if q > 1 { self.depth.clamp(1, self.n.div_ceil(nb).max(1)) as u128 } else { 1 };
         let panels = if q > 1 { waiting + 1 } else { 1 };
+        // The long broadcasts bring a panel in pieces, from which it is put together.
+        let in_pieces = q > 1 && matches!(self.bcast, Bcast::Long | Bcast::LongM);
+        let panels = if in_pieces { 2 * panels } else { panels };
         let panel = width.saturating_mul(rows + 2 * width + 2);
         let u = if p > 1 { width.saturating_mul(3 * columns.min(SWAP_COLUMNS as u128)) } else { 0 };
         let packed_l2 = width.saturating_mul(rows + 24).saturating_mul(waiting);

@@ -100,6 +100,10 @@ fn memory_of_one_rank() {
     assert_eq!([0, 1, 3].map(|depth| deep(depth, grid)), [0, 0, 2].map(|more| grid.bytes_per_rank() + more * panel));
     assert_eq!(deep(16, grid), deep(17, grid));
     assert_eq!(deep(9, one), one.bytes_per_rank());
+    // A long broadcast holds the pieces of two panels besides.
+    let long = |params| RunParams { bcast: Bcast::Long, ..params }.bytes_per_rank();
+    assert_eq!(long(grid), grid.bytes_per_rank() + 2 * 8 * 64 * (rows + 130));
+    assert_eq!(long(one), one.bytes_per_rank());
     let wide = |nb| RunParams::new(100, nb, 1, 1).bytes_per_rank();
     assert_eq!(wide(100), wide(INT_MAX));
     // N = 0 still has b.

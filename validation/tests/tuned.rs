@@ -84,6 +84,7 @@ fn a_trace_shows_every_thread_and_the_report_how_idle_it_was() {
     let outcome = Job::xhpl().ranks(2).args(&[&args[..], &files].concat()).run();
     assert_eq!(outcome.code, Some(0), "{}", outcome.said());
     let run = &outcome.json().reports[0];
+    assert!(run.around.generate > 0.0 && run.around.verify > 0.0, "{:?}", run.around);
     assert_eq!(run.idle.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
     assert!(run.idle.iter().flatten().all(|idle| (0.0..=1.0).contains(idle)), "{:?}", run.idle);
 

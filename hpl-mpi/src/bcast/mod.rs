@@ -13,7 +13,7 @@ use hpl_spec::params::Bcast;
 
 use crate::comm::{Buf, Comm, Message, wait, wait_until};
 use crate::workspace::Pool;
-use schedule::{Schedule, Step};
+use schedule::{Cut, Schedule, Step};
 
 /// Panel messages are numbered modulo this many tags.
 const TAGS: u32 = 1000;
@@ -23,9 +23,7 @@ const FIRST_TAG: u32 = 2001;
 pub struct Broadcast<C: Comm> {
     tag: u32,
     root: usize,
-    schedule: Schedule,
-    /// How many doubles the message has.
-    len: usize,
+    cut: Cut,
     /// Where the message is put together, if it does not come as one.
     room: Option<Buf>,
     receiving: Vec<(Range<usize>, C::Ticket)>,
@@ -48,27 +46,28 @@ impl<C: Comm> Broadcast<C> {
     ) -> Broadcast<C> {
         let q = along_row.size();
         let place = (along_row.rank() + q - root) % q;
-        let mut schedule = Schedule::new(bcast, place, q);
-        let (receives, sends) = (std::mem::take(&mut schedule.receives), std::mem::take(&mut schedule.sends));
+        let Schedule { pieces, receives, sends } = Schedule::new(bcast, place, q);
+        let all = 0..pieces;
         let mut this = Broadcast {
             tag: FIRST_TAG + (index % TAGS as usize) as u32,
             root,
-            len: message.len(),
-            schedule,
+            cut: Cut { pieces, len: message.len() },
             room: None,
             receiving: Vec::new(),
             here: Vec::new(),
             unsent: sends.into(),
             sends: Vec::new(),
         };
-        let all = 0..this.schedule.pieces;
         if place == 0 {
             this.here.push((all, message));
         } else {
             this.room = Some(message);
             for Step { peer, pieces } in receives {
-                let len = this.schedule.doubles(&pieces, this.len).len();
-                let buf = if pieces == all { this.room.take().expect("it comes once") } else { pool.take(len) };
+                let buf = if pieces == all {
+                    this.room.take().expect("it comes once")
+                } else {
+                    pool.take(this.cut.doubles(&pieces).len())
+                };
                 this.receiving.push((pieces, along_row.start_recv((peer + root) % q, this.tag, buf)));
             }
         }
@@ -78,13 +77,13 @@ impl<C: Comm> Broadcast<C> {
 
     /// Sends what is here and whose turn it is.
     fn send_on(&mut self, along_row: &C) {
-        let Broadcast { schedule, len, root, tag, here, unsent, sends, .. } = self;
+        let Broadcast { cut, root, tag, here, unsent, sends, .. } = self;
         while let Some(Step { peer, pieces }) = unsent.front()
             && let Some((held, buf)) =
                 here.iter().find(|(held, _)| held.start <= pieces.start && pieces.end <= held.end)
         {
-            let begin = schedule.doubles(held, *len).start;
-            let doubles = schedule.doubles(pieces, *len);
+            let begin = cut.doubles(held).start;
+            let doubles = cut.doubles(pieces);
             let part = buf.part(doubles.start - begin..doubles.end - begin);
             sends.push(along_row.start_send((peer + *root) % along_row.size(), *tag, part));
             unsent.pop_front();
@@ -116,7 +115,7 @@ impl<C: Comm> Broadcast<C> {
             return self.here.pop().expect("it came as one").1;
         };
         for (pieces, buf) in &self.here {
-            message.as_mut()[self.schedule.doubles(pieces, self.len)].copy_from_slice(buf);
+            message.as_mut()[self.cut.doubles(pieces)].copy_from_slice(buf);
         }
         message
     }

@@ -40,12 +40,22 @@ impl Schedule {
             }
         }
     }
+}
 
-    /// The doubles of these pieces of a message of `len`: equal pieces, the last with what is left over; there may be
-    /// empty ones.
-    pub fn doubles(&self, pieces: &Range<usize>, len: usize) -> Range<usize> {
-        let each = (len / self.pieces).max(1);
-        let begin = |piece: usize| if piece == self.pieces { len } else { (piece * each).min(len) };
+/// A message cut into pieces.
+#[derive(Debug, Clone, Copy)]
+pub struct Cut {
+    /// How many pieces.
+    pub pieces: usize,
+    /// How many doubles in all.
+    pub len: usize,
+}
+
+impl Cut {
+    /// The doubles of these pieces: equal pieces, the last with what is left over; there may be empty ones.
+    pub fn doubles(&self, pieces: &Range<usize>) -> Range<usize> {
+        let each = (self.len / self.pieces).max(1);
+        let begin = |piece: usize| if piece == self.pieces { self.len } else { (piece * each).min(self.len) };
         begin(pieces.start)..begin(pieces.end)
     }
 }
@@ -265,10 +275,10 @@ mod tests {
     #[test]
     fn pieces_cover_the_message() {
         for (pieces, len) in [(1, 0), (1, 7), (4, 3), (4, 4), (5, 23), (7, 0)] {
-            let schedule = Schedule { pieces, receives: vec![], sends: vec![] };
-            let cut: Vec<_> = (0..pieces).map(|piece| schedule.doubles(&(piece..piece + 1), len)).collect();
-            assert!(cut.windows(2).all(|w| w[0].end == w[1].start), "{cut:?}");
-            assert_eq!((cut[0].start, cut[pieces - 1].end, schedule.doubles(&(0..pieces), len)), (0, len, 0..len));
+            let cut = Cut { pieces, len };
+            let all: Vec<_> = (0..pieces).map(|piece| cut.doubles(&(piece..piece + 1))).collect();
+            assert!(all.windows(2).all(|w| w[0].end == w[1].start), "{all:?}");
+            assert_eq!((all[0].start, all[pieces - 1].end, cut.doubles(&(0..pieces))), (0, len, 0..len));
         }
     }
 }
