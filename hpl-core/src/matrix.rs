@@ -30,7 +30,18 @@ impl Matrix {
     /// # Errors
     /// [`AllocError`] if the memory cannot be had.
     pub fn zeros(rows: usize, cols: usize) -> Result<Matrix, AllocError> {
-        let ld = leading_dimension(rows);
+        Matrix::zeros_apart(rows, cols, leading_dimension(rows))
+    }
+
+    /// As [`Matrix::zeros`], with columns that begin `ld` doubles apart.
+    ///
+    /// # Errors
+    /// [`AllocError`] if the memory cannot be had.
+    ///
+    /// # Panics
+    /// If `ld` is below `rows`.
+    pub fn zeros_apart(rows: usize, cols: usize, ld: usize) -> Result<Matrix, AllocError> {
+        assert!(ld >= rows, "columns of {rows} rows that begin {ld} doubles apart");
         let len = ld.checked_mul(cols).ok_or(AllocError {
             bytes: u64::MAX,
             why: format!("a {rows}x{cols} matrix overflows the address space"),

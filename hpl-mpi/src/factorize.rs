@@ -84,7 +84,7 @@ pub fn factorize<C: Comm>(
         sent.push_back(this);
         let memory = packed.pop().expect("one for each panel that is ready");
         let (left, mut right) = a.local_mut().split_at_col(shape.right);
-        ready.push_back(Ready::new(cx, grid, rows, panel, left.as_ref(), memory));
+        ready.push_back(Ready::new(cx, grid, rows, panel, left.as_ref(), memory, variant));
         // Without look-ahead, all the rest at once; and behind the last panel, b by all that are ready.
         let last = shape.first + shape.width == n;
         while let Some(oldest) = ready.front().filter(|_| depth == 0 || last) {

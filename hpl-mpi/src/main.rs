@@ -36,7 +36,7 @@ use hpl_mpi::trace::Traced;
 use hpl_spec::dat::Sweep;
 use hpl_spec::event::RunEvent;
 use hpl_spec::out;
-use hpl_spec::params::{RunParams, Storage, Swap};
+use hpl_spec::params::{RunParams, Storage};
 use hpl_spec::profile::{ProfileUsed, Shares};
 use hpl_spec::report::{RunReport, SweepReport, Tally, checks};
 use sink::Sinks;
@@ -272,13 +272,12 @@ fn event(sinks: &mut Option<Sinks>, event: &RunEvent) {
     }
 }
 
-/// A line on choices that are read but run otherwise, if the sweep makes any, and one on the profile, if there is one.
+/// A line on the storage forms, if one is asked for that makes no difference, and one on the profile, if there is one.
 fn notes(sweep: &Sweep, profile: Option<&ProfileUsed>) -> Vec<String> {
-    let forms = (sweep.l1, sweep.u, sweep.equil, sweep.align);
-    let all_as_asked = sweep.swap == Swap::SpreadRoll && forms == (Storage::Transposed, Storage::Transposed, true, 8);
-    let note = "Run as : SWAP spread-roll; one storage form serves all of L1, U, EQUIL and ALIGN";
+    let usual = (sweep.l1, sweep.u) == (Storage::Transposed, Storage::Transposed);
+    let forms = "Forms  : one storage form of L1 and one of U serve both choices; results and speed are the same";
     let profile = profile.map(|used| format!("Profile: {} (SHA-256 {})", used.file, used.sha256));
-    (!all_as_asked).then(|| note.to_owned()).into_iter().chain(profile).collect()
+    (!usual).then(|| forms.to_owned()).into_iter().chain(profile).collect()
 }
 
 /// Local time as C's `ctime` writes it: `Thu Oct  2 18:37:13 2023`.

@@ -9,6 +9,7 @@ use hpl_core::context::Context;
 use hpl_core::matrix::{MatMut, MatRef, Matrix};
 use hpl_core::random::{Jump, Stream};
 use hpl_core::share::{Cut, Strips};
+use hpl_spec::params::leading_dimension;
 
 use crate::axis::Axis;
 use crate::comm::Comm;
@@ -25,14 +26,16 @@ pub struct DistMatrix {
 }
 
 impl DistMatrix {
-    /// Room for the local part of order `n` in blocks of `nb`; its pages are not touched yet.
+    /// Room for the local part of order `n` in blocks of `nb`, with columns as far apart as ALIGN asks
+    /// ([`leading_dimension`]); its pages are not touched yet.
     ///
     /// # Errors
     /// [`AllocError`] if the memory cannot be had.
-    pub fn allocate<C: Comm>(grid: &Grid<C>, n: usize, nb: usize) -> Result<DistMatrix, AllocError> {
+    pub fn allocate<C: Comm>(grid: &Grid<C>, n: usize, nb: usize, align: usize) -> Result<DistMatrix, AllocError> {
         let rows = Axis::new(n, nb, grid.p, grid.row);
         let cols = Axis::new(n + 1, nb, grid.q, grid.col);
-        let local = Matrix::zeros(rows.local_len(), cols.local_len())?;
+        let ld = leading_dimension(rows.local_len(), align);
+        let local = Matrix::zeros_apart(rows.local_len(), cols.local_len(), ld)?;
         Ok(DistMatrix { rows, cols, local })
     }
 

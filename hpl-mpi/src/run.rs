@@ -125,8 +125,8 @@ impl<C: Comm> Runner<'_, C> {
         let mut needed = [params.bytes_per_rank() as f64];
         sum_all(self.node, &mut needed);
         let available = (self.available)() as f64;
-        let matrix =
-            if needed[0] > available { None } else { DistMatrix::allocate(self.grid, params.n, params.nb).ok() };
+        let RunParams { n, nb, align, .. } = *params;
+        let matrix = if needed[0] > available { None } else { DistMatrix::allocate(self.grid, n, nb, align).ok() };
         // Where it fails: how much is missing, and (as netlib has it) the last row and column of the grid.
         let missing = needed[0] - available;
         let mut failed = match &matrix {

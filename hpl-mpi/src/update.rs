@@ -13,14 +13,15 @@ use hpl_core::matrix::{MatMut, MatRef};
 use hpl_core::share::Strips;
 use hpl_core::team::Member;
 use hpl_core::timeline::Work;
-use hpl_spec::params::SWAP_COLUMNS;
+use hpl_spec::params::{SWAP_COLUMNS, Swap};
 use hpl_spec::report::Phases;
 
 use crate::axis::Axis;
-use crate::comm::{Buf, Comm};
+use crate::comm::Comm;
 use crate::grid::Grid;
 use crate::panel::{Panel, PanelShape};
-use crate::swap::{Exchange, Hands, InPieces, Moved, Moving, SwapPlan, local_swaps};
+use crate::swap::{Exchange, Hands, InPieces, Moved, Moving, Piece, Route, SwapPlan, local_swaps};
+use crate::variant::Variant;
 use crate::workspace::Pool;
 
 /// Columns of the first chunk whose rows travel between process rows; the others have [`SWAP_COLUMNS`].
@@ -54,7 +55,7 @@ enum Moves {
     /// Within this process: what to exchange with what, from the panel's first row on.
     Here(Vec<usize>),
     /// Between the processes of the column.
-    Between(SwapPlan),
+    Between(SwapPlan, Swap),
 }
 
 /// The update by one panel, of whatever columns.
@@ -78,7 +79,7 @@ fn l2<'a, C>(grid: &Grid<C>, panel: &'a Panel, factored: MatRef<'a>) -> MatRef<'
 
 impl Ready {
     /// Packs L2, once for all strips. `factored` are the local columns up to the panel's last; `packed` is memory of the
-    /// workspace.
+    /// workspace; `variant` says how rows are to be exchanged.
     pub fn new<C: Comm>(
         cx: &Context,
         grid: &Grid<C>,
@@ -86,6 +87,7 @@ impl Ready {
         panel: Panel,
         factored: MatRef,
         mut packed: PackedPanel,
+        variant: Variant,
     ) -> Ready {
         let start = Instant::now();
         Left::pack(cx, &mut packed.left, l2(grid, &panel, factored));
@@ -93,7 +95,10 @@ impl Ready {
         cx.main_scratch().lane.note(Work::Pack, panel.shape.index, start, Duration::ZERO);
         let moves = match grid.p {
             1 => Moves::Here(local_swaps(panel.pivots(), panel.shape.first)),
-            _ => Moves::Between(SwapPlan::new(&rows, panel.shape.first, panel.pivots())),
+            _ => {
+                let plan = SwapPlan::new(&rows, panel.shape.first, panel.pivots(), variant.equil);
+                Moves::Between(plan, variant.swap)
+            }
         };
         Ready { panel, packed, moves, chunks: [FIRST_COLUMNS, SWAP_COLUMNS] }
     }
@@ -133,16 +138,18 @@ impl<C: Comm> Update<'_, C> {
         let shape = panel.shape;
         let bag = Bag { cx, left, triangle, shape, rows: rows.local_len(), owner: grid.row == shape.process_row };
         let mut help = Some(help);
-        let plan = match moves {
+        let (plan, swap) = match moves {
             Moves::Here(swaps) => {
                 let start = Instant::now();
                 let led = bag.empty(columns, &Top::Swaps(swaps), meanwhile, &mut help);
                 phases.update += (start.elapsed() - led).as_secs_f64();
                 return;
             }
-            Moves::Between(plan) => plan,
+            Moves::Between(plan, swap) => (plan, *swap),
         };
-        let moving = Moving { cx, along_col: &grid.along_col, owner: shape.process_row, plan, panel: shape.index };
+        let route = Route::of(swap, columns.cols());
+        let moving =
+            Moving { cx, along_col: &grid.along_col, owner: shape.process_row, plan, route, panel: shape.index };
         // While one chunk of columns is multiplied, the rows of the next one travel. The first one is small: until its rows
         // are there, nothing is multiplied.
         let start = Instant::now();
@@ -162,10 +169,10 @@ impl<C: Comm> Update<'_, C> {
             let mut beside =
                 Beside { leads: help.is_some(), meanwhile, moving: &moving, pool, waiting, exchange: None };
             // Without columns this is one turn, for what is done meanwhile.
-            let led = bag.empty(current, &Top::Pieces(&pieces, plan), &mut beside, &mut help);
+            let led = bag.empty(current, &Top::Pieces(&pieces), &mut beside, &mut help);
             let exchange = beside.exchange.take();
             phases.update += (start.elapsed() - led).as_secs_f64();
-            pieces.drain(..).for_each(|piece| pool.give(piece));
+            pieces.drain(..).for_each(|piece| pool.give(piece.rows));
             let Some(exchange) = exchange else { return };
             let start = Instant::now();
             Moved { columns: current, pieces } =
@@ -212,9 +219,8 @@ impl<C: Comm> Meanwhile for Beside<'_, '_, C> {
 enum Top<'a> {
     /// In the matrix, to be exchanged in place.
     Swaps(&'a [usize]),
-    /// In pieces, one from every process row. The owner of the top block puts U together there, the others beside the
-    /// matrix.
-    Pieces(&'a [Buf], &'a SwapPlan),
+    /// In pieces, from all process rows. On the one that owns the top block, X goes there.
+    Pieces(&'a [Piece<'a>]),
 }
 
 /// What is done with the strips of columns.
@@ -246,11 +252,11 @@ impl Bag<'_> {
                     let (mut u, below) = strip.split_at_row(width);
                     self.strip(scratch, &mut u, below);
                 }
-                Top::Pieces(pieces, plan) => {
+                Top::Pieces(pieces) => {
                     let columns = first..first + strip.cols();
                     let (block, below) = strip.split_at_row(if owner { width } else { 0 });
                     let top = owner.then_some(block);
-                    self.strip(scratch, &mut InPieces { pieces, plan, columns, top }, below);
+                    self.strip(scratch, &mut InPieces { pieces, columns, top }, below);
                 }
             }
             true
@@ -320,19 +326,26 @@ mod tests {
     }
 
     /// The local parts of [A|b] on a `p`×`q` grid after the update by panel 0, with chunks of those widths.
-    fn updated((p, q): (usize, usize), threads: usize, mode: SendMode, chunks: Option<[usize; 2]>) -> Vec<Vec<u64>> {
+    fn updated(
+        (p, q): (usize, usize),
+        threads: usize,
+        mode: SendMode,
+        swap: Swap,
+        chunks: Option<[usize; 2]>,
+    ) -> Vec<Vec<u64>> {
+        let params = RunParams { swap, ..RunParams::new(90, 8, p, q) };
         ThreadComm::run(p * q, mode, |world| {
             let grid = Grid::new(&world, p, q, Order::RowMajor).unwrap();
             let kernel = hpl_core::gemm::kernel::pick(None).unwrap();
             let cx = Context::new(kernel, Default::default(), Team::new(threads, true, |_| {}).unwrap());
-            let mut a = DistMatrix::allocate(&grid, 90, 8).unwrap();
+            let mut a = DistMatrix::allocate(&grid, 90, 8, 8).unwrap();
             a.generate(&cx);
             let shape = PanelShape::of(&grid, &a, 0).unwrap();
             let Workspace { mut packed, mut pool, mut panels, mut desk } = Workspace::new(&cx, &a, 1);
             let mut message = panels.take(shape.message_len());
             let (rows, local) = (a.rows, a.rows.local_len());
             if grid.col == shape.process_col {
-                let (squad, recursion) = (cx.team().squad(threads), Recursion::of(&RunParams::new(90, 8, p, q)));
+                let (squad, recursion) = (cx.team().squad(threads), Recursion::of(&params));
                 let columns = a.local_mut().sub(0, 0, local, shape.width);
                 let (task, leader) =
                     panel::prepare(&cx, &grid, &squad, rows, columns, shape, recursion, &mut desk, message);
@@ -342,7 +355,7 @@ mod tests {
             let message = sent.finish(&grid.along_row);
             let panel = Panel { shape, message };
             let (left, right) = a.local_mut().split_at_col(shape.right);
-            let mut ready = Ready::new(&cx, &grid, rows, panel, left.as_ref(), packed.remove(0));
+            let mut ready = Ready::new(&cx, &grid, rows, panel, left.as_ref(), packed.remove(0), Variant::of(&params));
             ready.chunks = chunks.unwrap_or(ready.chunks);
             let update = ready.update(&cx, &grid, rows, left.as_ref());
             update.apply(right, &mut pool, &mut Phases::default(), &mut Nothing, &|_| ());
@@ -352,15 +365,19 @@ mod tests {
         })
     }
 
-    /// Many chunks, of which one is multiplied while the next one's rows travel, give the bits of one.
+    /// Many chunks, of which one is multiplied while the next one's rows travel, give the bits of one; and so does every
+    /// way in which rows travel.
     #[test]
     fn chunks_that_travel_give_what_one_gives() {
         for mode in [SendMode::Eager, SendMode::Rendezvous] {
             for grid in [(2, 1), (3, 1), (2, 2), (4, 1)] {
                 for threads in [1, 3] {
-                    let whole = updated(grid, threads, mode, None);
-                    for chunks in [[1, 7], [16, 24], [40, 1]] {
-                        assert!(updated(grid, threads, mode, Some(chunks)) == whole, "{grid:?}, {chunks:?}, {mode:?}");
+                    let whole = updated(grid, threads, mode, Swap::SpreadRoll, None);
+                    for chunks in [None, Some([1, 7]), Some([16, 24]), Some([40, 1])] {
+                        for swap in [Swap::SpreadRoll, Swap::BinaryExchange, Swap::Mix { threshold: 20 }] {
+                            let got = updated(grid, threads, mode, swap, chunks);
+                            assert!(got == whole, "{grid:?}, {swap:?}, {chunks:?}, {mode:?}");
+                        }
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! Which of HPL's variants a run takes, as values.
 
-use hpl_spec::params::{Bcast, RunParams};
+use hpl_spec::params::{Bcast, RunParams, Swap};
 
 use crate::panel::Recursion;
 
@@ -14,11 +14,16 @@ pub struct Variant {
     pub bcast: Bcast,
     /// How panels are factored (RFACT, PFACT, NBMIN, NDIV).
     pub recursion: Recursion,
+    /// How rows travel between process rows (SWAP).
+    pub swap: Swap,
+    /// Whether all process rows start equally many rows of U round the ring of spread-roll (EQUIL).
+    pub equil: bool,
 }
 
 impl Variant {
     /// The variant of a run.
     pub fn of(params: &RunParams) -> Variant {
-        Variant { depth: params.depth, bcast: params.bcast, recursion: Recursion::of(params) }
+        let RunParams { depth, bcast, swap, equil, .. } = *params;
+        Variant { depth, bcast, recursion: Recursion::of(params), swap, equil }
     }
 }

@@ -17,7 +17,7 @@ use hpl_mpi::matrix::DistMatrix;
 use hpl_mpi::panel::Recursion;
 use hpl_mpi::variant::Variant;
 use hpl_mpi::verify::verify;
-use hpl_spec::params::{Bcast, Fact, Order};
+use hpl_spec::params::{Bcast, Fact, Order, Swap};
 use hpl_spec::report::Phases;
 use proptest::prelude::*;
 
@@ -33,6 +33,9 @@ struct Case {
     bcast: Bcast,
     threads: usize,
     recursion: Recursion,
+    swap: Swap,
+    equil: bool,
+    align: usize,
     mode: SendMode,
 }
 
@@ -53,6 +56,9 @@ impl Case {
             bcast: Bcast::RingM,
             threads: 1,
             recursion: right_looking(2, 2),
+            swap: Swap::SpreadRoll,
+            equil: true,
+            align: 8,
             mode: SendMode::Eager,
         }
     }
@@ -63,12 +69,12 @@ impl Case {
             let grid = Grid::new(&world, self.p, self.q, self.order)?;
             let team = Team::new(self.threads, true, |_| {}).unwrap();
             let cx = Context::new(kernel::pick(None).unwrap(), CacheSizes::default(), team);
-            let mut a = DistMatrix::allocate(&grid, self.n, self.nb).unwrap();
+            let mut a = DistMatrix::allocate(&grid, self.n, self.nb, self.align).unwrap();
             a.generate(&cx);
             let mut phases = Phases::default();
             let mut steps = 0;
-            let Case { depth, bcast, recursion, .. } = self;
-            let variant = Variant { depth, bcast, recursion };
+            let Case { depth, bcast, recursion, swap, equil, .. } = self;
+            let variant = Variant { depth, bcast, recursion, swap, equil };
             let factored = factorize(&cx, &grid, &mut a, variant, &mut phases, &mut |k, _| {
                 assert_eq!(k, steps);
                 steps += 1;
@@ -189,7 +195,7 @@ fn the_matrix_of_the_test_vectors_on_every_grid_up_to_3x3() {
             for (n, want) in hashes {
                 let parts = ThreadComm::run(p * q, mode, |world| {
                     let grid = Grid::new(&world, p, q, Order::RowMajor).unwrap();
-                    let mut a = DistMatrix::allocate(&grid, n, 37).unwrap();
+                    let mut a = DistMatrix::allocate(&grid, n, 37, 8).unwrap();
                     a.generate(&Context::solo());
                     let columns: Vec<Vec<f64>> = (0..a.cols.local_len()).map(|l| a.local().col(l).to_vec()).collect();
                     (a.rows, a.cols, columns)
@@ -257,6 +263,33 @@ fn broadcasts_give_the_same_pivots() {
     });
 }
 
+/// Every way in which rows travel, in process columns long enough that they differ, and thresholds between the columns of
+/// the look-ahead and the rest. They move the same numbers: all give the same bits.
+#[test]
+fn swaps_give_the_same_bits() {
+    let swaps = [
+        Swap::SpreadRoll,
+        Swap::BinaryExchange,
+        Swap::Mix { threshold: 0 },
+        Swap::Mix { threshold: 6 },
+        Swap::Mix { threshold: 40 },
+    ];
+    both_modes(|mode| {
+        for (p, q) in [(2, 1), (3, 1), (3, 2), (5, 1), (6, 1), (7, 1), (8, 1), (11, 2)] {
+            let usual = Case { mode, ..Case::new(97, 6, p, q) };
+            let bits = |case: Case| case.run().2.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+            usual.check();
+            let want = bits(usual);
+            for (swap, equil) in swaps.into_iter().flat_map(|swap| [(swap, true), (swap, false)]) {
+                for threads in [1, 2] {
+                    let case = Case { swap, equil, threads, ..usual };
+                    assert!(bits(case) == want, "{case:?}");
+                }
+            }
+        }
+    });
+}
+
 #[test]
 fn blocks_wider_than_the_matrix_and_idle_ranks() {
     both_modes(|mode| {
@@ -292,11 +325,13 @@ proptest! {
         (column_major, depth, rendezvous) in (any::<bool>(), 0_usize..6, any::<bool>()),
         bcast in prop::sample::select(Bcast::TABLE).prop_map(|row| row.value),
         [rfact, pfact] in [(); 2].map(|()| prop::sample::select(Fact::TABLE).prop_map(|row| row.value)),
+        (swap, threshold, equil, align) in (0_usize..3, 0_usize..60, any::<bool>(), 1_usize..40),
     ) {
+        let swap = [Swap::BinaryExchange, Swap::SpreadRoll, Swap::Mix { threshold }][swap];
         let order = if column_major { Order::ColumnMajor } else { Order::RowMajor };
         let mode = if rendezvous { SendMode::Rendezvous } else { SendMode::Eager };
         let recursion = Recursion { nbmin, ndiv, rfact, pfact };
         let ranks = p * q + idle;
-        Case { ranks, order, depth, bcast, threads, recursion, mode, ..Case::new(n, nb, p, q) }.check();
+        Case { ranks, order, depth, bcast, threads, recursion, swap, equil, align, mode, ..Case::new(n, nb, p, q) }.check();
     }
 }

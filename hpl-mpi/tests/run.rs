@@ -105,7 +105,7 @@ fn spoiled(n: usize, p: usize, q: usize, spoil: impl Fn(usize, usize, f64) -> f6
     ThreadComm::run(p * q, SendMode::Rendezvous, |world| {
         let grid = Grid::new(&world, p, q, Order::RowMajor).unwrap();
         let cx = Context::solo();
-        let mut a = DistMatrix::allocate(&grid, n, 8).unwrap();
+        let mut a = DistMatrix::allocate(&grid, n, 8, 8).unwrap();
         a.generate(&cx);
         let (rows, cols) = (a.rows, a.cols);
         for l in 0..cols.local_len() {

@@ -173,8 +173,7 @@ impl RunParams {
         let columns = numroc(self.n.saturating_add(1), nb, 0, q) as u128;
         let width = nb.min(self.n) as u128;
 
-        // Columns begin on cache lines, an odd number of them apart.
-        let matrix = (rows + 16).saturating_mul(columns);
+        let matrix = (leading_dimension(numroc(self.n, nb, 0, p), self.align) as u128).saturating_mul(columns);
         // With several process columns, as many panels as the look-ahead is deep wait to be applied, packed, while the
         // next one is on its way.
         let waiting = if q > 1 { self.depth.clamp(1, self.n.div_ceil(nb).max(1)) as u128 } else { 1 };
@@ -189,6 +188,18 @@ impl RunParams {
         let doubles = matrix.saturating_add(panel.saturating_mul(panels)).saturating_add(u).saturating_add(packed_l2);
         u64::try_from(doubles.saturating_mul(8)).unwrap_or(u64::MAX)
     }
+}
+
+/// From one column of the local matrix of `rows` rows to the next, in doubles: the smallest multiple of `align` (taken as
+/// 1 if it is 0) that has room for them and is no power of two, so that the elements of a row do not all fall into a few
+/// sets of the caches. As netlib has it (section 3 of the reference); saturates.
+#[must_use]
+pub fn leading_dimension(rows: usize, align: usize) -> usize {
+    let align = align.max(1);
+    let least = rows.max(1).div_ceil(align).saturating_mul(align);
+    // Two powers of two may follow each other (8 and 16), three may not.
+    let multiples = [0, 1, 2].map(|more| least.saturating_add(align.saturating_mul(more)));
+    multiples.into_iter().find(|ld| !ld.is_power_of_two()).unwrap_or(usize::MAX)
 }
 
 /// How many of the `n` rows (or columns), dealt in blocks of `nb` to `procs`

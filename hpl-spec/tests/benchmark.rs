@@ -107,9 +107,9 @@ fn what_is_probably_not_meant_is_warned_of() {
         (json!({"n": 200, "nb": 250}), "nb"),
         (json!({"n": 5120, "nb": 256, "q": 2}), "n"),
         (json!({"n": 25600, "depth": 2, "q": 1}), "depth"),
-        (json!({"n": 25600, "swap": "mix", "swap_threshold": 9}), "swap"),
+        (json!({"n": 25600, "l1": "no_transposed"}), "l1"),
+        (json!({"n": 25600, "u": "no_transposed"}), "u"),
         (json!({"n": 25600, "swap_threshold": 9}), "swap_threshold"),
-        (json!({"n": 25600, "equil": false}), "equil"),
     ] {
         assert_eq!(warned(parameters.clone()), [field], "{parameters}");
     }

@@ -1,5 +1,6 @@
 //! One run: code, limits, operations, memory.
 use hpl_spec::params::INT_MAX;
+use hpl_spec::params::leading_dimension;
 use hpl_spec::{Bcast, Fact, Order, RunParams, Swap, numroc};
 
 #[test]
@@ -82,16 +83,16 @@ fn numroc_wants_a_block() {
 
 #[test]
 fn memory_of_one_rank() {
-    // One process: A is 1000 x 1001 (up to 16 rows of padding), one panel with
+    // One process: A is 1000 x 1001, one panel with
     // L1, pivots and info, no U, packed L2 (up to 24 rows of padding).
     let one = RunParams::new(1000, 64, 1, 1);
-    assert_eq!(one.bytes_per_rank(), 8 * (1016 * 1001 + 64 * (1000 + 130) + 64 * 1024));
+    assert_eq!(one.bytes_per_rank(), 8 * (1000 * 1001 + 64 * (1000 + 130) + 64 * 1024));
     // 2 x 2: blocks 0, 2, ... 14 of 16 blocks: 512 rows; the column of b is
-    // block 15's last: 512 columns. The pieces of two chunks of U, and what
+    // block 15's last: 512 columns. Columns of 512 doubles would be a power of two apart. The pieces of two chunks of U, and what
     // travels: three times its size.
     let grid = RunParams::new(1000, 64, 2, 2);
     let (rows, columns) = (512, 512);
-    let doubles = (rows + 16) * columns + 2 * 64 * (rows + 130) + 3 * 64 * columns + 64 * (rows + 24);
+    let doubles = (rows + 8) * columns + 2 * 64 * (rows + 130) + 3 * 64 * columns + 64 * (rows + 24);
     assert_eq!(grid.bytes_per_rank(), 8 * doubles);
     // A deeper look-ahead holds more panels, as long as there are so many; with one process column it is of no use. NB
     // beyond N counts as N.
@@ -106,8 +107,11 @@ fn memory_of_one_rank() {
     assert_eq!(long(one), one.bytes_per_rank());
     let wide = |nb| RunParams::new(100, nb, 1, 1).bytes_per_rank();
     assert_eq!(wide(100), wide(INT_MAX));
+    // ALIGN sets columns apart.
+    let apart = RunParams { align: 600, ..grid }.bytes_per_rank();
+    assert_eq!(apart, grid.bytes_per_rank() + 8 * (600 - 520) * columns as u64);
     // N = 0 still has b.
-    assert_eq!(RunParams::new(0, 1, 1, 1).bytes_per_rank(), 8 * 16);
+    assert_eq!(RunParams::new(0, 1, 1, 1).bytes_per_rank(), 8 * 24);
 }
 
 #[test]
@@ -124,4 +128,16 @@ fn memory_never_overflows() {
         }
     }
     assert_eq!(RunParams::new(usize::MAX, 1, 1, 1).bytes_per_rank(), u64::MAX);
+}
+
+/// The examples of the reference, and the smallest alignments.
+#[test]
+fn the_leading_dimension_is_no_power_of_two() {
+    let lds = [(1000, 8), (1024, 8), (8, 8), (0, 8), (1, 1), (2, 2), (3, 5), (100, 64), (65, 64), (usize::MAX, 8)];
+    let lds = lds.map(|(rows, align)| leading_dimension(rows, align));
+    assert_eq!(lds, [1000, 1032, 24, 24, 3, 6, 5, 192, 192, usize::MAX]);
+    for (rows, align) in (0..300).flat_map(|rows| (1..40).map(move |align| (rows, align))) {
+        let ld = leading_dimension(rows, align);
+        assert!(ld >= rows && ld <= rows + 3 * align && ld % align == 0 && !ld.is_power_of_two());
+    }
 }

@@ -1,11 +1,15 @@
 //! Row interchanges across process rows: U, the rows that the pivots bring to the top, comes together on
 //! every process row; the rows they displace go where the pivots were.
 
-mod long;
+mod exchange;
+mod pieces;
 mod plan;
+mod schedule;
 
-pub use long::{Exchange, Hands, InPieces, Moved, Moving};
+pub use exchange::{Exchange, Hands, Moved, Moving};
+pub use pieces::{InPieces, Piece};
 pub use plan::SwapPlan;
+pub use schedule::Route;
 
 /// The row interchanges of a panel as rows relative to the panel's first row: row i ↔ row `result[i]`.
 /// For one process row, which applies them in place.

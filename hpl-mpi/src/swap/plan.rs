@@ -2,30 +2,38 @@
 
 use std::collections::HashMap;
 
+use super::schedule::{Fragment, even, whole};
 use crate::axis::Axis;
 
-/// Where the rows of one panel's interchanges come from and go to, for every process row.
+/// Where the rows of one panel's interchanges come from and go to, for every place: process rows are counted from the
+/// one that owns the top block, which is place 0.
 ///
 /// A row outside the top block moves at most once: up into the top block; and into its place moves one row
 /// of the top block, down. So for each process row there are two lists of equal meaning on both sides. Outside the top
-/// block the rows that go up are those into which others come, in one order: `sources` and `vacated` of a process row
-/// that does not own the top block are the same.
+/// block the rows that go up are those into which others come, in one order: `sources` and `vacated` of every place but 0
+/// are the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SwapPlan {
-    /// Per process row: the slots of U (rows of the top block after the interchanges) that it holds
+    /// Per place: the slots of U (rows of the top block after the interchanges) that it holds
     /// before them, in ascending order.
     pub slots: Vec<Vec<usize>>,
-    /// Per process row: the local rows in which these slots lie.
+    /// Per place: the local rows in which these slots lie.
     pub sources: Vec<Vec<usize>>,
-    /// Per process row: local rows outside the top block into which a row of the top block moves …
+    /// Per place: local rows outside the top block into which a row of the top block moves …
     pub vacated: Vec<Vec<usize>>,
-    /// … and which one: local row on the process row that owns the top block.
+    /// … and which one: local row at place 0.
     pub displaced: Vec<Vec<usize>>,
+    /// U in one part for each place.
+    pub whole: Vec<Fragment>,
+    /// U as it goes round the ring of spread-roll: cut evenly, if that was asked for.
+    pub rolled: Vec<Fragment>,
 }
 
 impl SwapPlan {
-    /// The net movement of the interchanges row `first + i` ↔ row `pivots[i]`, done in order.
-    pub fn new(rows: &Axis, first: usize, pivots: impl ExactSizeIterator<Item = usize>) -> SwapPlan {
+    /// The net movement of the interchanges row `first + i` ↔ row `pivots[i]`, done in order. `equil`: whether all
+    /// places are to start equally many rows of U round the ring.
+    pub fn new(rows: &Axis, first: usize, pivots: impl ExactSizeIterator<Item = usize>, equil: bool) -> SwapPlan {
+        let place = |row: usize| (rows.owner(row) + rows.procs - rows.owner(first)) % rows.procs;
         let width = pivots.len();
         let mut top: Vec<usize> = (first..first + width).collect();
         let mut outside: HashMap<usize, usize> = HashMap::new();
@@ -43,18 +51,19 @@ impl SwapPlan {
             }
         }
         let lists = || vec![Vec::new(); rows.procs];
-        let mut plan = SwapPlan { slots: lists(), sources: lists(), vacated: lists(), displaced: lists() };
+        let [mut slots, mut sources, mut vacated, mut displaced] = [lists(), lists(), lists(), lists()];
         for (slot, &row) in top.iter().enumerate() {
-            let owner = rows.owner(row);
-            plan.slots[owner].push(slot);
-            plan.sources[owner].push(rows.local(row));
+            slots[place(row)].push(slot);
+            sources[place(row)].push(rows.local(row));
         }
         for row in order {
-            let owner = rows.owner(row);
-            plan.vacated[owner].push(rows.local(row));
-            plan.displaced[owner].push(rows.local(outside[&row]));
+            vacated[place(row)].push(rows.local(row));
+            displaced[place(row)].push(rows.local(outside[&row]));
         }
-        plan
+        let shares: Vec<usize> = slots.iter().map(Vec::len).collect();
+        let whole = whole(&shares);
+        let rolled = if equil { even(&shares) } else { whole.clone() };
+        SwapPlan { slots, sources, vacated, displaced, whole, rolled }
     }
 }
 
@@ -80,12 +89,14 @@ mod tests {
             pivots.iter().enumerate().for_each(|(i, &p)| want.swap(first + i, p));
 
             let axes: Vec<Axis> = (0..p).map(|me| Axis::new(n, nb, p, me)).collect();
-            let plan = SwapPlan::new(&axes[0], first, pivots.iter().copied());
+            let plan = SwapPlan::new(&axes[0], first, pivots.iter().copied(), seed % 2 == 0);
             let mut got: Vec<usize> = (0..n).collect();
-            let top = &axes[axes[0].owner(first)];
-            for (r, axis) in axes.iter().enumerate() {
+            let owner = axes[0].owner(first);
+            let top = &axes[owner];
+            for r in 0..p {
+                let axis = &axes[(owner + r) % p];
                 prop_assert!(plan.slots[r].is_sorted());
-                if r != axes[0].owner(first) {
+                if r != 0 {
                     prop_assert_eq!(&plan.sources[r], &plan.vacated[r]);
                 }
                 for (&slot, &source) in plan.slots[r].iter().zip(&plan.sources[r]) {

@@ -210,7 +210,7 @@ impl Product {
 /// The rate of one factorization, in Gflop/s.
 fn lu_rate(cx: &Context, n: usize, nb: usize) -> Result<f64, AllocError> {
     let grid = Grid::new(&ThreadComm::solo(), 1, 1, Order::RowMajor).expect("one rank is a grid");
-    let mut a = DistMatrix::allocate(&grid, n, nb)?;
+    let mut a = DistMatrix::allocate(&grid, n, nb, RunParams::new(n, nb, 1, 1).align)?;
     a.generate(cx);
     let params = RunParams::new(n, nb, 1, 1);
     let start = Instant::now();

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::fields::{self, FIELDS, SWAP_THRESHOLD, cut};
+use super::fields::{self, SWAP_THRESHOLD, cut};
 use super::{OUTPUT, THRESHOLD};
 use crate::benchmark::{Input, Plan, Problem};
 use crate::dat::{DatError, Output, Sweep};
-use crate::params::RunParams;
+use crate::params::{RunParams, Storage};
 
 /// Beside the matrix and its workspace a rank has its program and MPI, in bytes.
 const PROCESS: u64 = 100_000_000;
@@ -77,19 +77,17 @@ fn warnings(params: &RunParams) -> Vec<Problem> {
     if !(32..=256).contains(&nb) {
         warn("nb", format!("NB {nb} is outside 32 to 256, where it usually serves well"));
     }
-    not_as_asked(params, &mut warn);
+    idle_choices(params, &mut warn);
     warnings
 }
 
-/// Choices that the program reads and runs otherwise.
-fn not_as_asked(params: &RunParams, warn: &mut impl FnMut(&str, String)) {
-    const BUILT: [&str; 5] = ["swap", "l1", "u", "equil", "align"];
-    let built = fields::defaults(params.n);
-    for field in FIELDS.iter().filter(|f| BUILT.contains(&f.name)) {
-        let (asked, runs) = (field.get(params), field.get(&built));
-        if asked != runs {
-            let title = field.title;
-            warn(field.name, format!("{title} {asked} is read and runs as {runs}, the only one built so far"));
+/// Choices that make no difference.
+fn idle_choices(params: &RunParams, warn: &mut impl FnMut(&str, String)) {
+    for (field, title, form) in [("l1", "L1", params.l1), ("u", "U", params.u)] {
+        if form != Storage::Transposed {
+            let message =
+                format!("{title} in no-transposed form runs as in transposed form: one storage form serves both");
+            warn(field, message);
         }
     }
     if params.depth > 1 && params.q == 1 {

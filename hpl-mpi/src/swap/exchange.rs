@@ -1,0 +1,313 @@
+//! Rows of one chunk of columns on their way between the process rows: the machine that plays a
+//! [`Schedule`](super::schedule::Schedule).
+//!
+//! ```text
+//!   owner of the top block   packs the rows that leave it, for each process row, and its own piece of U
+//!   the others               rows that come ⇄ rows that go up: each row is touched once, and what came in
+//!                            the message goes back into it as the piece of U
+//! ```
+//! In binary exchange, where a piece of U leaves before the rows that take its place are there, it is copied instead.
+//! An [`Exchange`] is started, polled and finished, so that a chunk's rows can travel while another chunk is multiplied.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use hpl_core::context::Context;
+use hpl_core::matrix::MatMut;
+use hpl_core::share::{Cut, StripPairs};
+use hpl_core::timeline::Work;
+
+use super::schedule::{Fragment, Item, Route, Schedule, Step};
+use super::{Piece, SwapPlan};
+use crate::comm::{Buf, Comm, wait_until};
+use crate::workspace::Pool;
+
+const TAG: u32 = 1002;
+/// Columns a member moves at a time (not tuned; the swap phase of a P×1 run shows it).
+const STRIP: usize = 32;
+/// Fewer elements than this are moved by the main thread alone: waking the team costs more.
+const ALONE: usize = 1 << 14;
+
+/// Whose rows move, and how.
+pub struct Moving<'a, C> {
+    /// Kernel, team, scratch memory.
+    pub cx: &'a Context,
+    /// The process column.
+    pub along_col: &'a C,
+    /// The process row that owns the top block.
+    pub owner: usize,
+    /// What moves where.
+    pub plan: &'a SwapPlan,
+    /// Through whom.
+    pub route: Route,
+    /// The panel's number, for the record.
+    pub panel: usize,
+}
+
+impl<'a, C: Comm> Moving<'a, C> {
+    /// My process row, counted from the owner.
+    fn place(&self) -> usize {
+        let p = self.along_col.size();
+        (self.along_col.rank() + p - self.owner) % p
+    }
+
+    /// The process row of a place.
+    fn rank(&self, place: usize) -> usize {
+        (place + self.owner) % self.along_col.size()
+    }
+
+    fn fragments(&self) -> &'a [Fragment] {
+        match self.route {
+            Route::BinaryExchange => &self.plan.whole,
+            Route::SpreadRoll => &self.plan.rolled,
+        }
+    }
+
+    /// Rows of a message's item.
+    fn height(&self, item: Item) -> usize {
+        match item {
+            Item::Down(place) => self.plan.vacated[place].len(),
+            Item::Up(fragment) => self.fragments()[fragment].rows.len(),
+        }
+    }
+}
+
+/// Who copies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Hands {
+    /// The whole team: outside a phase.
+    Team,
+    /// The main thread: the others are at work.
+    Main,
+}
+
+/// Some trailing columns whose rows have been exchanged, but for the top block: that is left to the caller, who has the
+/// pieces of U.
+pub struct Moved<'a, 'p> {
+    /// The columns, all local rows.
+    pub columns: MatMut<'a>,
+    /// All of U.
+    pub pieces: Vec<Piece<'p>>,
+}
+
+/// The rows of one chunk of columns under way.
+pub struct Exchange<'a, C: Comm> {
+    columns: MatMut<'a>,
+    receiving: Vec<(Vec<Item>, C::Ticket)>,
+    unsent: VecDeque<Step>,
+    sends: Vec<C::Ticket>,
+    /// Rows that go down, by place, as far as they are here and have to go on.
+    down: Vec<Option<Buf>>,
+    /// Fragments of U that are here.
+    up: Vec<Option<Buf>>,
+}
+
+impl<'a, C: Comm> Exchange<'a, C> {
+    /// Sends rows on their way. Collective over the process column.
+    pub fn start(on: &Moving<C>, columns: MatMut<'a>, pool: &mut Pool, hands: Hands) -> Exchange<'a, C> {
+        let start = Instant::now();
+        let (me, p, n) = (on.place(), on.along_col.size(), columns.cols());
+        let Schedule { receives, sends } = Schedule::new(on.route, me, p, on.fragments());
+        let receive = |Step { peer, items }: Step| {
+            let rows: usize = items.iter().map(|&item| on.height(item)).sum();
+            (items, on.along_col.start_recv(on.rank(peer), TAG, pool.take(rows * n)))
+        };
+        let mut this = Exchange {
+            columns,
+            receiving: receives.into_iter().map(receive).collect(),
+            unsent: sends.into(),
+            sends: Vec::new(),
+            down: (0..p).map(|_| None).collect(),
+            up: on.fragments().iter().map(|_| None).collect(),
+        };
+        let SwapPlan { sources, vacated, displaced, .. } = on.plan;
+        if me == 0 {
+            for place in 1..p {
+                this.down[place] = Some(this.packed(on, pool, hands, &displaced[place]));
+                this.send_on(on, pool);
+            }
+            let mut piece = pool.take(sources[0].len() * n);
+            let places = vacated[0].iter().zip(&displaced[0]);
+            this.column_by_column(hands, on, piece.as_mut(), |piece, column| {
+                piece.iter_mut().zip(&sources[0]).for_each(|(to, &row)| *to = column[row]);
+                places.clone().for_each(|(&to, &from)| column[to] = column[from]);
+            });
+            this.give_up(on, pool, piece);
+        } else if on.route == Route::BinaryExchange {
+            let piece = this.packed(on, pool, hands, &sources[me]);
+            this.give_up(on, pool, piece);
+        }
+        on.cx.main_scratch().lane.note(Work::Swap, on.panel, start, Duration::ZERO);
+        this.send_on(on, pool);
+        this
+    }
+
+    /// Moves on with what has arrived, at once; whether all is in its place.
+    pub fn poll(&mut self, on: &Moving<C>, pool: &mut Pool, hands: Hands) -> bool {
+        let mut receiving = std::mem::take(&mut self.receiving);
+        receiving.retain_mut(|(items, ticket)| {
+            let Some(buf) = on.along_col.poll(ticket) else { return true };
+            if let [item] = items[..] {
+                self.arrived(on, pool, hands, item, buf);
+                return false;
+            }
+            let mut begin = 0;
+            for &item in items.iter() {
+                let len = on.height(item) * self.columns.cols();
+                self.arrived(on, pool, hands, item, buf.part(begin..begin + len));
+                begin += len;
+            }
+            pool.give(buf);
+            false
+        });
+        self.receiving = receiving;
+        self.send_on(on, pool);
+        self.sends.retain_mut(|ticket| match on.along_col.poll(ticket) {
+            // Where it is a fragment of U, this is another handle of it.
+            Some(sent) => {
+                pool.give(sent);
+                false
+            }
+            None => true,
+        });
+        self.unsent.is_empty() && self.sends.is_empty() && self.receiving.is_empty()
+    }
+
+    /// Waits until all is in its place. `progress` is called meanwhile.
+    pub fn finish<'p>(
+        mut self,
+        on: &Moving<'p, C>,
+        pool: &mut Pool,
+        hands: Hands,
+        progress: &mut dyn FnMut(),
+    ) -> Moved<'a, 'p> {
+        let start = Instant::now();
+        wait_until(on.along_col, "rows of a process column", || {
+            progress();
+            self.poll(on, pool, hands).then_some(())
+        });
+        // What was copied in this time is noted as work beside it.
+        on.cx.main_scratch().lane.note(Work::Exchange, on.panel, start, Duration::ZERO);
+        let (plan, fragments) = (on.plan, on.fragments());
+        let pieces = fragments.iter().zip(self.up).map(|(Fragment { from, rows, .. }, buf)| Piece {
+            slots: &plan.slots[*from][rows.clone()],
+            rows: buf.expect("all of it has arrived"),
+        });
+        Moved { columns: self.columns, pieces: pieces.collect() }
+    }
+
+    /// Takes an item of a message.
+    fn arrived(&mut self, on: &Moving<C>, pool: &mut Pool, hands: Hands, item: Item, mut buf: Buf) {
+        let me = on.place();
+        match item {
+            Item::Up(fragment) => self.up[fragment] = Some(buf),
+            Item::Down(place) if place != me => self.down[place] = Some(buf),
+            Item::Down(_) => {
+                let (start, places) = (Instant::now(), &on.plan.vacated[me]);
+                match on.route {
+                    Route::SpreadRoll => {
+                        self.column_by_column(hands, on, buf.as_mut(), |rows, column| {
+                            rows.iter_mut()
+                                .zip(places)
+                                .for_each(|(row, &place)| std::mem::swap(row, &mut column[place]));
+                        });
+                        self.give_up(on, pool, buf);
+                    }
+                    Route::BinaryExchange => {
+                        for (j, rows) in buf.chunks_exact(places.len().max(1)).enumerate() {
+                            let column = self.columns.col(j);
+                            rows.iter().zip(places).for_each(|(&row, &place)| column[place] = row);
+                        }
+                    }
+                }
+                on.cx.main_scratch().lane.note(Work::Swap, on.panel, start, Duration::ZERO);
+            }
+        }
+    }
+
+    /// Cuts my piece of U into its fragments.
+    fn give_up(&mut self, on: &Moving<C>, pool: &mut Pool, piece: Buf) {
+        let (me, n, height) = (on.place(), self.columns.cols(), on.plan.slots[on.place()].len());
+        let mine = on.fragments().iter().zip(&mut self.up).filter(|(fragment, _)| fragment.from == me);
+        for (Fragment { rows, .. }, up) in mine {
+            if rows.len() == height {
+                *up = Some(piece);
+                return;
+            }
+            let mut cut = pool.take(rows.len() * n);
+            for (to, from) in cut.as_mut().chunks_exact_mut(rows.len()).zip(piece.chunks_exact(height)) {
+                to.copy_from_slice(&from[rows.clone()]);
+            }
+            *up = Some(cut);
+        }
+        pool.give(piece);
+    }
+
+    /// Sends what is here and whose turn it is.
+    fn send_on(&mut self, on: &Moving<C>, pool: &mut Pool) {
+        let Exchange { unsent, down, up, sends, .. } = self;
+        while let Some(Step { items, .. }) = unsent.front()
+            && items.iter().all(|&item| match item {
+                Item::Down(place) => down[place].is_some(),
+                Item::Up(fragment) => up[fragment].is_some(),
+            })
+        {
+            let Step { peer, items } = unsent.pop_front().expect("it was looked at");
+            let mut take = |item: Item| match item {
+                // Rows that go down pass every place once; U is read here, too.
+                Item::Down(place) => down[place].take().expect("it is here"),
+                Item::Up(fragment) => up[fragment].as_ref().expect("it is here").share(),
+            };
+            let message = if let [item] = items[..] {
+                take(item)
+            } else {
+                let parts: Vec<Buf> = items.iter().map(|&item| take(item)).collect();
+                let mut message = pool.take(parts.iter().map(|part| part.len()).sum());
+                let mut rest = message.as_mut();
+                for part in parts {
+                    let (to, later) = rest.split_at_mut(part.len());
+                    to.copy_from_slice(&part);
+                    rest = later;
+                    pool.give(part);
+                }
+                message
+            };
+            sends.push(on.along_col.start_send(on.rank(peer), TAG, message));
+        }
+    }
+
+    /// The local rows `rows` of all columns, packed.
+    fn packed(&mut self, on: &Moving<C>, pool: &mut Pool, hands: Hands, rows: &[usize]) -> Buf {
+        let mut packed = pool.take(rows.len() * self.columns.cols());
+        self.column_by_column(hands, on, packed.as_mut(), |packed, column| {
+            packed.iter_mut().zip(rows).for_each(|(to, &row)| *to = column[row]);
+        });
+        packed
+    }
+
+    /// Calls `work` with every column and its part of `rows`, which lie column after column.
+    fn column_by_column(
+        &mut self,
+        hands: Hands,
+        on: &Moving<C>,
+        rows: &mut [f64],
+        work: impl Fn(&mut [f64], &mut [f64]) + Sync,
+    ) {
+        if rows.is_empty() {
+            return;
+        }
+        let (n, elements) = (self.columns.cols(), rows.len());
+        let rows = MatMut::new(rows, elements / n, n, elements / n);
+        let strips = StripPairs::new(rows, self.columns.as_mut(), Cut::even(n, STRIP));
+        let empty_the_bag = || {
+            while let Some((_, mut rows, mut columns)) = strips.next() {
+                (0..rows.cols()).for_each(|j| work(rows.col(j), columns.col(j)));
+            }
+        };
+        if hands == Hands::Main || elements < ALONE {
+            empty_the_bag();
+        } else {
+            on.cx.team().phase(|_| empty_the_bag());
+        }
+    }
+}
