@@ -109,7 +109,7 @@ fn memory_of_one_rank() {
     assert_eq!(wide(100), wide(INT_MAX));
     // ALIGN sets columns apart.
     let apart = RunParams { align: 600, ..grid }.bytes_per_rank();
-    assert_eq!(apart, grid.bytes_per_rank() + 8 * (600 - 520) * columns as u64);
+    assert_eq!(apart, grid.bytes_per_rank() + 8 * (600 - 520) * columns);
     // N = 0 still has b.
     assert_eq!(RunParams::new(0, 1, 1, 1).bytes_per_rank(), 8 * 24);
 }
@@ -138,6 +138,6 @@ fn the_leading_dimension_is_no_power_of_two() {
     assert_eq!(lds, [1000, 1032, 24, 24, 3, 6, 5, 192, 192, usize::MAX]);
     for (rows, align) in (0..300).flat_map(|rows| (1..40).map(move |align| (rows, align))) {
         let ld = leading_dimension(rows, align);
-        assert!(ld >= rows && ld <= rows + 3 * align && ld % align == 0 && !ld.is_power_of_two());
+        assert!(ld >= rows && ld <= rows + 3 * align && ld.is_multiple_of(align) && !ld.is_power_of_two());
     }
 }
