@@ -13,12 +13,10 @@ use hpl_core::lu;
 use hpl_core::matrix::MatRef;
 use hpl_core::timeline::Work;
 
+use crate::comm::stage::{SPREAD, SUM};
 use crate::comm::{Buf, Comm, Reduce, add, broadcast};
 use crate::grid::Grid;
 use crate::matrix::DistMatrix;
-
-const SUM: u32 = 3001;
-const SPREAD: u32 = 3002;
 
 /// Solves for x. The result is dealt like the columns of A (without b) and equal on all process rows:
 /// entry l belongs to the global column of local column l.

@@ -14,14 +14,19 @@ mod input;
 mod place;
 #[path = "xhpl/profile.rs"]
 mod profile;
+#[path = "xhpl/record.rs"]
+mod record;
 #[path = "xhpl/sink.rs"]
 mod sink;
 #[path = "xhpl/tune.rs"]
 mod tune;
+#[path = "xhpl/watch.rs"]
+mod watch;
 
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use args::{Args, Command};
 use hpl_core::context::Context;
@@ -39,7 +44,7 @@ use hpl_spec::out;
 use hpl_spec::params::{RunParams, Storage};
 use hpl_spec::profile::{ProfileUsed, Shares};
 use hpl_spec::report::{RunReport, SweepReport, Tally, checks};
-use sink::Sinks;
+use record::Record;
 
 /// The tests were run.
 const DONE: u8 = 0;
@@ -132,17 +137,29 @@ fn run(world: &MpiComm, args: &Args, alone: bool) -> Result<u8, String> {
     if let Some(sinks) = sinks.as_mut().filter(|_| alone) {
         sinks.draw_progress();
     }
-    let used = served.map(|served| served.used);
-    let mut report = run_sweep(world, &cx, &sweep, used, args, &mut sinks);
+    let report = SweepReport {
+        program: env!("CARGO_BIN_NAME").into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        kernel: cx.kernel().name.into(),
+        threads: cx.team().size(),
+        ranks: world.size(),
+        profile: served.map(|served| served.used),
+        peak_memory: 0,
+        reports: Vec::new(),
+        tally: Tally::default(),
+        cancelled: None,
+    };
+    let notes = notes(&sweep, report.profile.as_ref());
+    let record = sinks.map(|sinks| Arc::new(Record::new(sinks, report)));
+    agree(world, watch::begin(world.wait_policy(), world.rank(), record.clone()))?;
+    let tally = run_sweep(world, &cx, &sweep, &notes, args, record.as_deref());
     // Ranks outside every grid know no verdicts.
-    let Tally { failed, skipped, .. } = report.tally;
+    let Tally { failed, skipped, .. } = tally;
     let mut not_passed = [(failed + skipped) as f64];
     max_all(world, &mut not_passed);
     let mut memory = [peak_resident().unwrap_or(0) as f64];
     sum_all(world, &mut memory);
-    report.peak_memory = memory[0] as u64;
-    let written = sinks.as_mut().map_or(Ok(()), |sinks| sinks.write_json(&report).and(sinks.end_trace()));
-    agree(world, written)?;
+    agree(world, record.map_or(Ok(()), |record| record.end(memory[0] as u64)))?;
     Ok(if args.strict && not_passed[0] > 0.0 { NOT_PASSED } else { DONE })
 }
 
@@ -168,38 +185,27 @@ fn warn(node: &MpiComm, warning: Option<&str>) {
     }
 }
 
-/// Runs every test of the sweep. Collective.
+/// Runs every test of the sweep; rank 0 keeps the record. The tests that this rank took part in. Collective.
 fn run_sweep(
     world: &MpiComm,
     cx: &Context,
     sweep: &Sweep,
-    profile: Option<ProfileUsed>,
+    notes: &[String],
     args: &Args,
-    sinks: &mut Option<Sinks>,
-) -> SweepReport {
-    let mut report = SweepReport {
-        program: env!("CARGO_BIN_NAME").into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        kernel: cx.kernel().name.into(),
-        threads: cx.team().size(),
-        ranks: world.size(),
-        profile,
-        peak_memory: 0,
-        reports: Vec::new(),
-        tally: Tally::default(),
-    };
-    say(sinks, &out::header(sweep, &notes(sweep, report.profile.as_ref())));
+    record: Option<&Record>,
+) -> Tally {
+    let say = |text: &str| record.into_iter().for_each(|record| record.say(text));
+    let event = |event: &RunEvent| record.into_iter().for_each(|record| record.event(event));
+    say(&out::header(sweep, notes));
+    let mut tally = Tally::default();
     let (tests, mut head_is_due) = (sweep.tests(), true);
-    event(
-        sinks,
-        &RunEvent::SweepStarted {
-            tests,
-            ranks: report.ranks,
-            threads: report.threads,
-            kernel: report.kernel.clone(),
-            host: hostname(),
-        },
-    );
+    event(&RunEvent::SweepStarted {
+        tests,
+        ranks: world.size(),
+        threads: cx.team().size(),
+        kernel: cx.kernel().name.into(),
+        host: hostname(),
+    });
     let mut grid: Option<GridOfShape> = None;
     for (test, params) in sweep.runs().enumerate() {
         let place = match grid.take() {
@@ -223,19 +229,20 @@ fn run_sweep(
             progress: if args.progress_report { Some(&told) } else { None },
             trace: if args.trace.is_some() { Some(&keep) } else { None },
         };
-        let result: RunReport = runner.run(&params, &mut |e| event(sinks, &e));
-        say(sinks, &out::test(&result, &mut head_is_due));
-        if let Some(sinks) = sinks {
-            sinks.trace(test + 1, &spans.take());
-        }
-        report.tally.count(&result.verdict);
-        if sinks.as_ref().is_some_and(Sinks::wants_json) {
-            report.reports.push(result);
+        // Ranks outside the grid wait as long as it takes.
+        world.wait_policy().set_stall_limit(args.stall_timeout);
+        let result: RunReport = runner.run(&params, &mut |e| event(&e));
+        world.wait_policy().set_stall_limit(None);
+        say(&out::test(&result, &mut head_is_due));
+        tally.count(&result.verdict);
+        if let Some(record) = record {
+            record.trace(test + 1, &spans.take());
+            record.done(result);
         }
     }
-    event(sinks, &RunEvent::SweepEnded { tally: report.tally });
-    say(sinks, &out::trailer(&report.tally, checks(sweep.threshold)));
-    report
+    event(&RunEvent::SweepEnded { tally });
+    say(&out::trailer(&tally, checks(sweep.threshold)));
+    tally
 }
 
 /// A grid as one rank sees it; it serves all tests of its shape.
@@ -253,22 +260,6 @@ impl GridOfShape {
             (grid, node)
         });
         GridOfShape { shape: (params.p, params.q), members }
-    }
-}
-
-/// Writes to the report, on the rank that has it. A report that cannot be written ends the job.
-fn say(sinks: &mut Option<Sinks>, text: &str) {
-    if let Some(sinks) = sinks
-        && let Err(e) = sinks.write(text)
-    {
-        eprintln!("xhpl: {e}");
-        abort(1);
-    }
-}
-
-fn event(sinks: &mut Option<Sinks>, event: &RunEvent) {
-    if let Some(sinks) = sinks {
-        sinks.event(event);
     }
 }
 

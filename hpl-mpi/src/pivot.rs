@@ -9,10 +9,9 @@
 //!   value | global row | process row | has current | candidate row (JB) | current row (JB)
 //! ```
 
-use crate::comm::{Buf, Comm, Reduce};
+use crate::comm::{Buf, Comm, Reduce, stage};
 
 /// The tag of pivot exchanges.
-const TAG: u32 = 1001;
 const HEAD: usize = 4;
 
 /// The exchange down one process column; its buffers live as long as the panels are as wide.
@@ -85,7 +84,7 @@ impl PivotExchange {
             let width = self.width;
             let message = std::mem::take(&mut self.message);
             self.message =
-                self.reduce.all_reduce(along_col, message, TAG, |lower, higher| combine(width, lower, higher));
+                self.reduce.all_reduce(along_col, message, stage::PIVOT, |lower, higher| combine(width, lower, higher));
         }
         let head = &self.message[..HEAD];
         Winner { value: head[0], global_row: head[1] as usize, process_row: head[2] as usize }

@@ -17,7 +17,7 @@ use hpl_spec::params::{SWAP_COLUMNS, Swap};
 use hpl_spec::report::Phases;
 
 use crate::axis::Axis;
-use crate::comm::Comm;
+use crate::comm::{Comm, WaitPolicy};
 use crate::grid::Grid;
 use crate::panel::{Panel, PanelShape};
 use crate::swap::{Exchange, Hands, InPieces, Moved, Moving, Piece, Route, SwapPlan, local_swaps};
@@ -136,7 +136,15 @@ impl<C: Comm> Update<'_, C> {
         let Update { cx, grid, rows, ready, left, triangle } = self;
         let Ready { panel, moves, chunks: [first, others], .. } = ready;
         let shape = panel.shape;
-        let bag = Bag { cx, left, triangle, shape, rows: rows.local_len(), owner: grid.row == shape.process_row };
+        let bag = Bag {
+            cx,
+            left,
+            triangle,
+            shape,
+            rows: rows.local_len(),
+            owner: grid.row == shape.process_row,
+            policy: grid.all.wait_policy(),
+        };
         let mut help = Some(help);
         let (plan, swap) = match moves {
             Moves::Here(swaps) => {
@@ -233,6 +241,8 @@ struct Bag<'a> {
     rows: usize,
     /// Whether the top block is here.
     owner: bool,
+    /// Says whether to go on.
+    policy: &'a WaitPolicy,
 }
 
 impl Bag<'_> {
@@ -276,18 +286,21 @@ impl Bag<'_> {
 
     /// All members call `step` until it returns false; before, the main thread leads, and the first time the others
     /// help. How long it led.
+    ///
+    /// # Panics
+    /// If the rank was cancelled meanwhile.
     fn work_through(
         &self,
         meanwhile: &mut dyn Meanwhile,
         help: &mut Option<Help>,
         step: impl Fn(&mut Scratch) -> bool + Sync,
     ) -> Duration {
-        let help = help.take();
-        self.cx.team().phase_with(
+        let (help, policy) = (help.take(), self.policy);
+        let led = self.cx.team().phase_with(
             |member| {
                 let led = meanwhile.lead(member);
                 // What is done in between may need the scratch memory.
-                while step(&mut self.cx.scratch(member)) {
+                while !policy.cancelled() && step(&mut self.cx.scratch(member)) {
                     meanwhile.progress();
                 }
                 led
@@ -297,9 +310,11 @@ impl Bag<'_> {
                     help(member);
                 }
                 let mut scratch = self.cx.scratch(member);
-                while step(&mut scratch) {}
+                while !policy.cancelled() && step(&mut scratch) {}
             },
-        )
+        );
+        assert!(!policy.cancelled(), "cancelled: in the update by panel {}", self.shape.index);
+        led
     }
 }
 

@@ -1,8 +1,10 @@
 //! Runs as a whole on grids of threads: verdicts, events, and what a bad matrix does.
 
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use hpl_core::context::Context;
+use hpl_core::team::Team;
 use hpl_mpi::backsolve::backsolve;
 use hpl_mpi::comm::Comm;
 use hpl_mpi::comm::thread::{SendMode, ThreadComm};
@@ -144,5 +146,39 @@ fn not_a_number_fails_and_hangs_nobody() {
             let found = spoiled(37, p, q, |i, j, v| if (i, j) == at { f64::NAN } else { v });
             assert!(found.iter().all(|f| f.0.is_none() && f.1.is_nan()), "{p}x{q} {at:?}: {found:?}");
         }
+    }
+}
+
+/// Whoever sets the flag, and whatever the ranks are doing: all of them end at once.
+#[test]
+fn a_run_that_is_cancelled_ends_at_once() {
+    let cancelled = |threads: usize, (p, q): (usize, usize)| {
+        ThreadComm::run(p * q, SendMode::Rendezvous, |world| {
+            let grid = Grid::new(&world, p, q, Order::RowMajor).unwrap();
+            let kernel = hpl_core::gemm::kernel::pick(None).unwrap();
+            let cx = Context::new(kernel, Default::default(), Team::new(threads, true, |_| {}).unwrap());
+            let params = RunParams::new(3000, 8, p, q);
+            let mut a = DistMatrix::allocate(&grid, params.n, params.nb, params.align).unwrap();
+            a.generate(&cx);
+            let (begun, policy) = (Instant::now(), world.wait_policy().clone());
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    std::thread::sleep(Duration::from_millis(100));
+                    policy.cancel();
+                });
+                let variant = Variant::of(&params);
+                let solve = || drop(factorize(&cx, &grid, &mut a, variant, &mut Phases::default(), &mut |_, _| ()));
+                let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(solve));
+                let text = *end.expect_err("it was cancelled").downcast::<String>().unwrap();
+                assert!(text.starts_with("cancelled: ") || text.contains("another member"), "{text}");
+                assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+            });
+            // The communicator is left with messages under way: nothing of it is looked at any more.
+            panic!("as it should be");
+        });
+    };
+    for (threads, grid) in [(1, (1, 1)), (2, (1, 1)), (1, (2, 2)), (2, (2, 1))] {
+        let end = std::panic::catch_unwind(|| cancelled(threads, grid)).expect_err("all ranks panic");
+        assert_eq!(*end.downcast::<&str>().unwrap(), "as it should be");
     }
 }

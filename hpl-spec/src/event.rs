@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::json_f64;
 use crate::params::RunParams;
-use crate::report::{Phases, RunReport, Tally};
+use crate::report::{Cancelled, Phases, RunReport, Tally};
 
 /// One line of the events file. Tests and panels are counted from 1, times are
 /// in seconds, rates in Gflop/s.
@@ -80,6 +80,8 @@ pub enum RunEvent {
         /// The counters.
         tally: Tally,
     },
+    /// The sweep was ended before its time: the last line.
+    Cancelled(Cancelled),
 }
 
 impl RunEvent {

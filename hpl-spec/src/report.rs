@@ -211,4 +211,52 @@ pub struct SweepReport {
     pub reports: Vec<RunReport>,
     /// The counters.
     pub tally: Tally,
+    /// Why and where it ended before its time, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled: Option<Cancelled>,
+}
+
+/// How far a sweep had come when it was ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cancelled {
+    /// What ended it, in a few words: a signal, or what went wrong.
+    pub why: String,
+    /// The test that was under way, if one was.
+    pub during: Option<CutShort>,
+}
+
+/// A test that was not finished: nothing of it counts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CutShort {
+    /// Which test, from 1.
+    pub test: usize,
+    /// Of how many.
+    pub tests: usize,
+    /// What it ran.
+    pub params: RunParams,
+    /// Panels that were factored and applied.
+    pub panel: usize,
+    /// Of how many.
+    pub panels: usize,
+    /// Seconds of the solve when this was told last.
+    #[serde(with = "json_f64")]
+    pub seconds: f64,
+    /// The rate in Gflop/s so far.
+    #[serde(with = "json_f64")]
+    pub gflops: f64,
+}
+
+impl std::fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Cancelled { why, during } = self;
+        let Some(CutShort { test, tests, params, panel, panels, seconds, gflops }) = during else {
+            return write!(f, "ended by {why}, between two tests");
+        };
+        write!(
+            f,
+            "ended by {why}, in test {test} of {tests} (N={}, NB={}, {}x{}): ",
+            params.n, params.nb, params.p, params.q
+        )?;
+        write!(f, "panel {panel} of {panels}, {seconds:.1} s, {gflops:.1} Gflop/s so far; nothing of this test counts")
+    }
 }

@@ -136,6 +136,7 @@ fn a_sweep_report_as_json() {
         profile: None,
         peak_memory: 123_456_789,
         tally: tally(&reports),
+        cancelled: None,
         reports,
     };
     let text = serde_json::to_string_pretty(&report).unwrap() + "\n";

@@ -115,6 +115,7 @@ fn honest(params: RunParams, [a_oo, a_1, b_oo]: [f64; 3], seconds: f64, residual
         peak_memory: 1,
         reports: vec![run],
         tally,
+        cancelled: None,
     };
     let asked = (hpl().parse_input)(&Sweep::of(params, 16.0).to_dat()).unwrap().remove(0);
     Delivery { asked, report, output: None }.told()

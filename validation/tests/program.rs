@@ -1,13 +1,12 @@
-//! The program as people and other programs use it: options, files, events, signals, memory.
+//! The program as people and other programs use it: options, files, events, memory.
 #![forbid(unsafe_code)]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hpl_spec::out;
 use hpl_spec::{NodeInfo, RunEvent, RunParams, RunReport, Sweep, Tally, Verdict};
-use rustix::process::Signal;
-use validation::processes::{peak_resident, signal};
-use validation::{Job, Outcome, Running, dat, program};
+use validation::processes::peak_resident;
+use validation::{Job, Outcome, dat, program};
 
 const ONE_PASSED: Tally = Tally { passed: 1, failed: 0, skipped: 0 };
 
@@ -257,66 +256,6 @@ fn any_number_of_threads_passes() {
             assert_eq!(outcome.report().tally, ONE_PASSED, "{threads} threads");
             assert_eq!(outcome.json().threads.to_string(), threads);
         }
-    }
-}
-
-/// The arguments of a run of many seconds.
-const LONG: [&str; 8] = ["--n", "9000", "--nb", "128", "--threads", "1", "--events", "events.jsonl"];
-
-/// A long run in the midst of its solve.
-fn under_way(job: Job) -> Running {
-    let mut running = job.args(&LONG).start();
-    running.until("panel", |running| running.file("events.jsonl").contains("\"panel\":"));
-    running
-}
-
-/// It ends, badly, and soon; that nothing is left is checked by [`Running::wait`].
-fn ends(running: Running, what: &str) {
-    let asked = Instant::now();
-    let outcome = running.wait();
-    println!("{what}: over after {:.1} s", asked.elapsed().as_secs_f64());
-    assert_ne!(outcome.code, Some(0), "{what}\n{}", outcome.said());
-    assert!(asked.elapsed() < Duration::from_secs(20), "{what}: {:?}", asked.elapsed());
-    assert!(!outcome.stdout.contains("End of Tests."), "{what}: it was over before\n{}", outcome.said());
-}
-
-#[test]
-fn ctrl_c_leaves_no_process() {
-    let running = under_way(Job::xhpl().ranks(2));
-    assert_eq!(running.processes("xhpl").len(), 2);
-    signal(running.pid(), Signal::INT);
-    ends(running, "Ctrl-C to mpirun");
-    let running = under_way(Job::xhpl());
-    signal(running.pid(), Signal::INT);
-    ends(running, "Ctrl-C to a lone rank");
-}
-
-#[test]
-fn a_rank_that_is_killed_ends_the_others() {
-    for victim in [0, 1] {
-        let running = under_way(Job::xhpl().ranks(2));
-        let mut ranks = running.processes("xhpl");
-        ranks.sort_unstable();
-        signal(ranks[victim], Signal::KILL);
-        ends(running, "a rank was killed");
-    }
-}
-
-/// Start, agreement on the parameters, generation, solve: no moment is a bad one.
-#[test]
-#[ignore = "minutes: run by `cargo xtask soak`"]
-fn soak_signals_at_any_moment() {
-    for moment in 0..40 {
-        let mut running = Job::xhpl().ranks(3).args(&LONG).start();
-        let wait = Duration::from_millis(100 * moment);
-        std::thread::sleep(wait);
-        assert!(running.runs(), "over after {wait:?}");
-        let ranks = running.processes("xhpl");
-        match ranks.get(moment as usize % 4) {
-            Some(&rank) => signal(rank, Signal::KILL),
-            None => signal(running.pid(), Signal::INT),
-        }
-        ends(running, &format!("{} ranks after {wait:?}", ranks.len()));
     }
 }
 

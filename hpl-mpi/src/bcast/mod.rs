@@ -6,18 +6,16 @@
 
 mod schedule;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use hpl_spec::params::Bcast;
 
-use crate::comm::{Buf, Comm, Message, wait, wait_until};
+use crate::comm::stage::{FIRST_PANEL, PANELS};
+use crate::comm::{Buf, Comm, awaited, wait, wait_until};
 use crate::workspace::Pool;
 use schedule::{Cut, Schedule, Step};
-
-/// Panel messages are numbered modulo this many tags.
-const TAGS: u32 = 1000;
-const FIRST_TAG: u32 = 2001;
 
 /// One panel's way along the process row.
 pub struct Broadcast<C: Comm> {
@@ -49,7 +47,7 @@ impl<C: Comm> Broadcast<C> {
         let Schedule { pieces, receives, sends } = Schedule::new(bcast, place, q);
         let all = 0..pieces;
         let mut this = Broadcast {
-            tag: FIRST_TAG + (index % TAGS as usize) as u32,
+            tag: FIRST_PANEL + (index % PANELS as usize) as u32,
             root,
             cut: Cut { pieces, len: message.len() },
             room: None,
@@ -105,10 +103,11 @@ impl<C: Comm> Broadcast<C> {
     /// Waits until the panel is here and returns it. Forwards may still be under way: the message is
     /// shared with them until [`Broadcast::reclaim`].
     pub fn finish(&mut self, along_row: &C) -> Buf {
-        let here = Message { sending: false, peer: self.root, tag: self.tag, len: 0 };
-        let what = self.receiving.first().map_or(here, |(_, ticket)| along_row.describe(ticket));
+        let missing = Cell::new(None);
+        let what = || awaited(along_row, missing.get());
         wait_until(along_row, what, || {
             self.poll(along_row);
+            missing.set(self.receiving.first().map(|(_, ticket)| along_row.describe(ticket)));
             self.receiving.is_empty().then_some(())
         });
         let Some(mut message) = self.room.take() else {

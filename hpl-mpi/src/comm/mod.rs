@@ -10,6 +10,7 @@ mod buf;
 mod collective;
 mod mailbox;
 pub mod mpi;
+pub mod stage;
 pub mod thread;
 mod wait;
 
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 pub use buf::Buf;
 pub use collective::{Reduce, add, barrier, broadcast, broadcast_bytes, gather, max, max_all, sum_all};
-pub use wait::{WaitPolicy, wait, wait_until};
+pub use wait::{WaitPolicy, awaited, wait, wait_until};
 
 /// The largest tag: what the MPI standard guarantees to every program.
 pub const MAX_TAG: u32 = 32_767;
@@ -71,6 +72,12 @@ pub trait Comm: Sized {
     /// What `ticket` is about.
     fn describe(&self, ticket: &Self::Ticket) -> Message;
 
+    /// The rank in the communicator of all processes of the one with number `rank` here.
+    ///
+    /// # Panics
+    /// If there is no such rank.
+    fn in_world(&self, rank: usize) -> usize;
+
     /// A new communicator for the ranks that name the same `color`, numbered by `key`, equal keys
     /// by their rank here; none for a rank without colour. Collective: every rank calls it.
     fn split(&self, color: Option<usize>, key: usize) -> Option<Self>;
@@ -78,7 +85,7 @@ pub trait Comm: Sized {
     /// A new communicator of the ranks on my node, numbered as here. Collective.
     fn split_node(&self) -> Self;
 
-    /// How this rank waits; the same for all communicators split from one.
+    /// How this rank waits, and what it has sent; the same for all communicators split from one.
     fn wait_policy(&self) -> &Arc<WaitPolicy>;
 
     /// Lets a short while pass between two polls of a wait that has taken `waited` so far; an
@@ -117,6 +124,15 @@ impl std::fmt::Display for Message {
 }
 
 impl Message {
+    /// In words for people who do not know `comm`: with the peer's rank in the communicator of all processes, and the
+    /// part of the algorithm.
+    ///
+    /// # Panics
+    /// If it is no message of `comm`.
+    pub fn in_world<C: Comm>(self, comm: &C) -> String {
+        format!("{} ({})", Message { peer: comm.in_world(self.peer), ..self }, stage::Stage::of(self.tag).name())
+    }
+
     /// The message, its peer and tag checked.
     fn checked(sending: bool, peer: usize, size: usize, tag: u32, buf: &Buf) -> Message {
         let message = Message { sending, peer, tag, len: buf.len() };

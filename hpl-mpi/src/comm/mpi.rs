@@ -14,7 +14,7 @@ use mpi::Threading;
 use mpi::environment::Universe;
 use mpi::ffi;
 
-use super::{Buf, Comm, Message, WaitPolicy};
+use super::{Buf, Comm, Message, WaitPolicy, sum_all};
 
 /// Longest part of a message in doubles: MPI counts in C ints.
 const PART: usize = 1 << 30;
@@ -54,6 +54,8 @@ pub struct MpiComm {
     own: bool,
     rank: usize,
     size: usize,
+    /// The ranks in the world of all ranks here; empty in the world itself.
+    world: Box<[usize]>,
     part: usize,
     policy: Arc<WaitPolicy>,
     live: Rc<Live>,
@@ -151,11 +153,26 @@ impl MpiComm {
         let codes = unsafe { [ffi::MPI_Comm_rank(handle, &mut rank), ffi::MPI_Comm_size(handle, &mut size)] };
         codes.into_iter().for_each(|code| assert_success(code, "rank and size"));
         let [rank, size] = [rank, size].map(|n| usize::try_from(n).expect("ranks count from 0"));
-        MpiComm { handle, own, rank, size, part, policy: Arc::clone(policy), live: Rc::clone(live) }
+        MpiComm {
+            handle,
+            own,
+            rank,
+            size,
+            world: Box::default(),
+            part,
+            policy: Arc::clone(policy),
+            live: Rc::clone(live),
+        }
     }
 
+    /// The communicator of a handle that a split gave. Collective over it.
     fn child(&self, handle: ffi::MPI_Comm) -> MpiComm {
-        MpiComm::new(handle, true, (self.part, &self.policy, &self.live))
+        let mut child = MpiComm::new(handle, true, (self.part, &self.policy, &self.live));
+        let mut ranks = vec![0.0; child.size];
+        ranks[child.rank] = self.in_world(self.rank) as f64;
+        sum_all(&child, &mut ranks);
+        child.world = ranks.into_iter().map(|rank| rank as usize).collect();
+        child
     }
 
     fn start(&self, message: Message, buf: Buf) -> MpiTicket {
@@ -233,6 +250,7 @@ impl Comm for MpiComm {
     }
 
     fn start_send(&self, to: usize, tag: u32, buf: Buf) -> MpiTicket {
+        self.policy.traffic.count(tag, buf.len());
         self.start(Message::checked(true, to, self.size, tag, &buf), buf)
     }
 
@@ -261,6 +279,10 @@ impl Comm for MpiComm {
 
     fn describe(&self, ticket: &MpiTicket) -> Message {
         ticket.message
+    }
+
+    fn in_world(&self, rank: usize) -> usize {
+        self.world.get(rank).copied().unwrap_or(rank)
     }
 
     fn split(&self, color: Option<usize>, key: usize) -> Option<MpiComm> {

@@ -115,6 +115,7 @@ impl Comm for ThreadComm {
 
     fn start_send(&self, to: usize, tag: u32, buf: Buf) -> ThreadTicket {
         let message = Message::checked(true, to, self.size(), tag, &buf);
+        self.policy.traffic.count(tag, buf.len());
         let lane = self.lane(self.rank, tag);
         let id = self.world.start_send(self.seat(), self.seats[to], lane, message, buf);
         ThreadTicket { id, message, done: false }
@@ -140,10 +141,14 @@ impl Comm for ThreadComm {
         ticket.message
     }
 
+    fn in_world(&self, rank: usize) -> usize {
+        self.seats[rank]
+    }
+
     fn split(&self, color: Option<usize>, key: usize) -> Option<ThreadComm> {
         let id = (self.context, self.splits.replace(self.splits.get() + 1));
         self.world.ask(id, &self.seats, self.rank, (color, key));
-        let place = wait_until(self, "the others to split", || self.world.collect_place(id, self.rank))?;
+        let place = wait_until(self, || "the others to split".to_owned(), || self.world.collect_place(id, self.rank))?;
         Some(ThreadComm::at(&self.world, place, Arc::clone(&self.policy)))
     }
 

@@ -1,11 +1,11 @@
 //! The one way to wait: poll, be kind to the others on the core, look at the cancel flag and the clock.
 
-use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Buf, Comm};
+use super::stage::Traffic;
+use super::{Buf, Comm, Message};
 
 /// Polls before the wait looks at anything else: what is about to come costs no clock and no system call.
 const SPINS: u32 = 100;
@@ -20,7 +20,7 @@ const NAP_FRACTION: u32 = 50;
 /// Shortest and longest nap; the system adds its timer slack, 50 microseconds by default on Linux.
 const NAPS: (Duration, Duration) = (Duration::from_micros(20), Duration::from_micros(500));
 
-/// How a rank waits; one for all communicators of the rank.
+/// How a rank waits, and what it has sent; one for all communicators of the rank.
 ///
 /// Flags are plain atomics: another thread (a signal watcher, a deadline) may hold a clone of the
 /// `Arc` and set them while the rank waits.
@@ -31,6 +31,8 @@ pub struct WaitPolicy {
     /// Longest wait in nanoseconds; 0 for no limit.
     stall: AtomicU64,
     yield_for: Duration,
+    /// Bytes sent.
+    pub traffic: Traffic,
 }
 
 impl WaitPolicy {
@@ -42,6 +44,7 @@ impl WaitPolicy {
             cancelled: AtomicBool::new(false),
             stall: AtomicU64::new(0),
             yield_for,
+            traffic: Traffic::default(),
         }
     }
 
@@ -56,8 +59,8 @@ impl WaitPolicy {
         self.oversubscribed.store(yes, Ordering::Relaxed);
     }
 
-    /// Ends every wait of this rank, the present one and all later ones, with a panic that says
-    /// "cancelled".
+    /// Ends every wait of this rank, the present one and all later ones, and its updates at their next strip of columns,
+    /// with a panic that says "cancelled".
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
@@ -88,19 +91,19 @@ impl WaitPolicy {
 /// As [`wait_until`] and [`Comm::poll`] do.
 pub fn wait<C: Comm>(comm: &C, mut ticket: C::Ticket) -> Buf {
     let message = comm.describe(&ticket);
-    wait_until(comm, message, || comm.poll(&mut ticket))
+    wait_until(comm, || message.in_world(comm), || comm.poll(&mut ticket))
 }
 
 /// Waits until `poll` gives something; every wait of a rank ends up here.
 ///
 /// A hundred polls come first. Then, oversubscribed, the rank yields its core between polls, and
 /// after a while ([`WaitPolicy::new`]) rests between them ([`Comm::rest`]); otherwise it keeps
-/// polling. `what` names the thing waited for in the messages of the panics.
+/// polling. `what` names the thing waited for in the messages of the panics, by ranks of the world.
 ///
 /// # Panics
 /// If the rank's [`WaitPolicy`] is cancelled, if the wait exceeds its stall limit (the message
-/// names the rank and `what`), and if a peer is known to be dead ([`Comm::assert_peers_alive`]).
-pub fn wait_until<C: Comm, T>(comm: &C, what: impl Display, mut poll: impl FnMut() -> Option<T>) -> T {
+/// names this rank of the world and `what`), and if a peer is known to be dead ([`Comm::assert_peers_alive`]).
+pub fn wait_until<C: Comm, T>(comm: &C, what: impl Fn() -> String, mut poll: impl FnMut() -> Option<T>) -> T {
     for _ in 0..SPINS {
         if let Some(found) = poll() {
             return found;
@@ -120,15 +123,10 @@ pub fn wait_until<C: Comm, T>(comm: &C, what: impl Display, mut poll: impl FnMut
             std::hint::spin_loop();
         }
         let waited = start.elapsed();
-        assert!(!policy.cancelled(), "cancelled: rank {} waited for {what}", comm.rank());
+        let me = || comm.in_world(comm.rank());
+        assert!(!policy.cancelled(), "cancelled: rank {} waited for {}", me(), what());
         if let Some(limit) = policy.stall_limit() {
-            assert!(
-                waited < limit,
-                "stalled: rank {} of {} waited {:.1} s for {what}",
-                comm.rank(),
-                comm.size(),
-                waited.as_secs_f64()
-            );
+            assert!(waited < limit, "stalled: rank {} waited {:.1} s for {}", me(), waited.as_secs_f64(), what());
         }
         comm.assert_peers_alive();
         if oversubscribed && waited >= policy.yield_for {
@@ -137,6 +135,11 @@ pub fn wait_until<C: Comm, T>(comm: &C, what: impl Display, mut poll: impl FnMut
             thread::yield_now();
         }
     }
+}
+
+/// What a wait is for that ends when several messages are done: one that is not, if it is known.
+pub fn awaited<C: Comm>(comm: &C, message: Option<Message>) -> String {
+    message.map_or_else(|| "nothing".to_owned(), |message| message.in_world(comm))
 }
 
 /// Sleeps between two polls of a wait that has taken `waited` so far.

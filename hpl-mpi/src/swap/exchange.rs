@@ -9,6 +9,7 @@
 //! In binary exchange, where a piece of U leaves before the rows that take its place are there, it is copied instead.
 //! An [`Exchange`] is started, polled and finished, so that a chunk's rows can travel while another chunk is multiplied.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -19,10 +20,9 @@ use hpl_core::timeline::Work;
 
 use super::schedule::{Fragment, Item, Route, Schedule, Step};
 use super::{Piece, SwapPlan};
-use crate::comm::{Buf, Comm, wait_until};
+use crate::comm::{Buf, Comm, awaited, stage, wait_until};
 use crate::workspace::Pool;
 
-const TAG: u32 = 1002;
 /// Columns a member moves at a time (not tuned; the swap phase of a P×1 run shows it).
 const STRIP: usize = 32;
 /// Fewer elements than this are moved by the main thread alone: waking the team costs more.
@@ -110,7 +110,7 @@ impl<'a, C: Comm> Exchange<'a, C> {
         let Schedule { receives, sends } = Schedule::new(on.route, me, p, on.fragments());
         let receive = |Step { peer, items }: Step| {
             let rows: usize = items.iter().map(|&item| on.height(item)).sum();
-            (items, on.along_col.start_recv(on.rank(peer), TAG, pool.take(rows * n)))
+            (items, on.along_col.start_recv(on.rank(peer), stage::SWAP, pool.take(rows * n)))
         };
         let mut this = Exchange {
             columns,
@@ -182,9 +182,14 @@ impl<'a, C: Comm> Exchange<'a, C> {
         progress: &mut dyn FnMut(),
     ) -> Moved<'a, 'p> {
         let start = Instant::now();
-        wait_until(on.along_col, "rows of a process column", || {
+        let missing = Cell::new(None);
+        let what = || awaited(on.along_col, missing.get());
+        wait_until(on.along_col, what, || {
             progress();
-            self.poll(on, pool, hands).then_some(())
+            let done = self.poll(on, pool, hands);
+            let first = self.receiving.first().map(|(_, ticket)| ticket).or(self.sends.first());
+            missing.set(first.map(|ticket| on.along_col.describe(ticket)));
+            done.then_some(())
         });
         // What was copied in this time is noted as work beside it.
         on.cx.main_scratch().lane.note(Work::Exchange, on.panel, start, Duration::ZERO);
@@ -272,7 +277,7 @@ impl<'a, C: Comm> Exchange<'a, C> {
                 }
                 message
             };
-            sends.push(on.along_col.start_send(on.rank(peer), TAG, message));
+            sends.push(on.along_col.start_send(on.rank(peer), stage::SWAP, message));
         }
     }
 

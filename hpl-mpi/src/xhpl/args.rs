@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use hpl_spec::params::INT_MAX;
@@ -66,6 +67,12 @@ pub struct Args {
     #[arg(long)]
     pub progress_report: bool,
 
+    /// End the job if a rank waits so many seconds for another without any message from it: it says which rank waits for
+    /// whom, and in which part of the algorithm [default: no limit]. For clusters on which a job once hung; take it longer
+    /// than any step of the run.
+    #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true)]
+    pub stall_timeout: Option<Duration>,
+
     /// End with exit status 2 if a test failed its check or was skipped.
     #[arg(long)]
     pub strict: bool,
@@ -118,6 +125,13 @@ fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(t) if (1..=4096).contains(&t) => Ok(t),
         _ => Err("expected a number of threads from 1 to 4096".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(s) if (0.001..=1e9).contains(&s) => Ok(Duration::from_secs_f64(s)),
+        _ => Err("expected seconds, from 0.001 to 1000000000".to_owned()),
     }
 }
 

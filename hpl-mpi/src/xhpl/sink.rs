@@ -16,7 +16,7 @@ use crate::input::cannot_write;
 
 /// All places that rank 0 writes to.
 pub struct Sinks {
-    report: Box<dyn Write>,
+    report: Box<dyn Write + Send>,
     json: Option<File>,
     events: Option<File>,
     trace: Option<Trace>,
@@ -103,7 +103,7 @@ impl Sinks {
         for file in [&report, &json, &trace].into_iter().flatten() {
             empty(file).map_err(|e| format!("xhpl: an output file cannot be emptied: {e}\n"))?;
         }
-        let report: Box<dyn Write> = match (report, output) {
+        let report: Box<dyn Write + Send> = match (report, output) {
             (Some(file), _) => Box::new(file),
             (None, Output::Stderr) => Box::new(std::io::stderr()),
             (None, _) => Box::new(std::io::stdout()),
@@ -197,7 +197,7 @@ impl Sinks {
                 bar.set_message(format!("{gflops_step:.1} Gflop/s now, {gflops:.1} so far, {left:.0} s left"));
             }
             RunEvent::Phases { .. } => bar.set_message("checking the residual"),
-            RunEvent::SweepEnded { .. } => bar.finish_and_clear(),
+            RunEvent::SweepEnded { .. } | RunEvent::Cancelled(_) => bar.finish_and_clear(),
             RunEvent::SweepStarted { .. } | RunEvent::Verdict { .. } => {}
         }
     }

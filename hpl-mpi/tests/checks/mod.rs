@@ -119,7 +119,7 @@ pub fn ring_of_shared_forwards<C: Comm>(comm: &C, len: usize) {
     if me == 0 {
         assert_eq!(recv(comm, last, 9, len)[..], message);
     }
-    drop(wait_until(comm, "the forward", || comm.poll(&mut forward)));
+    drop(wait_until(comm, || "the forward".to_owned(), || comm.poll(&mut forward)));
     buf.as_mut().fill(-1.0);
 }
 
