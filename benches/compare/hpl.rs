@@ -13,7 +13,7 @@ use std::time::Duration;
 use benches::machine::Machine;
 use hpl_spec::Sweep;
 use hpl_spec::params::RunParams;
-use hpl_spec::report::{SweepReport, Verdict};
+use hpl_spec::report::{RunReport, SweepReport, Verdict};
 
 use super::process::{self, mpirun};
 use super::table::Figure;
@@ -47,7 +47,8 @@ impl fmt::Display for Case {
     }
 }
 
-fn peak(machine: &Machine) -> f64 {
+/// The FMA peak of all cores, just now.
+pub fn peak(machine: &Machine) -> f64 {
     machine.fma_peak(machine.cores(), PEAK_TIME)
 }
 
@@ -79,25 +80,60 @@ impl Ours {
     /// # Errors
     /// A sentence, with what the program said.
     pub fn run(&self, case: Case, machine: &Machine) -> Result<Figure, String> {
-        let folder = tempfile::tempdir().map_err(|e| format!("no scratch folder: {e}"))?;
-        let json = folder.path().join("report.json");
-        let peak = peak(machine);
         let mut command = mpirun(case.p * case.q);
         command.args(["--bind-to", "none"]).arg(&self.xhpl);
-        let [n, p, q, threads] = [case.n, case.p, case.q, case.threads].map(|n| n.to_string());
-        command.args(["--n", &n, "-p", &p, "-q", &q, "--threads", &threads, "--json"]).arg(&json);
+        let [n, p, q] = [case.n, case.p, case.q].map(|n| n.to_string());
+        command.args(["--n", &n, "-p", &p, "-q", &q]);
+        Ok(self.finish(command, case.threads, None, peak(machine))?.0)
+    }
+
+    /// One run with parameters of which none is left to the program.
+    ///
+    /// # Errors
+    /// A sentence, with what the program said.
+    pub fn run_with(&self, params: RunParams, threads: usize, machine: &Machine) -> Result<Figure, String> {
+        let command = self.launched_by(mpirun(params.processes()));
+        Ok(self.finish(command, threads, Some(params), peak(machine))?.0)
+    }
+
+    /// A launcher with the program to launch.
+    pub fn launched_by(&self, mut mpirun: Command) -> Command {
+        mpirun.args(["--bind-to", "none"]).arg(&self.xhpl);
+        mpirun
+    }
+
+    /// Adds the last options and runs the command, beside a peak that was measured before.
+    ///
+    /// # Errors
+    /// A sentence, with what the program said.
+    pub fn finish(
+        &self,
+        mut command: Command,
+        threads: usize,
+        params: Option<RunParams>,
+        peak: f64,
+    ) -> Result<(Figure, RunReport), String> {
+        let folder = tempfile::tempdir().map_err(|e| format!("no scratch folder: {e}"))?;
+        let json = folder.path().join("report.json");
+        if let Some(params) = params {
+            let dat = Sweep::of(params, 16.0).to_dat();
+            fs::write(folder.path().join("HPL.dat"), dat).map_err(|e| format!("HPL.dat: {e}"))?;
+        }
+        command.args(["--threads", &threads.to_string(), "--json"]).arg(&json);
         command.arg("--profile").arg(self.profile.as_deref().unwrap_or(Path::new("none")));
         let ended = process::run(command, &self.xhpl, folder.path())?;
         let text = fs::read_to_string(&json).map_err(|e| format!("no report: {e}; it said:\n{}", ended.end()))?;
-        let report: SweepReport = serde_json::from_str(&text).map_err(|e| format!("its report cannot be read: {e}"))?;
-        let run = report.reports.first().ok_or("its report holds no run")?;
+        let mut report: SweepReport =
+            serde_json::from_str(&text).map_err(|e| format!("its report cannot be read: {e}"))?;
+        let run = report.reports.pop().ok_or("its report holds no run")?;
         let (check, passed) = match &run.verdict {
             Verdict::Passed(check) => (check, true),
             Verdict::Failed(check) => (check, false),
             Verdict::Skipped { why } => return Err(format!("it skipped the run: {why}")),
             Verdict::Unchecked => return Err("it did not check the run".into()),
         };
-        Ok(Figure { gflops: run.gflops, peak, residual: Some(check.residual), passed, resident: ended.resident })
+        let (residual, resident) = (Some(check.residual), ended.resident);
+        Ok((Figure { gflops: run.gflops, peak, residual, passed, resident }, run))
     }
 }
 
@@ -167,13 +203,26 @@ impl Hpcc {
     /// # Errors
     /// A sentence, with what the program said.
     pub fn run(&self, case: Case, machine: &Machine) -> Result<Figure, String> {
+        let params = RunParams::new(case.n, NB, case.p, case.q);
+        self.run_with(params, case.threads, mpirun(case.p * case.q), peak(machine))
+    }
+
+    /// One run with those parameters by that launcher, beside a peak that was measured before.
+    ///
+    /// # Errors
+    /// A sentence, with what the program said.
+    pub fn run_with(
+        &self,
+        params: RunParams,
+        threads: usize,
+        mut command: Command,
+        peak: f64,
+    ) -> Result<Figure, String> {
         let folder = tempfile::tempdir().map_err(|e| format!("no scratch folder: {e}"))?;
-        let sweep = Sweep::of(RunParams::new(case.n, NB, case.p, case.q), 16.0);
+        let sweep = Sweep::of(params, 16.0);
         fs::write(folder.path().join("hpccinf.txt"), sweep.to_dat()).map_err(|e| format!("hpccinf.txt: {e}"))?;
-        let peak = peak(machine);
-        let mut command = mpirun(case.p * case.q);
         command.args(["--bind-to", "none"]).arg(&self.program);
-        settle_library(&mut command, case.threads);
+        settle_library(&mut command, threads);
         if let Some(openblas) = &self.openblas {
             let mut folders = OsString::from(openblas);
             if let Some(others) = std::env::var_os("LD_LIBRARY_PATH") {
@@ -185,7 +234,7 @@ impl Hpcc {
         let ended = process::run(command, &self.program, folder.path())?;
         let out = fs::read_to_string(folder.path().join("hpccoutf.txt")).unwrap_or_default();
         let (gflops, residual, passed) =
-            result(&out, case.n).ok_or_else(|| format!("hpccoutf.txt holds no result; it said:\n{}", ended.end()))?;
+            result(&out, params.n).ok_or_else(|| format!("hpccoutf.txt holds no result; it said:\n{}", ended.end()))?;
         Ok(Figure { gflops, peak, residual: Some(residual), passed, resident: ended.resident })
     }
 }

@@ -7,6 +7,8 @@
 //!   child.rs    a product or an LU in a process of its own, so that no library's threads disturb another's
 //!   blas.rs     libraries opened while we run
 //!   hpl.rs      xhpl, hpcc, a netlib xhpl: whole programs
+//!   variants.rs every variant of ours, beside the usual one
+//!   wire.rs     ours and hpcc on a slow wire
 //!   process.rs  a program under mpirun, and the memory of its ranks
 //!   table.rs    the table
 //! ```
@@ -18,7 +20,10 @@ mod hpl;
 mod peers;
 mod process;
 mod table;
+mod variants;
+mod wire;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,14 +35,19 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use child::{Job, Library};
 use hpl::{Case, Ours};
+use hpl_spec::params::RunParams;
 use peers::Peers;
 use table::{Row, Table};
+use wire::Wire;
+
+/// The block size on a slow wire: small panels begin to travel early. HPL 2.0 was fastest with it, too.
+const WIRE_NB: usize = 128;
 
 /// Compares this project with others on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "compare", no_binary_name = false)]
 struct Arguments {
-    /// Only these: product, lu, hpl.
+    /// Only these: product, lu, hpl; variants and wire (on a network of 1 Gbit/s, as root) only if they are named.
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     only: Vec<What>,
     /// Small sizes and one round each: to see that it works.
@@ -81,6 +91,8 @@ enum What {
     Product,
     Lu,
     Hpl,
+    Variants,
+    Wire,
 }
 
 fn main() -> ExitCode {
@@ -151,7 +163,26 @@ fn compare(arguments: &Arguments) -> Result<bool, String> {
         }
         table.add(&work, in_turns(&work, entries, rounds(arguments.runs))?);
     }
-    let text = table.to_string();
+    if arguments.only.contains(&What::Variants) {
+        for (work, variants) in variants::groups(if quick { 500 } else { 8000 }) {
+            let entry = |(name, params): &(String, _)| {
+                let (params, ours, machine) = (*params, &ours, &machine);
+                let measure = move || ours.run_with(params, 1, machine);
+                Entry { row: Row::new(name, true), measure: Box::new(measure) }
+            };
+            table.add(&work, in_turns(&work, variants.iter().map(entry).collect(), rounds(arguments.runs))?);
+        }
+    }
+    let told = RefCell::new(String::new());
+    if arguments.only.contains(&What::Wire) {
+        let wire = Wire::lay().map_err(|e| format!("the wire cannot be laid: {e}"))?;
+        for &n in if quick { &[500][..] } else { &[8000, 16_000] } {
+            let work = format!("1 Gbit/s, N={n}, 1x2, a core each");
+            let entries = on_the_wire(&wire, n, &ours, &machine, &peers, &told);
+            table.add(&work, in_turns(&work, entries, rounds(arguments.runs))?);
+        }
+    }
+    let text = table.to_string() + &told.into_inner();
     print!("\n{text}");
     if let Some(file) = &arguments.write {
         std::fs::write(file, &text).map_err(|e| format!("{}: {e}", file.display()))?;
@@ -179,6 +210,32 @@ fn factorizations(peers: &Peers, threads: usize, n: usize) -> Vec<Entry<'_>> {
         entries.push(child_entry(&name, false, job(Library::File(library.file.clone())), Some(library)));
     }
     entries.push(child_entry(&format!("faer LU, {threads} threads"), false, job(Library::Faer), None));
+    entries
+}
+
+/// Ours at several depths and the best row of HPL 2.0, on a slow wire.
+fn on_the_wire<'a>(
+    wire: &'a Wire,
+    n: usize,
+    ours: &'a Ours,
+    machine: &'a Machine,
+    peers: &'a Peers,
+    told: &'a RefCell<String>,
+) -> Vec<Entry<'a>> {
+    let params = RunParams::new(n, WIRE_NB, 1, 2);
+    let mut entries: Vec<Entry> = [1, 0, 2]
+        .into_iter()
+        .map(|depth| {
+            let params = RunParams { depth, ..params };
+            let measure = move || wire.ours(ours, params, machine, &mut told.borrow_mut());
+            Entry { row: Row::new(&format!("xhpl, NB {WIRE_NB}, DEPTH {depth}"), true), measure: Box::new(measure) }
+        })
+        .collect();
+    if let Some(hpcc) = &peers.hpcc {
+        let measure = move || wire.hpcc(hpcc, params, machine);
+        let row = Row::new(&format!("hpcc (HPL 2.0), NB {WIRE_NB}, DEPTH 1"), false);
+        entries.push(Entry { row, measure: Box::new(measure) });
+    }
     entries
 }
 

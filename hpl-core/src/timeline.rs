@@ -80,8 +80,22 @@ pub struct Span {
 pub struct Lane {
     origin: Instant,
     keep: bool,
-    busy: Duration,
+    spent: [Duration; Work::ALL.len()],
+    waited: Duration,
     spans: Vec<Span>,
+    /// What passed inside of work or beside it.
+    pub aside: Aside,
+}
+
+/// Times that are part of others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Aside {
+    /// In pivot exchanges, while a panel was factored.
+    pub exchanging: Duration,
+    /// In the smallest parts of panels, below the recursion; exchanges included.
+    pub base: Duration,
+    /// In which panels of this process were on their way to others.
+    pub sending: Duration,
 }
 
 impl Default for Lane {
@@ -93,22 +107,55 @@ impl Default for Lane {
 impl Lane {
     /// An empty lane of a timeline that began at `origin`; spans are kept if `keep`.
     pub fn new(origin: Instant, keep: bool) -> Lane {
-        Lane { origin, keep, busy: Duration::ZERO, spans: Vec::new() }
+        Lane {
+            origin,
+            keep,
+            spent: [Duration::ZERO; Work::ALL.len()],
+            waited: Duration::ZERO,
+            spans: Vec::new(),
+            aside: Aside::default(),
+        }
     }
 
     /// Notes work for panel number `panel` that began at `start` and ends now; `waited` of it was not work.
     pub fn note(&mut self, work: Work, panel: usize, start: Instant, waited: Duration) {
         let length = start.elapsed();
         let waited = if work.is_waiting() { length } else { waited.min(length) };
-        self.busy += length - waited;
-        if self.keep {
-            self.spans.push(Span { work, panel, start: start.duration_since(self.origin), length, waited });
+        if work.is_waiting() {
+            self.spent[work as usize] += length;
+        } else {
+            self.spent[work as usize] += length - waited;
+            self.waited += waited;
         }
+        self.keep(Span { work, panel, start: start.duration_since(self.origin), length, waited });
+    }
+
+    /// Notes a wait that began at `start` and ends now; `worked` of it was noted as work.
+    pub fn note_wait(&mut self, work: Work, panel: usize, start: Instant, worked: Duration) {
+        let length = start.elapsed();
+        self.spent[work as usize] += length.saturating_sub(worked);
+        self.keep(Span { work, panel, start: start.duration_since(self.origin), length, waited: length });
+    }
+
+    fn keep(&mut self, span: Span) {
+        if self.keep {
+            self.spans.push(span);
+        }
+    }
+
+    /// How long the member did such work, or waited so; waiting inside of work does not count.
+    pub fn spent(&self, work: Work) -> Duration {
+        self.spent[work as usize]
+    }
+
+    /// How long the member waited inside of work: at barriers, and in pivot exchanges.
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// For how long the member computed.
     pub fn busy(&self) -> Duration {
-        self.busy
+        Work::ALL.into_iter().filter(|work| !work.is_waiting()).map(|work| self.spent(work)).sum()
     }
 
     /// What it did, in order; empty unless spans are kept.
@@ -132,9 +179,14 @@ mod tests {
             lane.note(Work::Broadcast, 4, ago(500), Duration::ZERO);
             // Nothing is negative, however the clocks of those who waited were read.
             lane.note(Work::Swap, 4, ago(10), Duration::from_secs(60));
+            lane.note_wait(Work::Exchange, 4, ago(40), Duration::from_millis(30));
             let busy = lane.busy().as_millis();
             assert!((130..200).contains(&busy), "{busy}");
-            assert_eq!(lane.spans().len(), if keep { 4 } else { 0 });
+            let spent = [Work::Multiply, Work::Panel, Work::Broadcast, Work::Exchange, Work::Swap, Work::Solve];
+            let spent = spent.map(|work| lane.spent(work).as_millis() / 10);
+            assert_eq!(spent[..5], [10, 3, 50, 1, 0], "{lane:?}");
+            assert_eq!((spent[5], lane.waited().as_millis() / 10), (0, 3));
+            assert_eq!(lane.spans().len(), if keep { 5 } else { 0 });
             for span in lane.spans() {
                 assert!(span.start < Duration::from_secs(2) && span.waited <= span.length);
             }
@@ -145,5 +197,6 @@ mod tests {
     fn names_are_unique() {
         let names: std::collections::BTreeSet<_> = Work::ALL.iter().map(|work| work.name()).collect();
         assert_eq!(names.len(), Work::ALL.len());
+        assert!((0..).zip(Work::ALL).all(|(i, work)| i == work as usize));
     }
 }

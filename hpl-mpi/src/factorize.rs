@@ -189,7 +189,8 @@ impl<'g, C: Comm> Run<'g, '_, C> {
     ) -> usize {
         let (sent, ready) = (sent.pop_front(), ready.pop_front());
         let (sent, ready) = (sent.expect("as many as ready"), ready.expect("it was applied"));
-        sent.broadcast.reclaim(sent.along_row, self.panels);
+        let sending = sent.broadcast.reclaim(sent.along_row, self.panels);
+        self.cx.main_scratch().lane.aside.sending += sending;
         let (panel, memory) = ready.into_parts();
         self.panels.give(panel.message);
         packed.push(memory);

@@ -17,7 +17,7 @@
 //!
 //! ```text
 //! for each panel k:                                                    factorize.rs
-//!     look ahead: update the columns of panel k+1, factor it,          panel.rs, pivot.rs
+//!     look ahead: update the columns of panel k+1, factor it,          panel/, pivot.rs
 //!                 start its broadcast                                  bcast/
 //!     swap rows of the rest; U = L1⁻¹·A12; A22 −= L2·U                 swap/, update.rs
 //! solve U·x = y                                                        backsolve.rs
@@ -25,8 +25,10 @@
 //! ```
 //!
 //! [`run`] does all of it for one [`hpl_spec::RunParams`], whose choices are a [`variant::Variant`], and reports. Below are [`axis`] (index
-//! arithmetic), [`grid`], and [`comm`] (how ranks talk). [`trace`] tells which thread did what, when.
+//! arithmetic), [`grid`], and [`comm`] (how ranks talk). [`trace`] tells which thread did what, when,
+//! and [`account`] where the time went.
 
+pub mod account;
 pub mod axis;
 pub mod backsolve;
 pub mod bcast;

@@ -27,14 +27,16 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use args::{Args, Command};
 use hpl_core::context::Context;
 use hpl_core::gemm::kernel;
 use hpl_core::memory::peak_resident;
 use hpl_core::topology::{Topology, hostname};
+use hpl_mpi::account::measure_peak;
 use hpl_mpi::comm::mpi::{MpiComm, MpiWorld, abort};
-use hpl_mpi::comm::{Comm, max_all, sum_all};
+use hpl_mpi::comm::{Comm, barrier, max_all, sum_all};
 use hpl_mpi::grid::Grid;
 use hpl_mpi::run::{Runner, memory_available};
 use hpl_mpi::trace::Traced;
@@ -52,6 +54,9 @@ const DONE: u8 = 0;
 const ILLEGAL: u8 = 1;
 /// With --strict: a test failed or was skipped.
 const NOT_PASSED: u8 = 2;
+
+/// How long the peak is measured, where a report wants it.
+const PEAK_TIME: Duration = Duration::from_millis(100);
 
 /// What launchers tell the processes they start: their rank.
 const RANK_VARIABLES: [&str; 4] = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"];
@@ -197,6 +202,9 @@ fn run_sweep(
     let say = |text: &str| record.into_iter().for_each(|record| record.say(text));
     let event = |event: &RunEvent| record.into_iter().for_each(|record| record.event(event));
     say(&out::header(sweep, notes));
+    let wanted = args.waterfall || args.json.is_some();
+    barrier(world);
+    let peak = if wanted { measure_peak(cx, PEAK_TIME) } else { 0.0 };
     let mut tally = Tally::default();
     let (tests, mut head_is_due) = (sweep.tests(), true);
     event(&RunEvent::SweepStarted {
@@ -226,6 +234,7 @@ fn run_sweep(
             tests,
             clock: &ctime,
             available: &memory_available,
+            peak,
             progress: if args.progress_report { Some(&told) } else { None },
             trace: if args.trace.is_some() { Some(&keep) } else { None },
         };
@@ -233,7 +242,10 @@ fn run_sweep(
         world.wait_policy().set_stall_limit(args.stall_timeout);
         let result: RunReport = runner.run(&params, &mut |e| event(&e));
         world.wait_policy().set_stall_limit(None);
-        say(&out::test(&result, &mut head_is_due));
+        say(&out::test(&result, &mut head_is_due, args.detailed_timing));
+        if let Some(account) = result.account.as_ref().filter(|_| args.waterfall && record.is_some()) {
+            eprint!("{}", account.waterfall.to_text(params.flops()));
+        }
         tally.count(&result.verdict);
         if let Some(record) = record {
             record.trace(test + 1, &spans.take());
@@ -241,7 +253,7 @@ fn run_sweep(
         }
     }
     event(&RunEvent::SweepEnded { tally });
-    say(&out::trailer(&tally, checks(sweep.threshold)));
+    say(&out::trailer(&tally, checks(sweep.threshold), args.detailed_timing));
     tally
 }
 

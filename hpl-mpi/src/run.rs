@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use hpl_core::context::Context;
 use hpl_core::memory;
+use hpl_spec::account::Account;
 use hpl_spec::advice::work_done;
 use hpl_spec::event::RunEvent;
 use hpl_spec::netlib;
@@ -11,6 +12,7 @@ use hpl_spec::out;
 use hpl_spec::params::RunParams;
 use hpl_spec::report::{Around, Phases, RunReport, Verdict, checks};
 
+use crate::account::Counted;
 use crate::backsolve::backsolve;
 use crate::comm::{Comm, barrier, max_all, sum_all};
 use crate::factorize::{Factored, factorize};
@@ -44,6 +46,8 @@ pub struct Runner<'a, C> {
     pub clock: &'a dyn Fn() -> String,
     /// Memory in bytes that programs may still take on this node.
     pub available: &'a dyn Fn() -> u64,
+    /// What the team can do, in Gflop/s ([`crate::account::measure_peak`]); 0 if that was not measured.
+    pub peak: f64,
     /// Gets a line before each panel but the first, on rank 0, if somebody wants it: netlib's progress report.
     pub progress: Option<&'a dyn Fn(&str)>,
     /// Gets the spans of all threads of all ranks, on rank 0, if somebody wants them; the same on all ranks.
@@ -57,6 +61,7 @@ struct Solved {
     seconds: f64,
     phases: Phases,
     idle: Vec<Vec<f64>>,
+    account: Option<Account>,
     /// Local time before and after.
     stamps: [String; 2],
 }
@@ -94,7 +99,7 @@ impl<C: Comm> Runner<'_, C> {
                 let solved = self.solve(params, &mut a, &mut emit);
                 let [started, ended] = solved.stamps.clone();
                 let Solved { seconds, phases, .. } = solved;
-                let idle = solved.idle.clone();
+                let (idle, account) = (solved.idle.clone(), solved.account.clone());
                 let gflops = params.gflops(seconds);
                 emit(RunEvent::Phases { test: self.test, seconds, gflops, phases });
                 let begin = Instant::now();
@@ -111,6 +116,7 @@ impl<C: Comm> Runner<'_, C> {
                     gflops,
                     phases,
                     idle,
+                    account,
                     around: Around { generate, verify },
                     verdict,
                 }
@@ -162,6 +168,7 @@ impl<C: Comm> Runner<'_, C> {
             gflops: 0.0,
             phases: Phases::default(),
             idle: Vec::new(),
+            account: None,
             around: Around::default(),
             verdict: Verdict::Skipped { why },
         }
@@ -172,6 +179,8 @@ impl<C: Comm> Runner<'_, C> {
         let (n, nb) = (params.n, params.nb);
         let mut phases = Phases::default();
         barrier(&self.grid.all);
+        let traffic = &self.grid.all.wait_policy().traffic;
+        let before = traffic.sent();
         let started = (self.clock)();
         self.cx.begin_timeline(self.trace.is_some());
         let start = Instant::now();
@@ -208,6 +217,9 @@ impl<C: Comm> Runner<'_, C> {
         let ended = (self.clock)();
         let elapsed = start.elapsed().as_secs_f64();
         let lanes = self.cx.end_timeline();
+        let mut sent = traffic.sent();
+        sent.iter_mut().zip(before).for_each(|(sent, before)| *sent -= before);
+        let mine = phases;
         let mut slowest = [elapsed, pfact, pivot, bcast, swap, update, backsolve];
         max_all(&self.grid.all, &mut slowest);
         let [seconds, pfact, pivot, bcast, swap, update, backsolve] = slowest;
@@ -219,7 +231,9 @@ impl<C: Comm> Runner<'_, C> {
             }
         }
         let idle = idle(&self.grid.all, &lanes, seconds);
-        Solved { factored, x, seconds, phases, idle, stamps: [started, ended] }
+        let counted = Counted { phases: &mine, seconds: elapsed, lanes: &lanes, sent, peak: self.peak };
+        let account = counted.account(self.grid, params, seconds);
+        Solved { factored, x, seconds, phases, idle, account, stamps: [started, ended] }
     }
 
     fn judge(&self, a: &mut DistMatrix, solved: &Solved) -> Verdict {

@@ -275,7 +275,7 @@ fn swaps_give_the_same_bits() {
         Swap::Mix { threshold: 40 },
     ];
     both_modes(|mode| {
-        for (p, q) in [(2, 1), (3, 1), (3, 2), (5, 1), (6, 1), (7, 1), (8, 1), (11, 2)] {
+        for (p, q) in [(2, 1), (3, 2), (5, 1), (6, 1), (7, 1), (8, 1), (11, 1)] {
             let usual = Case { mode, ..Case::new(97, 6, p, q) };
             let bits = |case: Case| case.run().2.into_iter().map(f64::to_bits).collect::<Vec<_>>();
             usual.check();

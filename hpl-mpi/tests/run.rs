@@ -34,6 +34,7 @@ fn run(params: RunParams, threshold: f64, available: u64) -> (RunReport, Vec<Run
             tests: 5,
             clock: &|| "Thu Oct  2 18:37:13 2023".to_owned(),
             available: &|| available,
+            peak: 0.0,
             progress: None,
             trace: None,
         };

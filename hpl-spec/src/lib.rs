@@ -39,6 +39,7 @@
 //! HPL 2.3, so that what reads and writes them today keeps working.
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod advice;
 pub mod api;
 pub mod benchmark;

@@ -34,6 +34,14 @@ pub fn allocation_failed(row: usize, column: usize) -> String {
     netlib_error(0, 173, "HPL_pdtest", &text)
 }
 
+/// No memory for what a run needs besides [A|b]: the job is aborted. `text` says which.
+#[must_use]
+pub fn aborted(process: usize, text: &str) -> String {
+    format!(
+        "HPL ERROR from process # {process}, on line 173 of function HPL_pdpanel_init:\n>>> {text} <<< Abort ...\n\n"
+    )
+}
+
 /// The matrix is singular: the test is skipped. `column` is the 1-based global
 /// column of the first zero pivot.
 #[must_use]

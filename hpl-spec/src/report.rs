@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::Account;
 use crate::json_f64;
 use crate::params::RunParams;
 use crate::profile::ProfileUsed;
@@ -138,6 +139,9 @@ pub struct RunReport {
     /// others, or for messages. Empty where it is not known, and where there are more than [`MAX_IDLE`] threads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub idle: Vec<Vec<f64>>,
+    /// Where the time went, in more detail: on rank 0, where it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
     /// What came before the solve and after it.
     #[serde(default, skip_serializing_if = "Around::is_unknown")]
     pub around: Around,

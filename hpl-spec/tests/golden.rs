@@ -37,6 +37,7 @@ fn report(params: RunParams, seconds: f64, verdict: Verdict) -> RunReport {
         phases: phases(),
         idle: Vec::new(),
         around: Default::default(),
+        account: None,
         verdict,
     }
 }
@@ -71,9 +72,9 @@ fn print(sweep: &Sweep, reports: &[RunReport], checked: bool) -> String {
     let mut text = out::header(sweep, &[]);
     let mut head_is_due = true;
     for report in reports {
-        text += &out::test(report, &mut head_is_due);
+        text += &out::test(report, &mut head_is_due, false);
     }
-    text + &out::trailer(&tally(reports), checked)
+    text + &out::trailer(&tally(reports), checked, false)
 }
 
 #[test]
@@ -121,7 +122,7 @@ fn a_header_with_long_lists_and_notes() {
     let notes = ["2ring is run as 1ring: there are 2 process columns".to_string(), " ".to_string()];
     let text = out::header(&sweep, &notes);
     golden("long_header.out", &text);
-    assert!(out::parse(&(text + &out::trailer(&Tally::default(), true))).is_ok());
+    assert!(out::parse(&(text + &out::trailer(&Tally::default(), true, false))).is_ok());
 }
 
 #[test]

@@ -45,7 +45,9 @@ impl Delivery {
 fn printed(report: &SweepReport) -> String {
     let run = &report.reports[0];
     let sweep = Sweep { output: Output::File("HPL.out".into()), ..Sweep::of(run.params, run.threshold) };
-    out::header(&sweep, &[]) + &out::test(run, &mut true) + &out::trailer(&report.tally, run.threshold > 0.0)
+    out::header(&sweep, &[])
+        + &out::test(run, &mut true, false)
+        + &out::trailer(&report.tally, run.threshold > 0.0, false)
 }
 
 /// Row sums, column sums and b of netlib's matrix of order `n`: the generator of HPL_rand, one state after another.
@@ -101,6 +103,7 @@ fn honest(params: RunParams, [a_oo, a_1, b_oo]: [f64; 3], seconds: f64, residual
         },
         idle: Vec::new(),
         around: Default::default(),
+        account: None,
         verdict,
     };
     let mut tally = Tally::default();

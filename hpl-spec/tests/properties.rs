@@ -5,15 +5,15 @@ use hpl_spec::{RunEvent, RunReport, Sweep, Tally, Verdict, out, report::checks};
 use proptest::prelude::*;
 
 /// A whole HPL.out.
-fn print(sweep: &Sweep, notes: &[String], reports: &[RunReport]) -> String {
+fn print(sweep: &Sweep, notes: &[String], reports: &[RunReport], detailed: bool) -> String {
     let mut text = out::header(sweep, notes);
     let mut head_is_due = true;
     let mut tally = Tally::default();
     for report in reports {
-        text += &out::test(report, &mut head_is_due);
+        text += &out::test(report, &mut head_is_due, detailed);
         tally.count(&report.verdict);
     }
-    text + &out::trailer(&tally, checks(sweep.threshold))
+    text + &out::trailer(&tally, checks(sweep.threshold), detailed)
 }
 
 proptest! {
@@ -53,10 +53,11 @@ proptest! {
             let sweep = Sweep { threshold: sweep.threshold, ..Sweep::of(params, 0.0) };
             let reports = common::reports(params, sweep.threshold);
             (Just(sweep), reports)
-        })
+        }),
+        detailed in any::<bool>(),
     ) {
         let notes = ["these variants are run as others: see README".to_string()];
-        let text = print(&sweep, &notes, &reports);
+        let text = print(&sweep, &notes, &reports, detailed);
         let parsed = out::parse(&text).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
         prop_assert_eq!(parsed.reports.len(), reports.len());
         for (back, report) in parsed.reports.iter().zip(&reports) {
@@ -64,6 +65,9 @@ proptest! {
             prop_assert_eq!(&back.started, &report.started);
             prop_assert_eq!(&back.ended, &report.ended);
             prop_assert_eq!(std::mem::discriminant(&back.verdict), std::mem::discriminant(&report.verdict));
+            let printed = |seconds: f64| if detailed && report.seconds > 0.0 { (100.0 * seconds).round() } else { 0.0 };
+            let rfact = report.account.as_ref().map_or(0.0, |account| account.timers.rfact);
+            prop_assert_eq!((100.0 * back.phases.pfact).round(), printed(rfact));
             if let Verdict::Skipped { .. } = report.verdict {
                 prop_assert_eq!(&back.verdict, &report.verdict);
             }
@@ -79,7 +83,7 @@ proptest! {
 
     #[test]
     fn any_header_reads_back(sweep in common::sweep()) {
-        let parsed = out::parse(&print(&sweep, &[], &[])).unwrap();
+        let parsed = out::parse(&print(&sweep, &[], &[], false)).unwrap();
         prop_assert!(parsed.reports.is_empty());
     }
 

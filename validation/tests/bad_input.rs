@@ -321,3 +321,32 @@ fn figures(said: &str, n: usize) {
     assert!(needed >= matrix && needed < 1.1 * matrix + 1.0, "{line}");
     assert!(available > 0.0 && available < needed, "{line}");
 }
+
+/// A limit on the address space that leaves room for the matrix and not for what a run needs beside it: netlib's message,
+/// and the end of the job.
+#[test]
+#[cfg(target_os = "linux")]
+fn no_memory_beside_the_matrix_aborts() {
+    let xhpl = validation::program::xhpl();
+    let run = |kib: usize| {
+        let script = format!("ulimit -v {kib}; exec '{}' --n 1500 --nb 750 --threads 1 --profile none", xhpl.display());
+        Job::of("/bin/sh").args(&["-c", &script]).run()
+    };
+    // The program's own size is not known: limits from one under which nothing fits to one under which all does.
+    let mut aborted = None;
+    for kib in (60_000..2_000_000).step_by(4_000) {
+        let outcome = run(kib);
+        if outcome.stderr.contains("<<< Abort ...") {
+            aborted = Some(outcome);
+            break;
+        }
+        assert!(
+            !outcome.stdout.contains("PASSED"),
+            "with {kib} KiB all was there, and no smaller limit broke the run midway"
+        );
+    }
+    let outcome = aborted.expect("some limit lies between the matrix and the rest");
+    assert!(outcome.stderr.contains("HPL ERROR from process # 0, on line "), "{}", outcome.said());
+    assert!(outcome.stderr.contains("cannot allocate "), "{}", outcome.said());
+    assert_ne!(outcome.code, Some(0), "{}", outcome.said());
+}

@@ -266,6 +266,7 @@ pub mod tests {
             phases: Phases::default(),
             idle: Vec::new(),
             around: Around::default(),
+            account: None,
             verdict,
         }
     }

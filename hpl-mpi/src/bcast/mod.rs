@@ -9,6 +9,7 @@ mod schedule;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use hpl_spec::params::Bcast;
 
@@ -29,6 +30,9 @@ pub struct Broadcast<C: Comm> {
     here: Vec<(Range<usize>, Buf)>,
     unsent: VecDeque<Step>,
     sends: Vec<C::Ticket>,
+    /// When the root began to send, and how long it took until the last send was done.
+    begun: Instant,
+    sent: Option<Duration>,
 }
 
 impl<C: Comm> Broadcast<C> {
@@ -55,6 +59,8 @@ impl<C: Comm> Broadcast<C> {
             here: Vec::new(),
             unsent: sends.into(),
             sends: Vec::new(),
+            begun: Instant::now(),
+            sent: None,
         };
         if place == 0 {
             this.here.push((all, message));
@@ -98,6 +104,9 @@ impl<C: Comm> Broadcast<C> {
         });
         self.send_on(along_row);
         self.sends.retain_mut(|ticket| along_row.poll(ticket).is_none());
+        if self.sends.is_empty() && self.unsent.is_empty() && self.sent.is_none() {
+            self.sent = Some(self.begun.elapsed());
+        }
     }
 
     /// Waits until the panel is here and returns it. Forwards may still be under way: the message is
@@ -119,11 +128,17 @@ impl<C: Comm> Broadcast<C> {
         message
     }
 
-    /// Waits until all forwards are done, so that the message may be written again. `pool` gets its memory back.
-    pub fn reclaim(self, along_row: &C, pool: &mut Pool) {
+    /// Waits until all forwards are done, so that the message may be written again. `pool` gets its memory back. For how
+    /// long this process, if it is the root, had sends under way (as seen by polls).
+    pub fn reclaim(self, along_row: &C, pool: &mut Pool) -> Duration {
         for ticket in self.sends {
             drop(wait(along_row, ticket));
         }
         self.here.into_iter().for_each(|(_, buf)| pool.give(buf));
+        match self.sent {
+            _ if along_row.rank() != self.root || along_row.size() == 1 => Duration::ZERO,
+            Some(sent) => sent,
+            None => self.begun.elapsed(),
+        }
     }
 }

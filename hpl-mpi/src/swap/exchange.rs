@@ -100,6 +100,8 @@ pub struct Exchange<'a, C: Comm> {
     down: Vec<Option<Buf>>,
     /// Fragments of U that are here.
     up: Vec<Option<Buf>>,
+    /// Time in which rows that came were put into their places.
+    placing: Duration,
 }
 
 impl<'a, C: Comm> Exchange<'a, C> {
@@ -119,6 +121,7 @@ impl<'a, C: Comm> Exchange<'a, C> {
             sends: Vec::new(),
             down: (0..p).map(|_| None).collect(),
             up: on.fragments().iter().map(|_| None).collect(),
+            placing: Duration::ZERO,
         };
         let SwapPlan { sources, vacated, displaced, .. } = on.plan;
         if me == 0 {
@@ -181,7 +184,7 @@ impl<'a, C: Comm> Exchange<'a, C> {
         hands: Hands,
         progress: &mut dyn FnMut(),
     ) -> Moved<'a, 'p> {
-        let start = Instant::now();
+        let (start, placed) = (Instant::now(), self.placing);
         let missing = Cell::new(None);
         let what = || awaited(on.along_col, missing.get());
         wait_until(on.along_col, what, || {
@@ -191,8 +194,7 @@ impl<'a, C: Comm> Exchange<'a, C> {
             missing.set(first.map(|ticket| on.along_col.describe(ticket)));
             done.then_some(())
         });
-        // What was copied in this time is noted as work beside it.
-        on.cx.main_scratch().lane.note(Work::Exchange, on.panel, start, Duration::ZERO);
+        on.cx.main_scratch().lane.note_wait(Work::Exchange, on.panel, start, self.placing - placed);
         let (plan, fragments) = (on.plan, on.fragments());
         let pieces = fragments.iter().zip(self.up).map(|(Fragment { from, rows, .. }, buf)| Piece {
             slots: &plan.slots[*from][rows.clone()],
@@ -226,6 +228,7 @@ impl<'a, C: Comm> Exchange<'a, C> {
                     }
                 }
                 on.cx.main_scratch().lane.note(Work::Swap, on.panel, start, Duration::ZERO);
+                self.placing += start.elapsed();
             }
         }
     }

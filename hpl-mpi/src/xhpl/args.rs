@@ -62,6 +62,16 @@ pub struct Args {
     #[arg(long, value_name = "FILE|none")]
     pub profile: Option<String>,
 
+    /// Add netlib's detailed timing to the report, as its HPL does when it is built with -DHPL_DETAILED_TIMING: for scripts
+    /// that read these lines, or to compare phases with netlib's.
+    #[arg(long)]
+    pub detailed_timing: bool,
+
+    /// Draw where the time of each test went, from the peak of the multiply-adds down to the score, on standard error. For
+    /// tuning; the JSON report has the same figures.
+    #[arg(long)]
+    pub waterfall: bool,
+
     /// Print column, part of the columns and Gflop/s so far to standard output before every panel, as netlib's HPL does
     /// when it is built with -DHPL_PROGRESS_REPORT: for scripts that read these lines.
     #[arg(long)]

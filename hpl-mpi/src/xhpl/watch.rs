@@ -13,6 +13,7 @@ use std::time::Duration;
 use hpl_core::topology::hostname;
 use hpl_mpi::comm::WaitPolicy;
 use hpl_mpi::comm::mpi::abort;
+use hpl_spec::netlib::aborted;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
@@ -21,6 +22,9 @@ use crate::record::Record;
 
 /// The other ranks leave rank 0 so long for its last words: a launcher that sees one of them gone may kill the rest.
 const AFTER_RANK_0: Duration = Duration::from_millis(400);
+
+/// How [`hpl_core::buffer::AllocError`] begins.
+const NO_MEMORY: &str = "cannot allocate ";
 
 /// Watches from now on. `record`: what rank 0 has.
 ///
@@ -61,6 +65,12 @@ fn hook(policy: Arc<WaitPolicy>, rank: usize, record: Option<Arc<Record>>) {
         let what = text(panic);
         if what.starts_with("stalled") {
             eprintln!("xhpl: on {}: {what}", hostname());
+        } else if what.contains(NO_MEMORY) {
+            eprintln!(
+                "{}xhpl: rank {rank} on {} needs memory beside the matrix: take a smaller N.",
+                aborted(rank, &what),
+                hostname()
+            );
         } else {
             eprintln!("xhpl: rank {rank} on {} ends the job:", hostname());
             print(panic);

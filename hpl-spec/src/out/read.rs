@@ -166,6 +166,7 @@ impl Reader {
             phases: Phases::default(),
             idle: Vec::new(),
             around: Around::default(),
+            account: None,
             verdict: Verdict::Unchecked,
         });
         Ok(())

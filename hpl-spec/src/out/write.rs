@@ -5,6 +5,7 @@ use std::fmt::{Display, Write};
 use super::{
     END, ENDED, FAILED, FINISHED, NORMS, PASSED, RESIDUAL, SKIPPED, STARTED, THRESHOLD, UNCHECKED, VALUES, norm_values,
 };
+use crate::account::Timers;
 use crate::advice::work_done;
 use crate::cformat::{fixed, sci};
 use crate::dat::Sweep;
@@ -135,12 +136,23 @@ pub fn table_head() -> String {
 /// - Failed: the norms after the residual, unless that is not a number.
 #[must_use]
 pub fn result(report: &RunReport) -> String {
+    result_with(report, None)
+}
+
+/// As [`result`], with netlib's detailed timing behind the stamps.
+fn result_with(report: &RunReport, timers: Option<&Timers>) -> String {
     let mut text = String::new();
     if report.seconds > 0.0 {
         text += &result_line(report);
         if !report.started.is_empty() {
             // ctime brings a line end of its own, hence the blank lines.
             text += &format!("{STARTED}{}\n\n{ENDED}{}\n\n", report.started, report.ended);
+        }
+        if let Some(timers) = timers {
+            text += &timing(timers);
+            if !checks(report.threshold) {
+                text += &ruler('=');
+            }
         }
     }
     match &report.verdict {
@@ -157,6 +169,21 @@ pub fn result(report: &RunReport) -> String {
         }
     }
     text
+}
+
+/// The block that netlib prints with `-DHPL_DETAILED_TIMING`: a line for each timer above zero.
+fn timing(timers: &Timers) -> String {
+    let Timers { rfact, pfact, mxswp, update, laswp, up_tr_sv } = *timers;
+    let lines = [
+        ("Max aggregated wall time rfact . . . :", rfact),
+        ("+ Max aggregated wall time pfact . . :", pfact),
+        ("+ Max aggregated wall time mxswp . . :", mxswp),
+        ("Max aggregated wall time update  . . :", update),
+        ("+ Max aggregated wall time laswp . . :", laswp),
+        ("Max aggregated wall time up tr sv  . :", up_tr_sv),
+    ];
+    let lines = lines.into_iter().filter(|(_, seconds)| *seconds > 0.0);
+    "--VVV".repeat(15) + "-\n" + &lines.map(|(label, s)| format!("{label}{:>18}\n", fixed(s, 2))).collect::<String>()
 }
 
 fn result_line(report: &RunReport) -> String {
@@ -178,15 +205,17 @@ fn residual_line(check: &Check, word: &str) -> String {
 /// With checks, every test has its table head; without, only the first has. A
 /// test that was skipped before its solve has none: its message stands alone.
 /// One that was skipped after it (a singular matrix) has head, result line and
-/// stamps, then its message.
+/// stamps, then its message. `detailed`: whether netlib's detailed timing is
+/// printed, where it is known.
 #[must_use]
-pub fn test(report: &RunReport, head_is_due: &mut bool) -> String {
+pub fn test(report: &RunReport, head_is_due: &mut bool, detailed: bool) -> String {
+    let timers = report.account.as_ref().map(|account| &account.timers).filter(|_| detailed);
     let never_began = matches!(report.verdict, Verdict::Skipped { .. }) && report.started.is_empty();
     if !*head_is_due || never_began {
-        return result(report);
+        return result_with(report, timers);
     }
     *head_is_due = checks(report.threshold);
-    table_head() + &result(report)
+    table_head() + &result_with(report, timers)
 }
 
 /// What netlib prints with `-DHPL_PROGRESS_REPORT`: `columns` of `n` columns are done after so many seconds of the
@@ -199,10 +228,10 @@ pub fn progress(n: usize, columns: usize, seconds: f64) -> String {
 }
 
 /// What HPL.out closes with. `checked`: whether the threshold asked for checks,
-/// see [`checks`].
+/// see [`checks`]; without checks, detailed timing brought the first ruler.
 #[must_use]
-pub fn trailer(tally: &Tally, checked: bool) -> String {
-    let mut text = ruler('=');
+pub fn trailer(tally: &Tally, checked: bool, detailed: bool) -> String {
+    let mut text = if detailed && !checked { String::new() } else { ruler('=') };
     text += &format!("\nFinished {:6} {FINISHED}\n", tally.total());
     let mut counter = |count: usize, what: &str| text += &format!("         {count:6} {what}\n");
     if checked {
@@ -224,5 +253,19 @@ mod tests {
         // 2 (N^3 - n^3) / 3 over time: N = 1000, 750 left.
         assert_eq!(progress(1000, 250, 0.5), "Column=000000250 Fraction=25.0% Gflops=7.708e-01\n");
         assert_eq!(progress(20_000, 256, 1e3), "Column=000000256 Fraction= 1.3% Gflops=2.022e-01\n");
+    }
+
+    #[test]
+    fn detailed_timing_is_told_as_netlib_tells_it() {
+        let timers = Timers { rfact: 1.5, pfact: 0.25, mxswp: 0.0, update: 12.0, laswp: 0.004, up_tr_sv: 123456.789 };
+        let want = "\
+--VVV--VVV--VVV--VVV--VVV--VVV--VVV--VVV--VVV--VVV--VVV--VVV--VVV--VVV--VVV-
+Max aggregated wall time rfact . . . :              1.50
++ Max aggregated wall time pfact . . :              0.25
+Max aggregated wall time update  . . :             12.00
++ Max aggregated wall time laswp . . :              0.00
+Max aggregated wall time up tr sv  . :         123456.79
+";
+        assert_eq!(timing(&timers), want);
     }
 }

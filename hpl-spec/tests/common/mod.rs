@@ -1,4 +1,5 @@
 //! Legal sweeps and reports of all kinds, for property tests.
+use hpl_spec::account::{Account, Sent, Spent, Spread, Timers, Waterfall};
 use hpl_spec::{
     Bcast, Check, Fact, Norms, Order, Output, Phases, RunParams, RunReport, Storage, Swap, Sweep, Verdict, netlib,
     params::INT_MAX,
@@ -115,6 +116,18 @@ fn verdict(threshold: f64) -> impl Strategy<Value = Verdict> {
     prop_oneof![4 => judged, 1 => singular]
 }
 
+/// An account with one timer.
+fn account(params: &RunParams, rfact: f64) -> Account {
+    Account {
+        timers: Timers { rfact, ..Timers::default() },
+        ranks: Spread::of(&[]),
+        sent: Sent::default(),
+        panels_under_way: 0.0,
+        panels_waited_for: 0.0,
+        waterfall: Waterfall::new(params, 1.0, 0.0, 1, &Spent::default()),
+    }
+}
+
 /// Reports of one sweep with the threshold given: the run may be any, the
 /// parameters that HPL.out has once are those of `params`.
 pub fn reports(params: RunParams, threshold: f64) -> impl Strategy<Value = Vec<RunReport>> {
@@ -122,8 +135,9 @@ pub fn reports(params: RunParams, threshold: f64) -> impl Strategy<Value = Vec<R
         if hpl_spec::report::checks(threshold) { verdict(threshold).boxed() } else { Just(Verdict::Unchecked).boxed() };
     let seconds = prop_oneof![1e-9..0.004, 0.01..1e7_f64, Just(f64::INFINITY)];
     let phases = Phases { pfact: 0.5, ..Phases::default() };
-    let report = (self::params(), seconds, any_real(), any::<bool>(), verdict).prop_map(
-        move |(run, seconds, odd_rate, odd, verdict)| {
+    let account = proptest::option::of(0.01..1e4_f64);
+    let report = (self::params(), seconds, any_real(), any::<bool>(), verdict, account).prop_map(
+        move |(run, seconds, odd_rate, odd, verdict, account)| {
             let RunParams { swap, l1, u, equil, align, .. } = params;
             let params = RunParams { swap, l1, u, equil, align, ..run };
             RunReport {
@@ -136,6 +150,7 @@ pub fn reports(params: RunParams, threshold: f64) -> impl Strategy<Value = Vec<R
                 phases,
                 idle: Vec::new(),
                 around: Default::default(),
+                account: account.map(|rfact| self::account(&params, rfact)),
                 verdict,
             }
         },

@@ -13,6 +13,8 @@
 //!   L2 (ml2×JB, column by column) | L1 (JB×JB, column by column) | pivots (JB global rows) | info
 //! ```
 
+mod shape;
+
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +22,7 @@ use std::time::{Duration, Instant};
 use hpl_core::context::{Context, Scratch};
 use hpl_core::gemm::gemm_alone;
 use hpl_core::level1::{eliminate, iamax, scal, subtract_gemv};
-use hpl_core::matrix::{MatMut, MatRef, Matrix};
+use hpl_core::matrix::{MatMut, Matrix};
 use hpl_core::share::RowBands;
 use hpl_core::team::{Member, Squad};
 use hpl_core::timeline::Work;
@@ -30,97 +32,9 @@ use hpl_spec::params::{Fact, RunParams};
 use crate::axis::Axis;
 use crate::comm::{Buf, Comm};
 use crate::grid::Grid;
-use crate::matrix::DistMatrix;
 use crate::pivot::{Candidate, PivotExchange, outranks};
 
-/// Where a panel lies, as one process sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PanelShape {
-    /// Its number, from 0.
-    pub index: usize,
-    /// Its first global column, and the first global row of its diagonal block.
-    pub first: usize,
-    /// JB, its width.
-    pub width: usize,
-    /// The process row that owns the diagonal block.
-    pub process_row: usize,
-    /// The process column that owns the panel.
-    pub process_col: usize,
-    /// My first local row at or below the diagonal block's first.
-    pub top: usize,
-    /// My first local row of L2: below the diagonal block.
-    pub below: usize,
-    /// ml2: my rows of L2.
-    pub height: usize,
-    /// My first local column at or right of the panel's first.
-    pub left: usize,
-    /// My first local column right of the panel.
-    pub right: usize,
-}
-
-impl PanelShape {
-    /// The shape of panel number `index`, or `None` if the matrix has no such panel.
-    pub fn of<C: Comm>(grid: &Grid<C>, a: &DistMatrix, index: usize) -> Option<PanelShape> {
-        let first = index * a.rows.block;
-        if first >= a.n() {
-            return None;
-        }
-        let width = a.rows.block.min(a.n() - first);
-        let below = a.rows.first_local_at_or_after(first + width);
-        Some(PanelShape {
-            index,
-            first,
-            width,
-            process_row: index % grid.p,
-            process_col: index % grid.q,
-            top: a.rows.first_local_at_or_after(first),
-            below,
-            height: a.rows.local_len() - below,
-            left: a.cols.first_local_at_or_after(first),
-            right: a.cols.first_local_at_or_after(first + width),
-        })
-    }
-
-    /// Doubles of the panel's message.
-    pub fn message_len(&self) -> usize {
-        self.height * self.width + self.width * self.width + self.width + 1
-    }
-}
-
-/// A factored panel as it travels: its shape and its message.
-#[derive(Debug)]
-pub struct Panel {
-    /// Where it lies.
-    pub shape: PanelShape,
-    /// Its message.
-    pub message: Buf,
-}
-
-impl Panel {
-    /// L2: this process's rows below the diagonal block.
-    pub fn l2(&self) -> MatRef<'_> {
-        let PanelShape { height, width, .. } = self.shape;
-        MatRef::new(&self.message, height, width, height.max(1))
-    }
-
-    /// L1: the diagonal block, unit lower triangular below its diagonal, U on and above it.
-    pub fn l1(&self) -> MatRef<'_> {
-        let PanelShape { height, width, .. } = self.shape;
-        MatRef::new(&self.message[height * width..], width, width, width)
-    }
-
-    /// The global row that was exchanged with row `first + i`, for each i.
-    pub fn pivots(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
-        let PanelShape { height, width, .. } = self.shape;
-        self.message[(height + width) * width..][..width].iter().map(|&row| row as usize)
-    }
-
-    /// The first global column whose pivot was zero, if there was one.
-    pub fn zero_pivot(&self) -> Option<usize> {
-        let info = self.message[self.shape.message_len() - 1];
-        (info > 0.0).then(|| info as usize - 1)
-    }
-}
+pub use shape::{Panel, PanelShape};
 
 /// How the recursion divides, and in which order it works (section 4.2 of the reference). All orders find the same pivots;
 /// the sums are rounded differently.
@@ -216,6 +130,8 @@ struct Lead<'a, C> {
     exchange: &'a mut PivotExchange,
     /// Time in exchanges.
     waited: Duration,
+    /// Time in the smallest parts.
+    base: Duration,
 }
 
 /// What all members know about the panel: those of the squad factor it ([`Task::help`]).
@@ -273,7 +189,13 @@ pub fn prepare<'a, C: Comm>(
     let bands = RowBands::new(panel, squad, shared);
     let current = grid.row == shape.process_row;
     let task = Task { cx, recursion, shape, rows, current, with_l2: grid.q > 1, squad, bands };
-    (task, Leader { lead: Lead { along_col: &grid.along_col, exchange, waited: Duration::ZERO }, message })
+    (
+        task,
+        Leader {
+            lead: Lead { along_col: &grid.along_col, exchange, waited: Duration::ZERO, base: Duration::ZERO },
+            message,
+        },
+    )
 }
 
 impl Task<'_> {
@@ -300,6 +222,8 @@ impl Task<'_> {
             self.bands.finish(member, Some(conclude));
             let exchanging = lead.waited;
             scratch.lane.note(Work::Panel, self.shape.index, start, member.waited() + exchanging);
+            scratch.lane.aside.exchanging += exchanging;
+            scratch.lane.aside.base += lead.base;
             (start.elapsed(), exchanging)
         });
         let (time, exchanging) = led.expect("the main thread is in every squad");
@@ -342,7 +266,10 @@ impl Task<'_> {
     ) {
         let Recursion { nbmin, ndiv, rfact, .. } = self.recursion;
         if width <= nbmin {
-            return self.base(member, lead, first, width);
+            let start = Instant::now();
+            self.base(member, lead, first, width);
+            lead.iter_mut().for_each(|lead| lead.base += start.elapsed());
+            return;
         }
         let part = width.div_ceil(nbmin).div_ceil(ndiv) * nbmin;
         let end = first + width;
