@@ -1,10 +1,11 @@
 //! What the whole-program tests share: `xhpl` is run as a user runs it, in a folder of its own, and is
-//! judged by what it leaves there. Nothing of its inside is used.
+//! judged by what it leaves there. Nothing of its inside is used, but for grids of threads in [`validate`].
 //!
 //! - [`program`]: which `xhpl` is tested (`HPLAAS_XHPL`, else one built here), and which `mpirun` starts it.
 //! - [`job`]: [`Job`] is what to run, [`Running`] a run under way, [`Outcome`] what it left.
 //! - [`processes`]: the processes of a job, so that none outlives it.
 //! - [`dat`]: texts of HPL.dat.
+//! - [`validate`]: parameter sets drawn by a seed, solved by ours and by netlib's code; the program of that name.
 //!
 //! ```no_run
 //! let outcome = validation::Job::xhpl().ranks(4).dat(validation::dat::NETLIB).run();
@@ -20,5 +21,6 @@ pub mod dat;
 pub mod job;
 pub mod processes;
 pub mod program;
+pub mod validate;
 
 pub use job::{Job, Outcome, Running};
