@@ -12,9 +12,9 @@
 //! assert_eq!(outcome.report().tally.passed, 864);
 //! ```
 //!
-//! The tests are grouped by question: `smoke` (netlib's own test run), `matrix` (every shape), `reference`
-//! (the same numbers as netlib's code), `bad_input`, `program` (options, files, signals), and `house`, which
-//! reads the source. Tests named `soak_*` are long and ignored; `cargo xtask soak` runs them.
+//! The tests are grouped by question: `smoke` (netlib's own test run), `matrix` (every shape), `reference` and
+//! `validate` (the same numbers as netlib's code), `scripts` (HPL.out as others read it), `bad_input`, `program`
+//! (options, files, signals), and `house`, which reads the source. Tests named `soak_*` are long and ignored; `cargo xtask soak` runs them.
 #![forbid(unsafe_code)]
 
 pub mod dat;
