@@ -19,7 +19,6 @@ use hpl_mpi::variant::Variant;
 use hpl_mpi::verify::verify;
 use hpl_spec::params::{Bcast, Fact, Order, Swap};
 use hpl_spec::report::Phases;
-use proptest::prelude::*;
 
 #[derive(Debug, Clone, Copy)]
 struct Case {
@@ -310,28 +309,5 @@ fn bits_do_not_depend_on_rows_and_threads() {
         for threads in [1, 2, 5, 8] {
             assert_eq!(one, bits(Case { threads, ..Case::new(150, 16, p, 1) }), "{p}x1, {threads} threads");
         }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
-
-    /// Whatever the shape: the oracle's pivots, a small residual, its x.
-    #[test]
-    fn any_shape_agrees_with_the_oracle(
-        (n, nb) in (0_usize..130, 1_usize..50),
-        (p, q, idle) in (1_usize..5, 1_usize..5, 0_usize..3),
-        (nbmin, ndiv, threads) in (1_usize..20, 2_usize..5, 1_usize..9),
-        (column_major, depth, rendezvous) in (any::<bool>(), 0_usize..6, any::<bool>()),
-        bcast in prop::sample::select(Bcast::TABLE).prop_map(|row| row.value),
-        [rfact, pfact] in [(); 2].map(|()| prop::sample::select(Fact::TABLE).prop_map(|row| row.value)),
-        (swap, threshold, equil, align) in (0_usize..3, 0_usize..60, any::<bool>(), 1_usize..40),
-    ) {
-        let swap = [Swap::BinaryExchange, Swap::SpreadRoll, Swap::Mix { threshold }][swap];
-        let order = if column_major { Order::ColumnMajor } else { Order::RowMajor };
-        let mode = if rendezvous { SendMode::Rendezvous } else { SendMode::Eager };
-        let recursion = Recursion { nbmin, ndiv, rfact, pfact };
-        let ranks = p * q + idle;
-        Case { ranks, order, depth, bcast, threads, recursion, swap, equil, align, mode, ..Case::new(n, nb, p, q) }.check();
     }
 }

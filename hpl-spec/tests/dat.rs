@@ -305,3 +305,12 @@ fn messages_of_netlib() {
     let singular = "Error code returned by solve is 7, skip";
     assert_eq!(netlib::solve_failed(7), shape(331, "HPL_pdtest", singular));
 }
+
+/// Found by the fuzz target: such a title was written with a blank in its place, and so read back as another.
+#[test]
+fn a_title_with_a_carriage_return_in_it_survives_its_file() {
+    let text = include_str!("golden/netlib.dat").replacen("HPLinpack benchmark", "HPLinpack\rbenchmark\r", 1);
+    let sweep = Sweep::parse(&text, 4).unwrap();
+    assert!(!sweep.titles[0].contains('\r') && sweep.titles[0].starts_with("HPLinpack benchmark "), "{sweep:?}");
+    assert_eq!(Sweep::parse(&sweep.to_dat(), 4), Ok(sweep));
+}

@@ -121,11 +121,23 @@ impl Job {
         self.start().wait()
     }
 
+    /// [`Job::run`] for a program that says itself what went wrong.
+    ///
+    /// # Errors
+    /// It cannot be started, takes too long, or leaves a process behind: a sentence, and what the job said.
+    pub fn attempt(self) -> Result<Outcome, String> {
+        self.launch()?.finish()
+    }
+
     /// Starts it. At most one job under `mpirun` is under way at a time.
     ///
     /// # Panics
     /// If it cannot be started.
     pub fn start(self) -> Running {
+        self.launch().unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    fn launch(self) -> Result<Running, String> {
         let (mut command, turn) = match self.ranks {
             Some(ranks) => {
                 let mut command = program::mpirun(ranks);
@@ -136,13 +148,16 @@ impl Job {
             None => (Command::new(&self.program), None),
         };
         // Files, not pipes: nobody has to read while the job runs, and they are no terminal.
-        let said = |name: &str| File::create(self.folder.path().join(name)).expect("a file for what the job says");
+        let said = |name: &str| {
+            let path = self.folder.path().join(name);
+            File::create(&path).map_err(|e| format!("{}: {e}", path.display()))
+        };
         command.args(&self.args).current_dir(self.work()).stdin(Stdio::null());
-        command.stdout(said("stdout")).stderr(said("stderr"));
+        command.stdout(said("stdout")?).stderr(said("stderr")?);
         command.env(MARK, self.folder.path()).envs(program::AS_ROOT);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let child = command.spawn().unwrap_or_else(|e| panic!("{}: {e}", command.get_program().to_string_lossy()));
-        Running { job: Some(self), child, ended: false, began: Instant::now(), _turn: turn }
+        let child = command.spawn().map_err(|e| format!("{}: {e}", command.get_program().to_string_lossy()))?;
+        Ok(Running { job: Some(self), child, ended: false, began: Instant::now(), _turn: turn })
     }
 }
 
@@ -194,23 +209,29 @@ impl Running {
     ///
     /// # Panics
     /// If it takes too long, or leaves a process behind.
-    pub fn wait(mut self) -> Outcome {
+    pub fn wait(self) -> Outcome {
+        self.finish().unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    fn finish(mut self) -> Result<Outcome, String> {
         let status = loop {
             match self.status() {
                 Some(status) => break status,
                 None if self.overdue() => {
                     self.end();
-                    panic!("no end after {:?}\n{}", self.began.elapsed(), self.said_last());
+                    return Err(format!("no end after {:?}\n{}", self.began.elapsed(), self.said_last()));
                 }
                 None => sleep(POLL),
             }
         };
         let seconds = self.began.elapsed().as_secs_f64();
         let left = self.left_over();
-        assert!(left.is_empty(), "processes left over: {left:?}\n{}", self.said_last());
+        if !left.is_empty() {
+            return Err(format!("processes left over: {left:?}\n{}", self.said_last()));
+        }
         let (stdout, stderr) = self.said();
         let folder = self.job.take().expect("a job that is under way").folder;
-        Outcome { code: status.code(), stdout, stderr, seconds, folder }
+        Ok(Outcome { code: status.code(), stdout, stderr, seconds, folder })
     }
 
     fn status(&mut self) -> Option<ExitStatus> {

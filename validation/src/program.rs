@@ -96,12 +96,15 @@ pub fn launched_by_open_mpi() -> bool {
 }
 
 /// `mpirun` for so many ranks, unbound; more ranks than cores are allowed.
-pub(crate) fn mpirun(ranks: usize) -> Command {
+///
+/// # Panics
+/// If there is no `mpirun`.
+pub fn mpirun(ranks: usize) -> Command {
     let mut command = Command::new("mpirun");
     if launched_by_open_mpi() {
         command.arg("--oversubscribe");
     }
-    command.args(["--bind-to", "none", "-np", &ranks.to_string()]);
+    command.args(["--bind-to", "none", "-np", &ranks.to_string()]).envs(AS_ROOT);
     command
 }
 

@@ -221,6 +221,32 @@ fn odd_shapes_are_taken() {
     }
 }
 
+/// What is no text, on each line in its turn: the program takes it or refuses it with its line, as the parser does.
+#[test]
+fn bytes_that_are_no_text_are_taken_or_refused() {
+    let words: [&[u8]; 3] = [b"\xff\xfe", b"8\0", b"\xed\xa0\x80 8"];
+    let plain = one_rank(&[]);
+    let lines: Vec<&[u8]> = plain.lines().map(str::as_bytes).collect();
+    let mut refusals = 0;
+    for (at, word) in (0..lines.len()).zip(words.into_iter().cycle()) {
+        let mut odd = lines.clone();
+        odd[at] = word;
+        let text = odd.join(&b'\n');
+        let parsed = Sweep::parse_bytes(&text, 1);
+        let outcome = Job::xhpl().dat(&text).run();
+        match parsed {
+            // The titles, and the name of the output file.
+            Ok(_) => assert_eq!((outcome.code, at < 3), (Some(0), true), "line {}: {}", at + 1, outcome.said()),
+            Err(why) => {
+                refusals += 1;
+                assert_eq!(why.line as usize, at + 1, "{why}");
+                refused(&outcome, &[&why.to_string(), &format!("HPL.dat line {}", at + 1)]);
+            }
+        }
+    }
+    assert_eq!(refusals, 28);
+}
+
 #[test]
 fn unknown_codes_take_netlibs_defaults() {
     let codes = [(9, "7"), (15, "9"), (21, "-4"), (23, "6"), (26, "3"), (28, "2"), (29, "2"), (30, "2"), (31, "0")];

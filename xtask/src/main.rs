@@ -1,11 +1,11 @@
-//! The commands a person types: `cargo xtask setup`, `up`, `compare`, `test` and `soak`.
+//! The commands a person types: `cargo xtask setup`, `up`, `compare`, `validate`, `test` and `soak`.
 //!
 //! Each begins with the same set-up step. `needs` is the table of what the system must bring and
 //! `setup` looks for it. `up` builds (`build`), plans a run (`plan`), starts a service and a node
 //! (`chain`, `child`, `place`), submits the run as a user would (`account`, `api`, `http`), follows
 //! it (`follow`, `bar`), shows what became of it (`show`) and stops all in order (`stop`, `runs`).
-//! `compare` gets the peers and holds our numbers against theirs. `test` lists the steps that CI runs and `steps`
-//! times them.
+//! `compare` gets the peers and holds our speed against theirs, `validate` holds our numbers
+//! against netlib's. `test` lists the steps that CI runs and `steps` times them.
 #![forbid(unsafe_code)]
 
 mod account;
@@ -28,6 +28,7 @@ mod steps;
 mod stop;
 mod test;
 mod up;
+mod validate;
 
 use std::io::{Write, stderr};
 use std::path::PathBuf;
@@ -75,6 +76,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
         options: Vec<String>,
     },
+    /// Solve parameter sets drawn by a seed with xhpl and with netlib's code, and write validation/report.md (minutes)
+    #[command(disable_help_flag = true)]
+    Validate {
+        /// What the comparison takes: `--reference PATH-TO-NETLIB-XHPL` and others; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        options: Vec<String>,
+    },
     /// Run everything that CI runs
     Test,
     /// Run the long tests (minutes to hours)
@@ -88,6 +96,7 @@ fn main() -> ExitCode {
             up::up(&up::Options { wish: plan::Wish { seconds, n, ranks }, once, port, data })
         }
         Command::Compare { options } => compare::compare(&options),
+        Command::Validate { options } => validate::validate(&options),
         Command::Test => test::test(),
         Command::Soak => test::soak(),
     };

@@ -140,9 +140,9 @@ pub fn soak() -> Result<(), Error> {
         steps.act("build the programs", || build::programs(Profile::Release, [XHPL, SERVICE, NODE]))?;
     steps.run(&Desk::here().tests(
         "long tests",
-        "nextest run --cargo-profile soak --package validation --package service --package node-daemon \
-         --features service/failpoints --run-ignored only --no-fail-fast --no-tests warn",
-        "test --profile soak --package validation --package service --package node-daemon \
+        "nextest run --cargo-profile soak --package hpl-spec --package validation --package service \
+         --package node-daemon --features service/failpoints --run-ignored only --no-fail-fast --no-tests warn",
+        "test --profile soak --package hpl-spec --package validation --package service --package node-daemon \
          --features service/failpoints --tests -- --ignored",
         &Programs { xhpl, service: Some(service), node: Some(node), browser: setup::browser() },
     ))?;

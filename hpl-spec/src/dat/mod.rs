@@ -36,7 +36,7 @@ pub enum Output {
 /// Every list has 1 to 20 values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sweep {
-    /// Lines 1 and 2: free text.
+    /// Lines 1 and 2: free text, without line ends of any system.
     pub titles: [String; 2],
     /// Line 4: where the report goes.
     pub output: Output,

@@ -136,8 +136,9 @@ impl<'a> Lines<'a> {
         }
     }
 
+    /// Free text. A CR within it would end the line for some readers of what is written from it.
     fn text(&mut self) -> Result<String, DatError> {
-        Ok(self.line()?.0.to_string())
+        Ok(self.line()?.0.replace('\r', " "))
     }
 
     fn first_word(&mut self) -> Result<Option<String>, DatError> {
