@@ -1,0 +1,287 @@
+//! Which N, NB, P and Q to run on given ranks, and what comes of it: pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::advice::{block_size_on, squarest_grid};
+use crate::params::{INT_MAX, RunParams};
+use crate::rates::Rates;
+
+/// The part of the available memory that is taken where nothing was asked for.
+pub const MEMORY_FRACTION: f64 = 0.8;
+/// Beside the matrix and its workspace a rank has its program and MPI, in bytes.
+const PROCESS: u64 = 100_000_000;
+/// An N that deals the same number of blocks to every rank is taken if it is at most this much smaller.
+const EVEN: f64 = 0.99;
+
+/// What there is to run on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Site {
+    /// MPI ranks.
+    pub ranks: usize,
+    /// Threads of each rank.
+    pub threads: usize,
+    /// Cores of each node.
+    pub cores: usize,
+    /// Available memory for each rank, in bytes: that of its node shared by the node's ranks, where it is least. None
+    /// where it is not known.
+    pub memory: Option<u64>,
+    /// The block size NB that was measured to be best for large N on this CPU, if it was measured.
+    pub nb: Option<usize>,
+}
+
+/// What a person asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Wish {
+    /// N, if it is named.
+    pub n: Option<usize>,
+    /// The part of the available memory that may be taken, above 0 and at most 1.
+    pub memory_fraction: f64,
+    /// The longest that the solve may take, in minutes.
+    pub minutes: Option<f64>,
+}
+
+/// What bounds N.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// N was named.
+    Named,
+    /// A larger matrix does not fit.
+    Memory,
+    /// A larger one takes too long.
+    Time,
+}
+
+/// A run, and what is expected of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunPlan {
+    /// The run.
+    pub params: RunParams,
+    /// Ranks it needs.
+    pub ranks: usize,
+    /// Threads of each rank.
+    pub threads: usize,
+    /// What bounds N.
+    pub bound: Bound,
+    /// The expected time of the solve, in seconds.
+    pub seconds: f64,
+    /// The expected rate, in Gflop/s.
+    pub gflops: f64,
+    /// The memory of all ranks, in bytes.
+    pub bytes: u64,
+    /// Why.
+    pub why: Why,
+}
+
+/// A sentence on each choice, without its full stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// On N.
+    pub n: String,
+    /// On NB.
+    pub nb: String,
+    /// On P and Q.
+    pub grid: String,
+    /// On the threads.
+    pub threads: String,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PlanError {
+    /// Not even the smallest matrix fits.
+    #[error(
+        "{} of memory may be taken for each rank, and a rank without a matrix takes {}. Take fewer ranks a node, or \
+         a larger --memory-fraction", gigabytes(*.allowed), gigabytes(PROCESS)
+    )]
+    NoRoom {
+        /// What a rank may take, in bytes.
+        allowed: u64,
+    },
+    /// Not even the smallest matrix is solved in time.
+    #[error("no matrix is solved within {minutes} minutes. Give more --minutes")]
+    NoTime {
+        /// What was asked for.
+        minutes: f64,
+    },
+    /// The named N does not fit.
+    #[error(
+        "N={n} needs {} for each rank, of which {} are available. The largest N that fits is about {largest}; \
+         a larger one needs more nodes", gigabytes(*.needed), gigabytes(*.available)
+    )]
+    DoesNotFit {
+        /// What was asked for.
+        n: usize,
+        /// What a rank would take, in bytes.
+        needed: u64,
+        /// What it can have, in bytes.
+        available: u64,
+        /// The largest that fits.
+        largest: usize,
+    },
+    /// Nothing bounds N.
+    #[error("how much memory is available is not known on this system, so N has no bound. Give --minutes")]
+    NoBound,
+    /// The named N is outside the limits of HPL.dat.
+    #[error(transparent)]
+    Illegal(#[from] crate::params::ParamError),
+}
+
+/// The run to make: the largest that fits memory and time, unless N is named, in whole blocks.
+///
+/// # Errors
+/// [`PlanError`], if there is none.
+pub fn plan(site: &Site, wish: &Wish, rates: &Rates) -> Result<RunPlan, PlanError> {
+    let run = |n| site.run(n);
+    let (params, bound) = match wish.n {
+        Some(n) => (site.named(n)?, Bound::Named),
+        None => {
+            let allowed = site.memory.map(|memory| (memory as f64 * wish.memory_fraction) as u64);
+            let fits =
+                |n: usize| allowed.is_none_or(|allowed| run(n).bytes_per_rank().saturating_add(PROCESS) <= allowed);
+            let limit = wish.minutes.map_or(f64::INFINITY, |minutes| 60.0 * minutes);
+            let in_time = |n: usize| rates.seconds(n, run(n).nb) <= limit;
+            // Above these two no N can be right: one is of the matrix alone, the other of the product alone.
+            let by_memory = allowed.map_or(f64::INFINITY, |bytes| (bytes as f64 / 8.0 * site.ranks as f64).sqrt());
+            let by_time = (1.5 * limit * rates.product * 1e9).cbrt();
+            let top = by_memory.min(by_time);
+            if top.is_infinite() {
+                return Err(PlanError::NoBound);
+            }
+            let top = top.min(INT_MAX as f64) as usize;
+            let n = site.largest(top, |n| fits(n) && in_time(n));
+            let n = n.ok_or_else(|| match (allowed, wish.minutes) {
+                (Some(allowed), _) if !fits(site.run(1).nb) => PlanError::NoRoom { allowed },
+                (_, minutes) => PlanError::NoTime { minutes: minutes.unwrap_or_default() },
+            })?;
+            let more = n + site.unit(n);
+            (run(n), if fits(more) && !in_time(more) { Bound::Time } else { Bound::Memory })
+        }
+    };
+    let seconds = rates.seconds(params.n, params.nb);
+    Ok(RunPlan {
+        params,
+        ranks: site.ranks,
+        threads: site.threads,
+        bound,
+        seconds,
+        gflops: params.gflops(seconds),
+        bytes: (params.bytes_per_rank().saturating_add(PROCESS)).saturating_mul(site.ranks as u64),
+        why: site.why(wish, &params, bound),
+    })
+}
+
+impl Site {
+    /// The run of order `n` on all ranks.
+    fn run(&self, n: usize) -> RunParams {
+        let (p, q) = squarest_grid(self.ranks);
+        RunParams::new(n, block_size_on(n, self.nb), p, q)
+    }
+
+    /// The run of an order that was asked for.
+    fn named(&self, n: usize) -> Result<RunParams, PlanError> {
+        let params = self.run(n);
+        params.check()?;
+        let needed = params.bytes_per_rank().saturating_add(PROCESS);
+        match self.memory {
+            Some(available) if needed > available => {
+                let fits = |n: usize| self.run(n).bytes_per_rank().saturating_add(PROCESS) <= available;
+                let largest = self.largest(n, fits).unwrap_or(0);
+                Err(PlanError::DoesNotFit { n, needed, available, largest })
+            }
+            _ => Ok(params),
+        }
+    }
+
+    /// So many columns deal the same number of blocks to every rank: NB times what P and Q both divide.
+    fn unit(&self, n: usize) -> usize {
+        let RunParams { nb, p, q, .. } = self.run(n);
+        nb * (p / greatest_common_divisor(p, q) * q)
+    }
+
+    /// The largest N of whole blocks up to `top` that is right. One that deals them evenly is taken if it costs little.
+    ///
+    /// Every N is looked at from above, so that whatever makes more of them right never makes the answer smaller.
+    fn largest(&self, top: usize, right: impl Fn(usize) -> bool) -> Option<usize> {
+        let mut largest = None;
+        for n in self.whole_blocks(top) {
+            if largest.is_some_and(|largest| (n as f64) < EVEN * largest as f64) {
+                break;
+            }
+            let even = n % self.unit(n) == 0;
+            if (even || largest.is_none()) && right(n) {
+                if even {
+                    return Some(n);
+                }
+                largest = Some(n);
+            }
+        }
+        largest
+    }
+
+    /// The multiples of the NB that goes with them, from `top` down.
+    fn whole_blocks(&self, top: usize) -> impl Iterator<Item = usize> + '_ {
+        let below = move |mut n: usize| {
+            while n > 0 {
+                let nb = self.run(n).nb;
+                let whole = n / nb * nb;
+                if whole > 0 && self.run(whole).nb == nb {
+                    return Some(whole);
+                }
+                // Smaller matrices have another NB.
+                n = whole.min(n - 1);
+            }
+            None
+        };
+        std::iter::successors(below(top), move |n| below(n - 1))
+    }
+
+    fn why(&self, wish: &Wish, params: &RunParams, bound: Bound) -> Why {
+        let RunParams { n, nb, p, q, .. } = *params;
+        let Site { ranks, threads, cores, .. } = *self;
+        let evenly = if ranks > 1 && n % self.unit(n) == 0 { ", dealt evenly to the ranks" } else { "" };
+        let percent = 100.0 * wish.memory_fraction;
+        let why_n = match (bound, self.memory) {
+            (Bound::Named, _) => "as asked for".to_owned(),
+            (Bound::Time, _) => {
+                let minutes = wish.minutes.unwrap_or_default();
+                format!("the largest in whole blocks that is solved within {minutes} min{evenly}")
+            }
+            (Bound::Memory, memory) => {
+                let all = memory.map_or(0, |memory| memory.saturating_mul(ranks as u64));
+                let all = gigabytes(all);
+                format!("the largest in whole blocks that fits {percent:.0} % of the {all} available{evenly}")
+            }
+        };
+        let large = block_size_on(INT_MAX, self.nb) == nb;
+        let why_nb = match (large, self.nb) {
+            (false, _) => "a small matrix wants narrow blocks".to_owned(),
+            (true, Some(_)) => "was fastest for large N on this CPU when `xhpl tune` measured".to_owned(),
+            (true, None) => "usually serves well for large N; `xhpl tune` finds out for this CPU".to_owned(),
+        };
+        let why_grid = match (p, q) {
+            (1, 1) => "one rank".to_owned(),
+            (1, 2 | 3) => format!("{ranks} ranks side by side: rows change places without messages"),
+            (1, _) => format!("{ranks} is prime, so no grid of {ranks} ranks is squarer; another number may do better"),
+            _ => format!("the squarest grid of {ranks} ranks with P <= Q: the fewest bytes in messages"),
+        };
+        let why_threads = match cores.checked_div(ranks) {
+            _ if ranks == 1 && threads == cores => format!("all {cores} cores for the one rank"),
+            Some(each) if each == threads && ranks * threads == cores => format!("{cores} cores for {ranks} ranks"),
+            _ => format!("a rank; a node has {cores} cores"),
+        };
+        Why { n: why_n, nb: why_nb, grid: why_grid, threads: why_threads }
+    }
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+/// Bytes as a person reads them: `18.1 GB`.
+#[must_use]
+pub fn gigabytes(bytes: u64) -> String {
+    let gigabytes = bytes as f64 / 1e9;
+    let digits = if gigabytes < 1.0 { 2 } else { 1 };
+    format!("{gigabytes:.digits$} GB")
+}
