@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::advice::{block_size_on, squarest_grid};
-use crate::params::{INT_MAX, RunParams};
+use crate::params::{INT_MAX, ParamError, RunParams};
 use crate::rates::Rates;
 
 /// The part of the available memory that is taken where nothing was asked for.
@@ -27,6 +27,8 @@ pub struct Site {
     pub memory: Option<u64>,
     /// The block size NB that was measured to be best for large N on this CPU, if it was measured.
     pub nb: Option<usize>,
+    /// The process rows P, if they are named: a divisor of the ranks.
+    pub p: Option<usize>,
 }
 
 /// What a person asked for.
@@ -124,7 +126,22 @@ pub enum PlanError {
     NoBound,
     /// The named N is outside the limits of HPL.dat.
     #[error(transparent)]
-    Illegal(#[from] crate::params::ParamError),
+    Illegal(#[from] ParamError),
+}
+
+/// Whether there can be a plan at all, as far as that is known before anything is measured.
+///
+/// # Errors
+/// [`PlanError`], if there cannot.
+pub fn possible(site: &Site, wish: &Wish) -> Result<(), PlanError> {
+    if let Some(n) = wish.n {
+        return site.named(n).map(drop);
+    }
+    match site.allowed(wish) {
+        Some(allowed) if site.needed(site.run(1).nb) > allowed => Err(PlanError::NoRoom { allowed }),
+        None if wish.minutes.is_none() => Err(PlanError::NoBound),
+        _ => Ok(()),
+    }
 }
 
 /// The run to make: the largest that fits memory and time, unless N is named, in whole blocks.
@@ -132,30 +149,22 @@ pub enum PlanError {
 /// # Errors
 /// [`PlanError`], if there is none.
 pub fn plan(site: &Site, wish: &Wish, rates: &Rates) -> Result<RunPlan, PlanError> {
-    let run = |n| site.run(n);
+    possible(site, wish)?;
     let (params, bound) = match wish.n {
         Some(n) => (site.named(n)?, Bound::Named),
         None => {
-            let allowed = site.memory.map(|memory| (memory as f64 * wish.memory_fraction) as u64);
-            let fits =
-                |n: usize| allowed.is_none_or(|allowed| run(n).bytes_per_rank().saturating_add(PROCESS) <= allowed);
+            let allowed = site.allowed(wish);
+            let fits = |n: usize| allowed.is_none_or(|allowed| site.needed(n) <= allowed);
             let limit = wish.minutes.map_or(f64::INFINITY, |minutes| 60.0 * minutes);
-            let in_time = |n: usize| rates.seconds(n, run(n).nb) <= limit;
+            let in_time = |n: usize| rates.seconds(n, site.run(n).nb) <= limit;
             // Above these two no N can be right: one is of the matrix alone, the other of the product alone.
             let by_memory = allowed.map_or(f64::INFINITY, |bytes| (bytes as f64 / 8.0 * site.ranks as f64).sqrt());
             let by_time = (1.5 * limit * rates.product * 1e9).cbrt();
-            let top = by_memory.min(by_time);
-            if top.is_infinite() {
-                return Err(PlanError::NoBound);
-            }
-            let top = top.min(INT_MAX as f64) as usize;
+            let top = by_memory.min(by_time).min(INT_MAX as f64) as usize;
             let n = site.largest(top, |n| fits(n) && in_time(n));
-            let n = n.ok_or_else(|| match (allowed, wish.minutes) {
-                (Some(allowed), _) if !fits(site.run(1).nb) => PlanError::NoRoom { allowed },
-                (_, minutes) => PlanError::NoTime { minutes: minutes.unwrap_or_default() },
-            })?;
+            let n = n.ok_or(PlanError::NoTime { minutes: wish.minutes.unwrap_or_default() })?;
             let more = n + site.unit(n);
-            (run(n), if fits(more) && !in_time(more) { Bound::Time } else { Bound::Memory })
+            (site.run(n), if fits(more) && !in_time(more) { Bound::Time } else { Bound::Memory })
         }
     };
     let seconds = rates.seconds(params.n, params.nb);
@@ -166,27 +175,46 @@ pub fn plan(site: &Site, wish: &Wish, rates: &Rates) -> Result<RunPlan, PlanErro
         bound,
         seconds,
         gflops: params.gflops(seconds),
-        bytes: (params.bytes_per_rank().saturating_add(PROCESS)).saturating_mul(site.ranks as u64),
+        bytes: site.needed(params.n).saturating_mul(site.ranks as u64),
         why: site.why(wish, &params, bound),
     })
 }
 
 impl Site {
+    /// P and Q: the squarest grid, unless P is named.
+    ///
+    /// # Panics
+    /// If P is named as 0.
+    #[must_use]
+    pub fn grid(&self) -> (usize, usize) {
+        self.p.map_or_else(|| squarest_grid(self.ranks), |p| (p, self.ranks / p))
+    }
+
     /// The run of order `n` on all ranks.
     fn run(&self, n: usize) -> RunParams {
-        let (p, q) = squarest_grid(self.ranks);
+        let (p, q) = self.grid();
         RunParams::new(n, block_size_on(n, self.nb), p, q)
+    }
+
+    /// The bytes that a rank takes for order `n`.
+    fn needed(&self, n: usize) -> u64 {
+        self.run(n).bytes_per_rank().saturating_add(PROCESS)
+    }
+
+    /// The bytes that a rank may take, if they are known.
+    fn allowed(&self, wish: &Wish) -> Option<u64> {
+        self.memory.map(|memory| (memory as f64 * wish.memory_fraction) as u64)
     }
 
     /// The run of an order that was asked for.
     fn named(&self, n: usize) -> Result<RunParams, PlanError> {
         let params = self.run(n);
         params.check()?;
-        let needed = params.bytes_per_rank().saturating_add(PROCESS);
+        let needed = self.needed(n);
         match self.memory {
             Some(available) if needed > available => {
-                let fits = |n: usize| self.run(n).bytes_per_rank().saturating_add(PROCESS) <= available;
-                let largest = self.largest(n, fits).unwrap_or(0);
+                let top = (available as f64 / 8.0 * self.ranks as f64).sqrt() as usize;
+                let largest = self.largest(top, |n| self.needed(n) <= available).unwrap_or(0);
                 Err(PlanError::DoesNotFit { n, needed, available, largest })
             }
             _ => Ok(params),
@@ -240,37 +268,34 @@ impl Site {
         let RunParams { n, nb, p, q, .. } = *params;
         let Site { ranks, threads, cores, .. } = *self;
         let evenly = if ranks > 1 && n % self.unit(n) == 0 { ", dealt evenly to the ranks" } else { "" };
-        let percent = 100.0 * wish.memory_fraction;
-        let why_n = match (bound, self.memory) {
-            (Bound::Named, _) => "as asked for".to_owned(),
-            (Bound::Time, _) => {
-                let minutes = wish.minutes.unwrap_or_default();
-                format!("the largest in whole blocks that is solved within {minutes} min{evenly}")
-            }
-            (Bound::Memory, memory) => {
-                let all = memory.map_or(0, |memory| memory.saturating_mul(ranks as u64));
-                let all = gigabytes(all);
-                format!("the largest in whole blocks that fits {percent:.0} % of the {all} available{evenly}")
+        let why_n = match bound {
+            Bound::Named => "as asked for".to_owned(),
+            Bound::Time => format!("the largest solved within {} min{evenly}", wish.minutes.unwrap_or_default()),
+            Bound::Memory => {
+                let all = gigabytes(self.memory.map_or(0, |memory| memory.saturating_mul(ranks as u64)));
+                format!("the largest that fits {:.0} % of the {all} available{evenly}", 100.0 * wish.memory_fraction)
             }
         };
         let large = block_size_on(INT_MAX, self.nb) == nb;
         let why_nb = match (large, self.nb) {
-            (false, _) => "a small matrix wants narrow blocks".to_owned(),
-            (true, Some(_)) => "was fastest for large N on this CPU when `xhpl tune` measured".to_owned(),
-            (true, None) => "usually serves well for large N; `xhpl tune` finds out for this CPU".to_owned(),
+            (false, _) => "a small matrix wants narrow blocks",
+            (true, Some(_)) => "was fastest for large N when `xhpl tune` measured",
+            (true, None) => "usual for large N; `xhpl tune` measures what is best",
         };
         let why_grid = match (p, q) {
             (1, 1) => "one rank".to_owned(),
-            (1, 2 | 3) => format!("{ranks} ranks side by side: rows change places without messages"),
-            (1, _) => format!("{ranks} is prime, so no grid of {ranks} ranks is squarer; another number may do better"),
-            _ => format!("the squarest grid of {ranks} ranks with P <= Q: the fewest bytes in messages"),
+            _ if self.p.is_some() => "as asked for".to_owned(),
+            (1, 2 | 3) => format!("{ranks} ranks side by side: no rows pass between them"),
+            (1, _) => format!("{ranks} is prime: no grid is squarer; another number may be faster"),
+            _ => format!("the squarest grid of {ranks} ranks: the fewest bytes in messages"),
         };
-        let why_threads = match cores.checked_div(ranks) {
-            _ if ranks == 1 && threads == cores => format!("all {cores} cores for the one rank"),
-            Some(each) if each == threads && ranks * threads == cores => format!("{cores} cores for {ranks} ranks"),
-            _ => format!("a rank; a node has {cores} cores"),
+        let why_threads = match ranks {
+            1 if threads == cores => format!("all {cores} cores for the one rank"),
+            _ if ranks * threads == cores => format!("{cores} cores for {ranks} ranks"),
+            _ => format!("of each rank; a node has {cores} cores"),
         };
-        Why { n: why_n, nb: why_nb, grid: why_grid, threads: why_threads }
+        let (nb, grid) = (why_nb.to_owned(), why_grid);
+        Why { n: why_n, nb, grid, threads: why_threads }
     }
 }
 

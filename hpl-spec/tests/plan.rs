@@ -4,7 +4,7 @@ use hpl_spec::plan::{Bound, PlanError, RunPlan, Site, Wish, plan};
 use hpl_spec::rates::{Rates, Solve};
 use proptest::prelude::*;
 
-const SITE: Site = Site { ranks: 1, threads: 2, cores: 2, memory: Some(24_000_000_000), nb: None };
+const SITE: Site = Site { ranks: 1, threads: 2, cores: 2, memory: Some(24_000_000_000), nb: None, p: None };
 const WISH: Wish = Wish { n: None, memory_fraction: 0.8, minutes: None };
 
 /// A machine of about `gflops`.
@@ -54,6 +54,14 @@ fn ranks_share_evenly_where_that_costs_little() {
 }
 
 #[test]
+fn a_named_grid_is_taken() {
+    let site = Site { ranks: 6, threads: 1, cores: 6, p: Some(6), ..SITE };
+    assert_eq!((site.grid(), Site { p: None, ..site }.grid()), ((6, 1), (2, 3)));
+    let plan = planned(site, WISH);
+    assert_eq!((plan.params.p, plan.params.q, plan.why.grid.as_str()), (6, 1, "as asked for"));
+}
+
+#[test]
 fn a_named_n_is_taken_as_it_is() {
     let plan = planned(SITE, Wish { n: Some(7001), ..WISH });
     assert_eq!((plan.params.n, plan.params.nb, plan.bound), (7001, 256, Bound::Named));
@@ -90,6 +98,7 @@ fn site() -> impl Strategy<Value = Site> {
         cores: ranks * threads,
         memory: Some(memory),
         nb,
+        p: None,
     })
 }
 

@@ -5,7 +5,7 @@ use hpl_spec::plan::{RunPlan, gigabytes};
 /// The columns of a usual terminal, less one.
 const WIDTH: usize = 79;
 /// Columns before a reason: a margin, the name, the value, gaps.
-const BEFORE: usize = 2 + 8 + 12 + 3;
+const BEFORE: usize = 2 + 7 + 11 + 3;
 
 /// The answer: a line with what is expected, then a line for each choice, with its reason. `source` tells where the
 /// expected time comes from.
@@ -18,14 +18,14 @@ pub fn text(plan: &RunPlan, source: &str) -> String {
         ("NB", p.nb.to_string(), &plan.why.nb),
         ("P x Q", format!("{} x {}", p.p, p.q), &plan.why.grid),
         ("threads", plan.threads.to_string(), &plan.why.threads),
-        ("memory", gigabytes(plan.bytes), "8 N² bytes, workspace and programs, all ranks together"),
+        ("memory", gigabytes(plan.bytes), "8 N² bytes, workspace, programs; all ranks together"),
         ("time", time.clone(), source),
-        ("rate", rate.clone(), "(2/3 N³ + 3/2 N²) operations in that time"),
+        ("rate", rate.clone(), "2/3 N³ + 3/2 N² operations in that time"),
     ];
     let mut text = format!("\nN = {} is expected to take {time}, at {rate}.\n\n", p.n);
     for (name, value, why) in rows {
         let gap = format!("\n{:BEFORE$}", "");
-        text += &format!("  {name:<8}{value:>12}   {}\n", wrapped(why, WIDTH - BEFORE).join(&gap));
+        text += &format!("  {name:<7}{value:>11}   {}\n", wrapped(why, WIDTH - BEFORE).join(&gap));
     }
     text.push('\n');
     text
@@ -60,11 +60,25 @@ pub fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hpl_spec::plan::{Site, Wish, plan};
+    use hpl_spec::rates::{Rates, Solve};
 
     #[test]
     fn times_are_said_in_their_own_units() {
         let said = [0.314, 22.51, 119.94, 120.0, 316.4, 7200.0, 100_000.0].map(duration);
         assert_eq!(said, ["0.31 s", "22.5 s", "119.9 s", "2 min 0 s", "5 min 16 s", "2 h 0 min", "27 h 46 min"]);
+    }
+
+    #[test]
+    fn the_answer_fits_a_terminal() {
+        let site = Site { ranks: 6, threads: 128, cores: 768, memory: Some(1 << 40), nb: None, p: None };
+        let wish = Wish { n: None, memory_fraction: 0.8, minutes: Some(1234.5) };
+        let rates = Rates { product: 9e4, solves: vec![Solve { n: 80_000, nb: 256, seconds: 5.0 }] };
+        let text = text(&plan(&site, &wish, &rates).unwrap(), "from somewhere");
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        for shown in ["2 x 3", "dealt evenly", "Gflop/s", "from somewhere", "768 cores for 6 ranks"] {
+            assert!(text.contains(shown), "{shown} is missing\n{text}");
+        }
     }
 
     #[test]

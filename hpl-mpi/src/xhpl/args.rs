@@ -46,9 +46,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "n", help_heading = WHAT)]
     pub dat: Option<PathBuf>,
 
-    /// Run once without a file: N, the order of the matrix, in rows; it takes 8·N² bytes in all.
+    /// Run once without a file: N, the order of the matrix, in rows [default: what HPL.dat says].
     ///
-    /// Larger is faster and longer: time grows with N³. Use it for a quick run, or to repeat one of a known size.
+    /// It takes 8·N² bytes in all, and time that grows with N³; the rate grows a little. Use it for a quick run, or to
+    /// repeat one of a known size.
     #[arg(long, value_name = "N", value_parser = |t: &str| integer(t, 0), allow_negative_numbers = true, help_heading = WHAT)]
     pub n: Option<usize>,
 
@@ -127,12 +128,12 @@ const HOW: &str = "How to compute";
 const PLANNED: &str = "What to plan for";
 
 const AFTER: &str = "Examples:
-  xhpl plan                       what to run on this machine, and what to expect
-  xhpl --auto --minutes 10        choose the parameters and run, ten minutes at most
-  xhpl tune                       once a CPU: find its fastest block sizes
-  xhpl --n 8000                   one run on all cores, one rank
+  xhpl plan                  what to run on this machine, and what to expect
+  xhpl --auto --minutes 10   choose the parameters and run for ten minutes
+  xhpl tune                  once a CPU: find its fastest block sizes
+  xhpl --n 8000              one run on all cores, one rank
   mpirun -np 4 --bind-to none xhpl
-                                  the tests of ./HPL.dat on four ranks
+                             the tests of ./HPL.dat on four ranks
   mpirun -np 2 --bind-to none xhpl --n 20000 -p 1 -q 2
 
 Exit status:
@@ -141,10 +142,10 @@ Exit status:
   2  with --strict, a test failed or was skipped";
 
 const AFTER_PLAN: &str = "Examples:
-  xhpl plan                       fill 80 % of the memory, one rank on all cores
-  xhpl plan --minutes 10          the largest matrix that is solved in ten minutes
-  xhpl plan --ranks 2 > HPL.dat   keep the file; the answer stays in the terminal
-  xhpl plan --n 20000             how long will that take?
+  xhpl plan                  fill 80 % of the memory, one rank on all cores
+  xhpl plan --minutes 10     the largest matrix that is solved in ten minutes
+  xhpl plan > HPL.dat        keep the file; the answer stays in the terminal
+  xhpl plan --n 20000        how long will that take?
 
 The answer is written to standard error; HPL.dat, or JSON, to standard output.
 Exit status: 0 here is a plan, 1 there is none, and why was said.";
@@ -217,6 +218,13 @@ pub struct PlanOptions {
           value_parser = |t: &str| integer(t, 1), allow_negative_numbers = true, help_heading = PLANNED)]
     pub ranks: usize,
 
+    /// P, the rows of the grid, in ranks; Q is the ranks divided by it [default: the squarest grid with P <= Q].
+    ///
+    /// Change it to compare grids; the run then wants the same -p and -q, or the HPL.dat.
+    #[arg(short, value_name = "P",
+          value_parser = |t: &str| integer(t, 1), allow_negative_numbers = true, help_heading = PLANNED)]
+    pub p: Option<usize>,
+
     /// Threads of each rank [default: the cores divided by the ranks].
     ///
     /// Change it to leave cores to others.
@@ -252,6 +260,8 @@ pub struct PlanOptions {
     pub dat: Option<PathBuf>,
 
     /// With --dat: write over a file that is there [default: leave it alone].
+    ///
+    /// Use it in scripts that plan again and again.
     #[arg(long, requires = "dat", help_heading = RESULTS)]
     pub force: bool,
 

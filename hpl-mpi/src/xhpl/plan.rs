@@ -12,10 +12,9 @@ use hpl_mpi::comm::thread::{SendMode, ThreadComm};
 use hpl_mpi::comm::{Comm, max_all};
 use hpl_mpi::grid::Grid;
 use hpl_mpi::run::memory_available;
-use hpl_spec::advice::squarest_grid;
 use hpl_spec::dat::{Output, Sweep};
 use hpl_spec::params::Order;
-use hpl_spec::plan::{MEMORY_FRACTION, RunPlan, Site, Wish, plan};
+use hpl_spec::plan::{MEMORY_FRACTION, RunPlan, Site, Wish, plan, possible};
 use hpl_spec::profile::{Profile, Shares};
 use hpl_spec::rates::Rates;
 use indicatif::ProgressBar;
@@ -50,8 +49,11 @@ pub fn answer(options: &PlanOptions) -> Result<(), String> {
              `mpirun … xhpl --auto` plans on those nodes"
         ));
     }
-    if let Some(file) = options.dat.as_deref().filter(|file| file.exists() && !options.force) {
-        return Err(exists(file));
+    if let Some(p) = options.p.filter(|p| !ranks.is_multiple_of(*p)) {
+        return Err(format!("-p {p}: {ranks} ranks make no grid of {p} rows. Name a divisor of --ranks"));
+    }
+    if let Some(file) = options.dat.as_deref() {
+        writable(file, options.force)?;
     }
     let (served, refused) = profile::find(&ThreadComm::solo(), options.profile.as_deref(), &topology, kernel);
     if let Some(why) = refused {
@@ -64,8 +66,9 @@ pub fn answer(options: &PlanOptions) -> Result<(), String> {
         cores,
         memory: known(memory_available() as f64 / ranks as f64),
         nb: served.as_ref().map(|served| served.profile.nb),
+        p: options.p,
     };
-    // What cannot be need not be measured.
+    possible(&site, &wish).map_err(|e| e.to_string())?;
     let told = served.as_ref().and_then(|served| told(&served.profile, &site));
     let (rates, source) = match told {
         Some(rates) => (rates.clone(), TUNED.to_owned()),
@@ -110,13 +113,18 @@ pub fn sweep<C: Comm>(
         cores,
         memory: known(-least[0]),
         nb: served.map(|served| served.profile.nb),
+        p: None,
     };
     let memory_fraction = args.memory_fraction.unwrap_or(MEMORY_FRACTION);
     let wish = Wish { n: None, memory_fraction, minutes: args.minutes };
+    // The same on all ranks.
+    if let Err(why) = possible(&site, &wish) {
+        return Err(if first { format!("xhpl --auto: {why}\n") } else { String::new() });
+    }
     let (rates, source) = match served.and_then(|served| told(&served.profile, &site)) {
         Some(rates) => (Ok(rates.clone()), TUNED.to_owned()),
         None => {
-            let (p, q) = squarest_grid(site.ranks);
+            let (p, q) = site.grid();
             let grid = Grid::new(world, p, q, Order::RowMajor).expect("all ranks are in it");
             let probe = Probe { cx, grid: &grid, node, nb: site.nb, time: probe_time(&wish) };
             let rates = probe.rates(&if alone { probe::bar() } else { ProgressBar::hidden() });
@@ -137,7 +145,7 @@ const TUNED: &str = "told from what `xhpl tune` measured on this CPU";
 
 fn measured(rates: &Rates) -> String {
     let largest = rates.solves.iter().map(|solve| solve.n).max().unwrap_or(0);
-    format!("told from solves up to N = {largest} that were measured just now")
+    format!("told from solves up to N = {largest}, measured just now")
 }
 
 /// The rates of the profile, if they are those of the ranks and threads at hand.
@@ -164,8 +172,8 @@ fn probe_here(
     time: Duration,
 ) -> Result<Rates, String> {
     let pus: Vec<usize> = topology.allowed_cores().iter().map(|core| core.pu).collect();
-    let (p, q) = squarest_grid(site.ranks);
-    let all = ThreadComm::run(site.ranks, SendMode::Eager, |world| {
+    let (p, q) = site.grid();
+    let all = ThreadComm::run(site.ranks, SendMode::Rendezvous, |world| {
         // Each has cores of its own, as under a launcher.
         world.wait_policy().set_oversubscribed(false);
         let first = world.rank() * site.threads;
@@ -211,10 +219,26 @@ fn write(options: &PlanOptions, plan: &RunPlan) -> Result<(), String> {
     let written = how.open(file).and_then(|mut opened| opened.write_all(dat.as_bytes()));
     written.map_err(|e| match e.kind() {
         std::io::ErrorKind::AlreadyExists => exists(file),
-        _ => format!("--dat {}: {e}. Name a file in a folder that can be written", file.display()),
+        _ => format!("--dat {}: {e}. Name a file that can be written", file.display()),
     })?;
     let launcher = if plan.ranks > 1 { format!("mpirun -np {} --bind-to none ", plan.ranks) } else { String::new() };
     eprintln!("{} is written. Run it: {launcher}xhpl --dat {}", file.display(), file.display());
+    Ok(())
+}
+
+/// What can be said against a file before anything is measured; nothing is made yet.
+fn writable(file: &Path, force: bool) -> Result<(), String> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if file.exists() && !force {
+        return Err(exists(file));
+    }
+    if !folder.is_dir() {
+        return Err(format!(
+            "--dat {}: there is no folder {}. Make it, or name another",
+            file.display(),
+            folder.display()
+        ));
+    }
     Ok(())
 }
 

@@ -25,7 +25,7 @@ pub const USUAL: Duration = Duration::from_millis(3500);
 /// The small orders.
 const SMALL: [usize; 7] = [700, 1000, 1400, 2000, 2800, 4000, 5600];
 /// A small solve is repeated until this much time is spent on its order, …
-const ENOUGH: Duration = Duration::from_millis(200);
+const ENOUGH: Duration = Duration::from_millis(300);
 /// … and at most this often.
 const TIMES: usize = 3;
 /// The part of the time for small solves.
@@ -69,14 +69,16 @@ impl<C: Comm> Probe<'_, C> {
         let product = self.product()?;
         let mut solves: Vec<Solve> = Vec::new();
         for n in SMALL {
-            let next = solves.last().map_or(0.0, |last| last.seconds * (n as f64 / last.n as f64).powi(3));
-            if self.since(begin) + next > FOR_SMALL * self.time.as_secs_f64() || !self.fits(n) {
+            // The first is measured in any case.
+            let next = solves.last().map(|last| last.seconds * (n as f64 / last.n as f64).powi(3));
+            let late = next.is_some_and(|next| self.since(begin) + next > FOR_SMALL * self.time.as_secs_f64());
+            if late || !self.fits(n) {
                 break;
             }
             solves.push(self.small(n, begin, bar)?);
         }
         let last = solves.last().copied();
-        let last = last.ok_or("there is no time or no memory to measure even a small solve")?;
+        let last = last.ok_or("there is no memory to measure even a small solve")?;
         let left = self.time.as_secs_f64() - self.since(begin);
         let n = (FOR_SOLVE * left / last.seconds).max(0.0).cbrt() * last.n as f64;
         let nb = block_size_on(if n < LARGE as f64 { n as usize } else { INT_MAX }, self.nb);
@@ -114,19 +116,19 @@ impl<C: Comm> Probe<'_, C> {
     fn product(&self) -> Result<f64, String> {
         let (mut n, k, most) = PRODUCT;
         barrier(&self.grid.all);
+        let begin = Instant::now();
         let mine = loop {
             let mut product = match Product::new(n, k) {
                 Ok(product) => product,
                 Err(e) => break Err(e.to_string()),
             };
             let first = product.time(self.cx).min(product.time(self.cx));
-            if first < SHORT && n < most {
+            if first < SHORT && n < most && begin.elapsed() < self.time / 20 {
                 n *= 2;
                 continue;
             }
-            let begin = Instant::now();
-            let mut best = first;
-            while begin.elapsed() < ENOUGH / 2 {
+            let (again, mut best) = (Instant::now(), first);
+            while again.elapsed() < self.time / 30 {
                 best = best.min(product.time(self.cx));
             }
             break Ok(product.flops() / best.as_secs_f64() / 1e9);
@@ -140,7 +142,7 @@ impl<C: Comm> Probe<'_, C> {
         if failed > 0.0 { Err(mine.err().unwrap_or_else(|| "another rank has no memory".to_owned())) } else { Ok(rate) }
     }
 
-    /// The median of a few solves.
+    /// The median of a few solves, of two the faster: what disturbs makes slower.
     fn small(&self, n: usize, begin: Instant, bar: &ProgressBar) -> Result<Solve, String> {
         let nb = block_size_on(n, self.nb);
         let mut seconds = Vec::new();
@@ -148,8 +150,7 @@ impl<C: Comm> Probe<'_, C> {
             seconds.push(self.solve(n, nb, begin, bar)?[0].seconds);
         }
         seconds.sort_by(f64::total_cmp);
-        let (lower, upper) = (seconds[(seconds.len() - 1) / 2], seconds[seconds.len() / 2]);
-        Ok(Solve { n, nb, seconds: (lower + upper) / 2.0 })
+        Ok(Solve { n, nb, seconds: seconds[(seconds.len() - 1) / 2] })
     }
 
     /// One solve, and its last part if that was told of.
