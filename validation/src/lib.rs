@@ -12,8 +12,9 @@
 //! ```
 //!
 //! The tests are grouped by question: `smoke` (netlib's own test run), `matrix` (every shape), `reference`
-//! (the same numbers as netlib's code), `bad_input`, `program` (options, files, signals), and `house`, which
-//! reads the source. Tests named `soak_*` are long and ignored; `cargo xtask soak` runs them.
+//! (the same numbers as netlib's code), `bad_input`, `program` (options, files, signals), `plan` (parameters that are
+//! chosen, and the time they take), and `house`, which reads the source. Tests named `soak_*` are long and ignored;
+//! `cargo xtask soak` runs them.
 #![forbid(unsafe_code)]
 
 pub mod dat;

@@ -28,7 +28,7 @@ use crate::profile::{self, Served};
 use crate::sink::Sinks;
 
 /// A probe takes at most this part of the time that the run may take, …
-const PART: f64 = 0.2;
+const PART: f64 = 0.5;
 /// … but this at least.
 const SHORTEST: Duration = Duration::from_millis(300);
 

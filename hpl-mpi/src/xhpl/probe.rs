@@ -75,7 +75,7 @@ impl<C: Comm> Probe<'_, C> {
             if late || !self.fits(n) {
                 break;
             }
-            solves.push(self.small(n, begin, bar)?);
+            solves.push(self.small(n, solves.last(), begin, bar)?);
         }
         let last = solves.last().copied();
         let last = last.ok_or("there is no memory to measure even a small solve")?;
@@ -87,7 +87,12 @@ impl<C: Comm> Probe<'_, C> {
             n -= nb;
         }
         if n > last.n {
-            solves.extend(self.large(n, nb, begin, bar)?);
+            let mut told = self.large(n, nb, begin, bar)?;
+            if disturbed(told.last(), Some(&last)) {
+                let again = self.large(n, nb, begin, bar)?;
+                told = if disturbed(again.last(), told.last()) { told } else { again };
+            }
+            solves.extend(told);
         }
         bar.finish_and_clear();
         Ok(Rates { product, solves })
@@ -143,14 +148,18 @@ impl<C: Comm> Probe<'_, C> {
     }
 
     /// The median of a few solves, of two the faster: what disturbs makes slower.
-    fn small(&self, n: usize, begin: Instant, bar: &ProgressBar) -> Result<Solve, String> {
+    fn small(&self, n: usize, before: Option<&Solve>, begin: Instant, bar: &ProgressBar) -> Result<Solve, String> {
         let nb = block_size_on(n, self.nb);
         let mut seconds = Vec::new();
         while seconds.len() < TIMES && seconds.iter().sum::<f64>() < ENOUGH.as_secs_f64() {
             seconds.push(self.solve(n, nb, begin, bar)?[0].seconds);
         }
         seconds.sort_by(f64::total_cmp);
-        Ok(Solve { n, nb, seconds: seconds[(seconds.len() - 1) / 2] })
+        let mut solve = Solve { n, nb, seconds: seconds[(seconds.len() - 1) / 2] };
+        if disturbed(Some(&solve), before) {
+            solve.seconds = solve.seconds.min(self.solve(n, nb, begin, bar)?[0].seconds);
+        }
+        Ok(solve)
     }
 
     /// One solve, and its last part if that was told of.
@@ -197,6 +206,13 @@ impl<C: Comm> Probe<'_, C> {
         let whole = Solve { n, nb, seconds: report.seconds };
         Ok(std::iter::once(whole).chain(moments.into_iter().map(left)).collect())
     }
+}
+
+/// Whether a solve did less for its time than the one before, which was smaller (or the same again): something else
+/// was at work meanwhile. It is then done once more.
+fn disturbed(solve: Option<&Solve>, before: Option<&Solve>) -> bool {
+    let cost = |solve: &Solve| solve.seconds / (solve.n as f64).powi(3);
+    solve.zip(before).is_some_and(|(solve, before)| cost(solve) > cost(before))
 }
 
 /// A bar for a probe; it is drawn if a person watches the terminal.
