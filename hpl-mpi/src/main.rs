@@ -4,6 +4,8 @@
 //! HPL.out. Rank 0 alone reads and prints; every rank learns of an error and ends with the same status.
 #![forbid(unsafe_code)]
 
+#[path = "xhpl/answer.rs"]
+mod answer;
 #[path = "xhpl/args.rs"]
 mod args;
 #[path = "xhpl/describe.rs"]
@@ -12,6 +14,12 @@ mod describe;
 mod input;
 #[path = "xhpl/place.rs"]
 mod place;
+#[path = "xhpl/plan.rs"]
+mod plan;
+#[path = "xhpl/probe.rs"]
+mod probe;
+#[path = "xhpl/product.rs"]
+mod product;
 #[path = "xhpl/profile.rs"]
 mod profile;
 #[path = "xhpl/record.rs"]
@@ -66,6 +74,9 @@ fn main() -> ExitCode {
     let first = launched.as_deref().is_none_or(|rank| rank == "0");
     let args = Args::read(first);
     match args.command {
+        // Of ranks that a launcher started, one answers.
+        Some(Command::Plan(_)) if !first => return ExitCode::from(DONE),
+        Some(Command::Plan(options)) => return plan_run(&options),
         Some(Command::Describe { peak }) => return describe_node(peak),
         Some(Command::Tune { profile, kernel, threads, quick }) => {
             return tune_node(&tune::Wish { kernel, threads, file: profile, quick });
@@ -120,6 +131,16 @@ fn tune_node(wish: &tune::Wish) -> ExitCode {
     }
 }
 
+fn plan_run(options: &args::PlanOptions) -> ExitCode {
+    match plan::answer(options) {
+        Ok(()) => ExitCode::from(DONE),
+        Err(e) => {
+            eprintln!("xhpl plan: {e}");
+            ExitCode::from(ILLEGAL)
+        }
+    }
+}
+
 /// Everything between MPI's start and its end. Collective; an error is an error on every rank, and its text
 /// is empty where it is not to be said.
 fn run(world: &MpiComm, args: &Args, alone: bool) -> Result<u8, String> {
@@ -130,15 +151,20 @@ fn run(world: &MpiComm, args: &Args, alone: bool) -> Result<u8, String> {
     let place = place::decide(&node, &topology, args.threads);
     world.wait_policy().set_oversubscribed(place.oversubscribed);
     let (served, refused) = profile::find(world, args.profile.as_deref(), &topology, kernel);
-    let (sweep, mut sinks) = input::sweep(world, args, served.as_ref().map(|served| served.profile.nb))?;
+    // On another node there may be another CPU.
+    let shares = served.as_ref().filter(|served| profile::foreign(&served.profile, &topology, kernel).is_none());
+    let shares = shares.map_or_else(Shares::default, |served| served.profile.shares);
+    let cores = topology.cores.len();
+    let cx = agree(world, place::settle(&place, topology, kernel))?.with_shares(shares);
+    let (sweep, mut sinks) = if args.auto {
+        plan::sweep((world, &node), &cx, (cores, alone), args, served.as_ref())?
+    } else {
+        input::sweep(world, args, served.as_ref().map(|served| served.profile.nb))?
+    };
     warn(&node, place.warning.as_deref());
     if let Some(why) = refused {
         eprintln!("xhpl: {why}");
     }
-    // On another node there may be another CPU.
-    let shares = served.as_ref().filter(|served| profile::foreign(&served.profile, &topology, kernel).is_none());
-    let shares = shares.map_or_else(Shares::default, |served| served.profile.shares);
-    let cx = agree(world, place::settle(&place, topology, kernel))?.with_shares(shares);
     if let Some(sinks) = sinks.as_mut().filter(|_| alone) {
         sinks.draw_progress();
     }

@@ -23,6 +23,8 @@
 //! - [`netlib`]: error messages in netlib's shape.
 //! - [`advice`]: what to choose where nothing was asked for; how far a run is.
 //! - [`profile`]: what was found to be fastest on a CPU.
+//! - [`rates`]: how long a solve will take, from a few that were measured.
+//! - [`plan`]: which N, NB, P and Q to run, and what comes of it.
 //! - [`cformat`]: numbers as C prints them.
 //!
 //! ```
@@ -54,7 +56,9 @@ pub mod netlib;
 pub mod node;
 pub mod out;
 pub mod params;
+pub mod plan;
 pub mod profile;
+pub mod rates;
 pub mod report;
 pub mod words;
 

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The number of the file format.
-pub const FORMAT: u32 = 1;
+use crate::rates::Rates;
+
+/// The number of the file format. 1 had no rates.
+pub const FORMAT: u32 = 2;
 
 /// Which parts of its caches a product uses; the block sizes for any NB follow from them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -54,6 +56,8 @@ pub struct Profile {
     pub nb: usize,
     /// Gflop/s of the product with these shares, with the usual ones, and of LU with this NB.
     pub measured: Measured,
+    /// What solves took on one rank of these threads, from which times are told.
+    pub rates: Rates,
     /// The xhpl that measured.
     pub version: String,
 }
@@ -70,17 +74,25 @@ pub struct Measured {
     pub lu: f64,
 }
 
+/// What a profile of any format has.
+#[derive(Deserialize)]
+struct Versioned {
+    format: u32,
+}
+
 impl Profile {
     /// Reads a profile.
     ///
     /// # Errors
     /// What is wrong with the text, in one sentence.
     pub fn parse(text: &str) -> Result<Profile, String> {
-        let profile: Profile = serde_json::from_str(text).map_err(|e| format!("it is no profile: {e}"))?;
-        if profile.format != FORMAT {
-            return Err(format!("its format is {}, expected {FORMAT}", profile.format));
+        // The format first: another one has other fields.
+        let Versioned { format } = serde_json::from_str(text).map_err(|e| format!("it is no profile: {e}"))?;
+        if format != FORMAT {
+            return Err(format!("its format is {format}, expected {FORMAT}. Write it anew with `xhpl tune`"));
         }
-        if !profile.shares.are_sane() || !(1..=4096).contains(&profile.nb) {
+        let profile: Profile = serde_json::from_str(text).map_err(|e| format!("it is no profile: {e}"))?;
+        if !profile.shares.are_sane() || !(1..=4096).contains(&profile.nb) || !profile.rates.are_sane() {
             return Err("its numbers are out of range".to_owned());
         }
         Ok(profile)
@@ -118,6 +130,7 @@ pub struct ProfileUsed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rates::Solve;
 
     fn profile() -> Profile {
         Profile {
@@ -129,6 +142,7 @@ mod tests {
             shares: Shares::default(),
             nb: 224,
             measured: Measured { product: 100.0, product_untuned: 98.5, lu: 90.0 },
+            rates: Rates { product: 100.0, solves: vec![Solve { n: 8000, nb: 224, seconds: 3.8 }] },
             version: "0.1.0".into(),
         }
     }
@@ -138,7 +152,8 @@ mod tests {
         let text = profile().to_text();
         assert_eq!(Profile::parse(&text), Ok(profile()));
         for (from, to, why) in [
-            ("\"format\": 1", "\"format\": 2", "format is 2"),
+            ("\"format\": 2", "\"format\": 1", "format is 1, expected 2. Write it anew"),
+            ("\"seconds\": 3.8", "\"seconds\": 0", "out of range"),
             ("\"nb\": 224", "\"nb\": 0", "out of range"),
             ("\"widest\": 192", "\"widest\": 0", "out of range"),
             ("\"block\": 0.25", "\"block\": 0.7", "out of range"),

@@ -14,7 +14,9 @@
 //!
 //! The tests are grouped by question: `smoke` (netlib's own test run), `matrix` (every shape), `reference` and
 //! `validate` (the same numbers as netlib's code), `scripts` (HPL.out as others read it), `bad_input`, `program`
-//! (options, files, signals), and `house`, which reads the source. Tests named `soak_*` are long and ignored; `cargo xtask soak` runs them.
+//! (options, files), `ended` (signals, ranks that die), `timing` (where the time went), `plan` (parameters that are
+//! chosen, and the time they take), and `house`, which reads the source. Tests named `soak_*` are long and ignored;
+//! `cargo xtask soak` runs them.
 #![forbid(unsafe_code)]
 
 pub mod dat;

@@ -64,7 +64,7 @@ fn a_profile_that_does_not_serve_is_left_alone() {
     for (name, text, why) in [
         ("missing.json", None, "No such file"),
         ("foreign.json", Some(foreign.as_str()), "Another CPU"),
-        ("garbage.json", Some("{\"format\": 1}"), "no profile"),
+        ("garbage.json", Some("{\"format\": 2}"), "no profile"),
         ("insane.json", Some(insane.as_str()), "out of range"),
     ] {
         let file = format!("{home}/{name}");

@@ -12,7 +12,7 @@ use crate::args::Args;
 use crate::sink::{Named, Sinks};
 
 /// netlib's usual threshold, for runs without a file.
-const THRESHOLD: f64 = 16.0;
+pub const THRESHOLD: f64 = 16.0;
 
 /// The sweep, and on rank 0 where its results go. `nb` is the block size of the profile, for runs without a file.
 ///
@@ -22,29 +22,40 @@ pub fn sweep<C: Comm>(world: &C, args: &Args, nb: Option<usize>) -> Result<(Swee
     let mut sinks = None;
     let found = (world.rank() == 0).then(|| {
         read(args, world.size(), nb).and_then(|sweep| {
-            let Args { json, events, trace, .. } = args;
-            let named = Named { json: json.as_deref(), events: events.as_deref(), trace: trace.as_deref() };
-            sinks = Some(Sinks::open(&sweep.output, &named)?);
+            sinks = Some(open(args, &sweep.output)?);
             Ok(sweep)
         })
     });
+    Ok((share(world, found)?, sinks))
+}
+
+/// Opens the places that the options and `output` name, on rank 0.
+///
+/// # Errors
+/// What is to be said.
+pub fn open(args: &Args, output: &Output) -> Result<Sinks, String> {
+    let Args { json, events, trace, .. } = args;
+    Sinks::open(output, &Named { json: json.as_deref(), events: events.as_deref(), trace: trace.as_deref() })
+}
+
+/// The sweep that rank 0 found, on all ranks. Collective.
+///
+/// # Errors
+/// Where rank 0 found an error: on rank 0 with what is to be said, elsewhere empty.
+pub fn share<C: Comm>(world: &C, found: Option<Result<Sweep, String>>) -> Result<Sweep, String> {
     // One byte says how it went, then come the parameters.
     let message = found.as_ref().map(|found| match found {
-        Ok(sweep) => [b"+", json(sweep).as_slice()].concat(),
+        Ok(sweep) => [b"+", serde_json::to_vec(sweep).expect("a sweep is plain data").as_slice()].concat(),
         Err(_) => b"-".to_vec(),
     });
     let message = broadcast_bytes(world, message.as_deref(), 0);
     match found {
-        Some(found) => found.map(|sweep| (sweep, sinks)),
+        Some(found) => found,
         None => match message.split_first() {
-            Some((b'+', json)) => Ok((serde_json::from_slice(json).expect("rank 0 wrote it"), None)),
+            Some((b'+', json)) => Ok(serde_json::from_slice(json).expect("rank 0 wrote it")),
             _ => Err(String::new()),
         },
     }
-}
-
-fn json(sweep: &Sweep) -> Vec<u8> {
-    serde_json::to_vec(sweep).expect("a sweep is plain data")
 }
 
 fn read(args: &Args, ranks: usize, nb: Option<usize>) -> Result<Sweep, String> {

@@ -2,14 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hpl_core::buffer::AllocError;
 use hpl_core::context::Context;
-use hpl_core::gemm::gemm;
 use hpl_core::gemm::kernel;
-use hpl_core::matrix::Matrix;
-use hpl_core::random;
 use hpl_core::topology::Topology;
 use hpl_mpi::comm::thread::ThreadComm;
 use hpl_mpi::factorize::factorize;
@@ -18,10 +15,13 @@ use hpl_mpi::matrix::DistMatrix;
 use hpl_mpi::variant::Variant;
 use hpl_spec::params::{Order, RunParams};
 use hpl_spec::profile::{FORMAT, Measured, Profile, Shares};
+use hpl_spec::rates::Rates;
 use hpl_spec::report::Phases;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::place::{self, Place};
+use crate::probe::{self, Probe};
+use crate::product::Product;
 use crate::profile;
 
 /// Order of the products that are timed, and their depth.
@@ -34,6 +34,10 @@ const ORDER: usize = 8000;
 const ROUNDS: usize = 2;
 /// The block sizes that are tried.
 const NBS: [usize; 6] = [128, 160, 192, 224, 256, 320];
+/// How long solves are measured of which `xhpl plan` tells the time of others: three times what it would take itself.
+const PROBE: Duration = Duration::from_secs(10);
+/// The same with --quick.
+const QUICK_PROBE: Duration = Duration::from_millis(300);
 /// A change is taken if it gains this much; less is noise.
 const GAIN: f64 = 1.005;
 
@@ -56,6 +60,7 @@ struct Sizes {
     times: usize,
     order: usize,
     rounds: usize,
+    probe: Duration,
 }
 
 /// Measures, shows progress, writes the profile, and says what was found.
@@ -74,9 +79,9 @@ pub fn tune(wish: &Wish) -> Result<(), String> {
     let place = Place { threads, pus, oversubscribed: !pinned, warning: None };
     let cx = place::settle(&place, topology.clone(), kernel)?;
     let sizes = if wish.quick {
-        Sizes { product: (600, 64), times: 1, order: 400, rounds: 1 }
+        Sizes { product: (600, 64), times: 1, order: 400, rounds: 1, probe: QUICK_PROBE }
     } else {
-        Sizes { product: PRODUCT, times: TIMES, order: ORDER, rounds: ROUNDS }
+        Sizes { product: PRODUCT, times: TIMES, order: ORDER, rounds: ROUNDS, probe: PROBE }
     };
     eprintln!("xhpl tune: {} with {threads} threads on {}", kernel.name, topology.cpu_model);
     let found = measure(cx, sizes)?;
@@ -89,6 +94,7 @@ pub fn tune(wish: &Wish) -> Result<(), String> {
         shares: found.shares,
         nb: found.nb,
         measured: found.measured,
+        rates: found.rates,
         version: env!("CARGO_PKG_VERSION").into(),
     };
     if let Some(folder) = file.parent() {
@@ -99,7 +105,7 @@ pub fn tune(wish: &Wish) -> Result<(), String> {
     println!("product  {product:8.1} Gflop/s, {product_untuned:.1} before");
     println!("LU       {lu:8.1} Gflop/s at N = {}, NB = {}", sizes.order, profile.nb);
     println!("profile  {}", file.display());
-    println!("Later runs on this CPU use it; `--profile none` does without.");
+    println!("Later runs on this CPU use it; `--profile none` does without. `xhpl plan` tells from it what to run.");
     Ok(())
 }
 
@@ -107,6 +113,7 @@ struct Found {
     shares: Shares,
     nb: usize,
     measured: Measured,
+    rates: Rates,
 }
 
 fn measure(cx: Context, sizes: Sizes) -> Result<Found, String> {
@@ -114,10 +121,11 @@ fn measure(cx: Context, sizes: Sizes) -> Result<Found, String> {
     let usual = Shares::default();
     let tries: usize = CANDIDATES.iter().map(|candidates| candidates(usual).len()).sum();
     let bar = bar((tries + 1 + (1 + NBS.len()) * sizes.rounds) as u64);
-    let mut product = Product::new(sizes).map_err(refused)?;
+    let mut product = Product::new(sizes.product.0, sizes.product.1).map_err(refused)?;
+    let times = sizes.times;
     bar.set_message("product, usual blocks");
     let mut cx = cx.with_shares(usual);
-    let (mut best, mut rate) = (usual, product.rate(&cx));
+    let (mut best, mut rate) = (usual, product.rate(&cx, times));
     bar.inc(1);
     // Each beside the best so far, in the same moments; the three shares hardly depend on each other.
     for candidates in CANDIDATES {
@@ -125,9 +133,9 @@ fn measure(cx: Context, sizes: Sizes) -> Result<Found, String> {
             bar.set_message(format!("product, {rate:.1} Gflop/s so far"));
             if shares != best && shares.are_sane() {
                 cx = cx.with_shares(shares);
-                let tried = product.rate(&cx);
+                let tried = product.rate(&cx, times);
                 cx = cx.with_shares(best);
-                if tried > product.rate(&cx) * GAIN {
+                if tried > product.rate(&cx, times) * GAIN {
                     (best, rate) = (shares, tried);
                 }
             }
@@ -138,9 +146,9 @@ fn measure(cx: Context, sizes: Sizes) -> Result<Found, String> {
     let (mut tuned, mut untuned) = (0.0_f64, 0.0_f64);
     for _ in 0..sizes.rounds {
         cx = cx.with_shares(usual);
-        untuned = untuned.max(product.rate(&cx));
+        untuned = untuned.max(product.rate(&cx, times));
         cx = cx.with_shares(best);
-        tuned = tuned.max(product.rate(&cx));
+        tuned = tuned.max(product.rate(&cx, times));
         bar.inc(1);
     }
     drop(product);
@@ -155,7 +163,12 @@ fn measure(cx: Context, sizes: Sizes) -> Result<Found, String> {
     bar.finish_and_clear();
     let (nb, lu) = NBS.iter().zip(rates).max_by(|a, b| a.1.total_cmp(&b.1)).expect("there are some");
     let measured = Measured { product: tuned, product_untuned: untuned, lu };
-    Ok(Found { shares: best, nb: *nb, measured })
+    cx = cx.with_shares(best);
+    let (solo, alone) = (ThreadComm::solo(), ThreadComm::solo());
+    let grid = Grid::new(&solo, 1, 1, Order::RowMajor).expect("one rank is a grid");
+    let probe = Probe { cx: &cx, grid: &grid, node: &alone, nb: Some(*nb), time: sizes.probe };
+    let rates = probe.rates(&probe::bar())?;
+    Ok(Found { shares: best, nb: *nb, measured, rates })
 }
 
 /// What is tried instead of the best so far, one share after the other.
@@ -170,41 +183,6 @@ fn bar(steps: u64) -> ProgressBar {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ");
     ProgressBar::new(steps).with_style(style)
-}
-
-/// The product that is timed.
-struct Product {
-    a: Matrix,
-    b: Matrix,
-    c: Matrix,
-    times: usize,
-}
-
-impl Product {
-    fn new(sizes: Sizes) -> Result<Product, AllocError> {
-        let (n, k) = sizes.product;
-        let mut all = [Matrix::zeros(n, k)?, Matrix::zeros(k, n)?, Matrix::zeros(n, n)?];
-        for matrix in &mut all {
-            let rows = matrix.rows();
-            (0..matrix.cols()).for_each(|j| random::fill((j * rows) as u64, matrix.as_mut().col(j)));
-        }
-        let [a, b, c] = all;
-        Ok(Product { a, b, c, times: sizes.times })
-    }
-
-    /// The median of a few, in Gflop/s.
-    fn rate(&mut self, cx: &Context) -> f64 {
-        let flops = 2.0 * (self.a.rows() * self.a.cols() * self.b.cols()) as f64;
-        let mut rates: Vec<f64> = (0..self.times)
-            .map(|_| {
-                let start = Instant::now();
-                gemm(cx, -1.0, self.a.as_ref(), self.b.as_ref(), self.c.as_mut());
-                flops / start.elapsed().as_secs_f64() / 1e9
-            })
-            .collect();
-        rates.sort_by(f64::total_cmp);
-        rates[rates.len() / 2]
-    }
 }
 
 /// The rate of one factorization, in Gflop/s.
