@@ -38,7 +38,7 @@ use hpl::{Case, Ours};
 use hpl_spec::params::RunParams;
 use peers::Peers;
 use table::{Row, Table};
-use wire::Wire;
+use wire::{Told, Wire};
 
 /// The block size on a slow wire: small panels begin to travel early. HPL 2.0 was fastest with it, too.
 const WIRE_NB: usize = 128;
@@ -173,7 +173,7 @@ fn compare(arguments: &Arguments) -> Result<bool, String> {
             table.add(&work, in_turns(&work, variants.iter().map(entry).collect(), rounds(arguments.runs))?);
         }
     }
-    let told = RefCell::new(String::new());
+    let told = RefCell::new(Vec::new());
     if arguments.only.contains(&What::Wire) {
         let wire = Wire::lay().map_err(|e| format!("the wire cannot be laid: {e}"))?;
         for &n in if quick { &[500][..] } else { &[8000, 16_000] } {
@@ -182,7 +182,7 @@ fn compare(arguments: &Arguments) -> Result<bool, String> {
             table.add(&work, in_turns(&work, entries, rounds(arguments.runs))?);
         }
     }
-    let text = table.to_string() + &told.into_inner();
+    let text = table.to_string() + &wire::summary(&told.into_inner());
     print!("\n{text}");
     if let Some(file) = &arguments.write {
         std::fs::write(file, &text).map_err(|e| format!("{}: {e}", file.display()))?;
@@ -220,14 +220,18 @@ fn on_the_wire<'a>(
     ours: &'a Ours,
     machine: &'a Machine,
     peers: &'a Peers,
-    told: &'a RefCell<String>,
+    told: &'a RefCell<Vec<Told>>,
 ) -> Vec<Entry<'a>> {
     let params = RunParams::new(n, WIRE_NB, 1, 2);
     let mut entries: Vec<Entry> = [1, 0, 2]
         .into_iter()
         .map(|depth| {
             let params = RunParams { depth, ..params };
-            let measure = move || wire.ours(ours, params, machine, &mut told.borrow_mut());
+            let measure = move || {
+                let (figure, account) = wire.ours(ours, params, machine)?;
+                told.borrow_mut().push(account);
+                Ok(figure)
+            };
             Entry { row: Row::new(&format!("xhpl, NB {WIRE_NB}, DEPTH {depth}"), true), measure: Box::new(measure) }
         })
         .collect();

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use benches::machine::Machine;
+use benches::spread::Spread;
+use hpl_spec::account::Account;
 use hpl_spec::params::RunParams;
 
 use super::hpl::{Hpcc, Ours, peak};
@@ -84,25 +86,15 @@ impl Wire {
         command
     }
 
-    /// Ours on the wire; what its account says is added to `told`.
+    /// Ours on the wire, and its account.
     ///
     /// # Errors
     /// A sentence, with what the program said.
-    pub fn ours(&self, ours: &Ours, params: RunParams, machine: &Machine, told: &mut String) -> Result<Figure, String> {
+    pub fn ours(&self, ours: &Ours, params: RunParams, machine: &Machine) -> Result<(Figure, Told), String> {
         let command = ours.launched_by(self.mpirun());
         let (figure, run) = ours.finish(command, 1, Some(params), peak(machine))?;
-        if let Some(account) = &run.account {
-            let (wire, waited) = (account.panels_under_way, account.panels_waited_for);
-            let hidden = if wire > 0.0 { 100.0 * (1.0 - waited / wire).max(0.0) } else { 0.0 };
-            let RunParams { n, depth, .. } = params;
-            let bytes = account.sent.bcast as f64 / 1e6;
-            let _ = writeln!(
-                told,
-                "N={n}, DEPTH {depth}: {bytes:.0} MB of panels, {wire:.2} s on the wire, {waited:.2} s waited for: {hidden:.0} % hidden"
-            );
-            told.push_str(&account.waterfall.to_text(params.flops()));
-        }
-        Ok(figure)
+        let account = run.account.ok_or("its report holds no account")?;
+        Ok((figure, Told { params, account }))
     }
 
     /// HPL 2.0 of hpcc on the wire.
@@ -112,6 +104,44 @@ impl Wire {
     pub fn hpcc(&self, hpcc: &Hpcc, params: RunParams, machine: &Machine) -> Result<Figure, String> {
         hpcc.run_with(params, 1, self.mpirun(), peak(machine))
     }
+}
+
+/// What became of a run on the wire.
+pub struct Told {
+    params: RunParams,
+    account: Account,
+}
+
+/// For each order: how much of the broadcast was hidden, and the last waterfall of each depth. At depth 0 all of the
+/// broadcast is waited for; what is not waited for at another depth was hidden behind the update. (A sender only sees its
+/// message go as far as the system's buffers.)
+pub fn summary(told: &[Told]) -> String {
+    let mut text = String::new();
+    let mut seen = Vec::new();
+    for Told { params, .. } in told {
+        if seen.contains(params) {
+            continue;
+        }
+        seen.push(*params);
+        let waited = |wanted: RunParams| {
+            let runs = told.iter().filter(|told| told.params == wanted);
+            Spread::of(runs.map(|told| told.account.panels_waited_for))
+        };
+        let (Some(mine), Some(Told { account, .. })) =
+            (waited(*params), told.iter().rfind(|told| told.params == *params))
+        else {
+            continue;
+        };
+        let RunParams { n, depth, .. } = *params;
+        let megabytes = account.sent.bcast as f64 / 1e6;
+        let _ = write!(text, "N={n}, DEPTH {depth}: {megabytes:.0} MB of panels, {:.2} s waited for", mine.median);
+        if let Some(exposed) = waited(RunParams { depth: 0, ..*params }).filter(|_| depth > 0) {
+            let hidden = 100.0 * (1.0 - mine.median / exposed.median);
+            let _ = write!(text, " of {:.2} s at DEPTH 0: {hidden:.0} % hidden", exposed.median);
+        }
+        let _ = write!(text, "\n```\n{}```\n", account.waterfall.to_text(params.flops()));
+    }
+    text
 }
 
 impl Drop for Wire {

@@ -356,6 +356,23 @@ mod tests {
         let _ = m.as_ref().sub(3, 0, 3, 1);
     }
 
+    /// Columns 2^31 doubles apart: 16 GiB of addresses, of which two pages are touched. Where the system gives no such
+    /// addresses there is nothing to be seen.
+    #[test]
+    fn offsets_beyond_32_bits_hold() {
+        let ld = 1 << 31;
+        let Ok(mut memory) = Buffer::zeroed(ld + 3) else {
+            eprintln!("SKIPPED: the system gives no 16 GiB of addresses");
+            return;
+        };
+        let mut m = MatMut::new(&mut memory, 3, 2, ld);
+        m.col(0)[2] = 1.0;
+        m.col(1)[2] = 2.0;
+        let block = m.as_mut().sub(1, 1, 2, 1);
+        assert_eq!(block.as_ref().col(0), [0.0, 2.0]);
+        assert_eq!((m.as_ref().at(2, 0), m.as_ref().at(2, 1), memory[ld + 2]), (1.0, 2.0, 2.0));
+    }
+
     #[test]
     fn leading_dimensions_are_odd_multiples_of_a_line() {
         for rows in 0..3000 {

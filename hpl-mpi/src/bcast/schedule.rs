@@ -149,6 +149,15 @@ mod tests {
     }
 
     /// The tables of section 4.4, word by word.
+    /// A message of more doubles than a 32-bit count holds, in pieces.
+    #[test]
+    fn pieces_beyond_32_bits_hold() {
+        let cut = Cut { pieces: 7, len: (1 << 33) + 3 };
+        let ends: Vec<_> = (0..7).map(|piece| cut.doubles(&(piece..piece + 1))).collect();
+        assert_eq!((ends[0].start, ends[6].end), (0, cut.len));
+        assert!(ends.windows(2).all(|two| two[0].end == two[1].start && two[0].len() == cut.len / 7));
+    }
+
     #[test]
     fn rings_are_those_of_the_reference() {
         for q in 1..=32_usize {

@@ -187,8 +187,7 @@ impl MpiComm {
             return ticket;
         }
         let mut requests = Vec::with_capacity(len.div_ceil(self.part));
-        for from in (0..len).step_by(self.part) {
-            let part = self.part.min(len - from);
+        for (from, part) in parts(len, self.part) {
             requests.push(self.start_part(&message, start.wrapping_add(from), part));
         }
         requests.reverse();
@@ -335,6 +334,11 @@ impl Drop for MpiTicket {
     }
 }
 
+/// Where the parts of a message of `len` doubles begin, and how long they are: at most `part`.
+fn parts(len: usize, part: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..len).step_by(part).map(move |from| (from, part.min(len - from)))
+}
+
 fn assert_success(code: c_int, what: impl std::fmt::Display) {
     assert!(code == SUCCESS, "MPI: {what} failed: {}", error_text(code));
 }
@@ -348,5 +352,24 @@ fn error_text(code: c_int) -> String {
     match usize::try_from(len) {
         Ok(len) if told == SUCCESS && len <= text.len() => String::from_utf8_lossy(&text[..len]).into_owned(),
         _ => format!("error {code}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Messages beyond what MPI counts: every double once, in order, and no part longer than a C int.
+    #[test]
+    fn a_message_longer_than_mpi_counts_is_cut() {
+        for len in [PART + 1, (1 << 31) - 1, 1 << 31, (1 << 33) + 5, 5 * PART] {
+            let mut end = 0;
+            for (from, part) in parts(len, PART) {
+                assert_eq!(from, end);
+                assert!((1..=PART).contains(&part) && c_int::try_from(part).is_ok());
+                end += part;
+            }
+            assert_eq!((end, parts(len, PART).count()), (len, len.div_ceil(PART)));
+        }
     }
 }

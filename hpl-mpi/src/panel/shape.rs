@@ -94,3 +94,28 @@ impl Panel {
         (info > 0.0).then(|| info as usize - 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The panel of a matrix of more than 2^31 elements a rank; nothing of it is allocated.
+    #[test]
+    fn lengths_beyond_32_bits_hold() {
+        let height = (1_usize << 31) + 7;
+        let shape = PanelShape {
+            index: 3,
+            first: 3 << 31,
+            width: 1024,
+            process_row: 1,
+            process_col: 1,
+            top: 1 << 31,
+            below: 1 << 31,
+            height,
+            left: 0,
+            right: 0,
+        };
+        assert_eq!(shape.message_len(), height * 1024 + 1024 * 1024 + 1024 + 1);
+        assert!(shape.message_len() as u128 == (1_u128 << 41) + 7 * 1024 + (1 << 20) + 1025);
+    }
+}
