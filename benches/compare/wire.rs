@@ -1,10 +1,11 @@
 //! Two ranks on a slow wire: network namespaces of this machine, a rank in each, a virtual cable of 1 Gbit/s between them.
 //!
-//! Needs root, `ip`, `tc` and `taskset`. The namespaces are made for the comparison and taken away after it.
+//! Needs root, `ip`, `tc` and `taskset`. The namespaces are made for the comparison and taken away after it; those of one
+//! that was killed, by the next.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use benches::machine::Machine;
@@ -15,6 +16,8 @@ use hpl_spec::params::RunParams;
 use super::hpl::{Hpcc, Ours, peak};
 use super::table::Figure;
 
+/// How the namespaces' names begin.
+const NAME: &str = "hplw";
 /// How fast the cable is, and how much may stand in line at its ends.
 const SHAPE: [&str; 6] = ["rate", "1gbit", "burst", "256k", "latency", "50ms"];
 /// The ends of the cable.
@@ -34,14 +37,27 @@ fn system(words: &[&str]) -> Result<(), String> {
     if out.status.success() { Ok(()) } else { Err(format!("{}: {said}", words.join(" "))) }
 }
 
+/// Takes away the namespaces of comparisons that were killed: those named after a process that is no more.
+fn take_away_what_was_left() {
+    let Ok(out) = Command::new("ip").args(["netns", "list"]).output() else { return };
+    for namespace in String::from_utf8_lossy(&out.stdout).lines().filter_map(|line| line.split_whitespace().next()) {
+        let process = namespace.strip_prefix(NAME).map(|rest| rest.trim_end_matches(['a', 'b']));
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            // If it cannot be taken away, it does no harm either.
+            let _ = system(&["ip", "netns", "del", namespace]);
+        }
+    }
+}
+
 impl Wire {
     /// Lays the cable.
     ///
     /// # Errors
     /// What the system refuses: no root, no such tools.
     pub fn lay() -> Result<Wire, String> {
+        take_away_what_was_left();
         let folder = tempfile::tempdir().map_err(|e| format!("no scratch folder: {e}"))?;
-        let namespaces = ["a", "b"].map(|end| format!("hplw{}{end}", std::process::id()));
+        let namespaces = ["a", "b"].map(|end| format!("{NAME}{}{end}", std::process::id()));
         let wire = Wire { namespaces, folder };
         let [a, b] = &wire.namespaces;
         for namespace in [a, b] {
