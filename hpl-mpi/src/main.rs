@@ -269,8 +269,8 @@ fn run_sweep(
         let result: RunReport = runner.run(&params, &mut |e| event(&e));
         world.wait_policy().set_stall_limit(None);
         say(&out::test(&result, &mut head_is_due, args.detailed_timing));
-        if let Some(account) = result.account.as_ref().filter(|_| args.waterfall && record.is_some()) {
-            eprint!("{}", account.waterfall.to_text(params.flops()));
+        if let (Some(account), Some(record), true) = (&result.account, record, args.waterfall) {
+            record.tell(&account.waterfall.to_text(params.flops()));
         }
         tally.count(&result.verdict);
         if let Some(record) = record {

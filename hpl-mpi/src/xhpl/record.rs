@@ -40,6 +40,11 @@ impl Record {
         }
     }
 
+    /// Says something to people.
+    pub fn tell(&self, text: &str) {
+        self.lock().sinks.tell(text);
+    }
+
     /// Tells of an event.
     pub fn event(&self, event: &RunEvent) {
         let mut inner = self.lock();
@@ -107,8 +112,8 @@ impl Record {
         let Inner { sinks, report, during, over } = &mut *inner;
         *over = true;
         let cancelled = Cancelled { why: why.to_owned(), during: during.take() };
+        sinks.tell(&format!("xhpl: {cancelled}\n"));
         sinks.event(&RunEvent::Cancelled(cancelled.clone()));
-        eprintln!("xhpl: {cancelled}");
         report.cancelled = Some(cancelled);
         if let Err(e) = sinks.write_json(report).and(sinks.end_trace()) {
             eprintln!("xhpl: {e}");

@@ -175,6 +175,14 @@ impl Sinks {
         written.map_err(|e| format!("cannot write the report: {e}"))
     }
 
+    /// Says something to people, on standard error, above the bar.
+    pub fn tell(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprint!("{text}")),
+            None => eprint!("{text}"),
+        }
+    }
+
     /// Appends an event and moves the bar. An events file that cannot be written any more is given up
     /// with a warning: the run goes on.
     pub fn event(&mut self, event: &RunEvent) {
