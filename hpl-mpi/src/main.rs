@@ -43,7 +43,7 @@ use hpl_core::gemm::kernel;
 use hpl_core::memory::peak_resident;
 use hpl_core::topology::{Topology, hostname};
 use hpl_mpi::account::measure_peak;
-use hpl_mpi::comm::mpi::{MpiComm, MpiWorld, abort};
+use hpl_mpi::comm::mpi::{MpiComm, MpiWorld};
 use hpl_mpi::comm::{Comm, barrier, max_all, sum_all};
 use hpl_mpi::grid::Grid;
 use hpl_mpi::run::{Runner, memory_available};
@@ -55,6 +55,7 @@ use hpl_spec::params::{RunParams, Storage};
 use hpl_spec::profile::{ProfileUsed, Shares};
 use hpl_spec::report::{RunReport, SweepReport, Tally, checks};
 use record::Record;
+use watch::Watch;
 
 /// The tests were run.
 const DONE: u8 = 0;
@@ -76,19 +77,14 @@ fn main() -> ExitCode {
     match args.command {
         // Of ranks that a launcher started, one answers.
         Some(Command::Plan(_)) if !first => return ExitCode::from(DONE),
-        Some(Command::Plan(options)) => return plan_run(&options),
-        Some(Command::Describe { peak }) => return describe_node(peak),
+        Some(Command::Plan(options)) => return ended("plan", plan::answer(&options)),
+        Some(Command::Describe { peak }) => return ended("describe", describe_node(peak)),
         Some(Command::Tune { profile, kernel, threads, quick }) => {
-            return tune_node(&tune::Wish { kernel, threads, file: profile, quick });
+            return ended("tune", tune::tune(&tune::Wish { kernel, threads, file: profile, quick }));
         }
         None => {}
     }
-    // A rank that panics ends the job: the others would wait for it.
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        print(panic);
-        abort(1)
-    }));
+    let watch = watch::abort_on_panic();
     let mpi = match MpiWorld::init() {
         Ok(mpi) => mpi,
         Err(e) => {
@@ -97,7 +93,7 @@ fn main() -> ExitCode {
         }
     };
     let world = mpi.world();
-    match run(&world, &args, launched.is_none() && world.size() == 1) {
+    match run(&world, &args, launched.is_none() && world.size() == 1, &watch) {
         Ok(status) => ExitCode::from(status),
         Err(what) => {
             if !what.is_empty() {
@@ -108,34 +104,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn describe_node(peak: bool) -> ExitCode {
-    match describe::describe(peak).and_then(|node| serde_json::to_string_pretty(&node).map_err(|e| e.to_string())) {
-        Ok(json) => {
-            println!("{json}");
-            ExitCode::from(DONE)
-        }
-        Err(e) => {
-            eprintln!("xhpl describe: {e}");
-            ExitCode::from(ILLEGAL)
-        }
-    }
+fn describe_node(peak: bool) -> Result<(), String> {
+    let node = describe::describe(peak)?;
+    println!("{}", serde_json::to_string_pretty(&node).map_err(|e| e.to_string())?);
+    Ok(())
 }
 
-fn tune_node(wish: &tune::Wish) -> ExitCode {
-    match tune::tune(wish) {
+/// The exit status of a command that needs no MPI; what went wrong is said.
+fn ended(command: &str, result: Result<(), String>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::from(DONE),
         Err(e) => {
-            eprintln!("xhpl tune: {e}");
-            ExitCode::from(ILLEGAL)
-        }
-    }
-}
-
-fn plan_run(options: &args::PlanOptions) -> ExitCode {
-    match plan::answer(options) {
-        Ok(()) => ExitCode::from(DONE),
-        Err(e) => {
-            eprintln!("xhpl plan: {e}");
+            eprintln!("xhpl {command}: {e}");
             ExitCode::from(ILLEGAL)
         }
     }
@@ -143,7 +123,7 @@ fn plan_run(options: &args::PlanOptions) -> ExitCode {
 
 /// Everything between MPI's start and its end. Collective; an error is an error on every rank, and its text
 /// is empty where it is not to be said.
-fn run(world: &MpiComm, args: &Args, alone: bool) -> Result<u8, String> {
+fn run(world: &MpiComm, args: &Args, alone: bool, watch: &Watch) -> Result<u8, String> {
     let looked = kernel::pick(args.kernel.as_deref())
         .and_then(|kernel| Ok((kernel, Topology::discover().map_err(|e| e.to_string())?)));
     let (kernel, topology) = agree(world, looked)?;
@@ -182,7 +162,7 @@ fn run(world: &MpiComm, args: &Args, alone: bool) -> Result<u8, String> {
     };
     let notes = notes(&sweep, report.profile.as_ref());
     let record = sinks.map(|sinks| Arc::new(Record::new(sinks, report)));
-    agree(world, watch::begin(world.wait_policy(), world.rank(), record.clone()))?;
+    agree(world, watch.begin(world.wait_policy(), world.rank(), record.clone()))?;
     let tally = run_sweep(world, &cx, &sweep, &notes, args, record.as_deref());
     // Ranks outside every grid know no verdicts.
     let Tally { failed, skipped, .. } = tally;
@@ -229,8 +209,13 @@ fn run_sweep(
     let event = |event: &RunEvent| record.into_iter().for_each(|record| record.event(event));
     say(&out::header(sweep, notes));
     let wanted = args.waterfall || args.json.is_some();
-    barrier(world);
-    let peak = if wanted { measure_peak(cx, PEAK_TIME) } else { 0.0 };
+    let peak = if wanted {
+        // All ranks at once, as they compute.
+        barrier(world);
+        measure_peak(cx, PEAK_TIME)
+    } else {
+        0.0
+    };
     let mut tally = Tally::default();
     let (tests, mut head_is_due) = (sweep.tests(), true);
     event(&RunEvent::SweepStarted {

@@ -11,6 +11,9 @@ pub const INT_MAX: usize = i32::MAX as usize;
 /// from stay small beside the matrix (chosen in `benches/runs/2026-11-26-epyc-zen5-2-cores`).
 pub const SWAP_COLUMNS: usize = 2048;
 
+/// Beside the matrix and its workspace a rank has its program and MPI, in bytes.
+pub const PROCESS: u64 = 100_000_000;
+
 /// One run of HPL: solve A x = b of order `n` on a `p` x `q` grid.
 ///
 /// The same numbers as in HPL.dat and under the same names, one value each.

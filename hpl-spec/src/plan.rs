@@ -3,13 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::advice::{block_size_on, squarest_grid};
-use crate::params::{INT_MAX, ParamError, RunParams};
+use crate::params::{INT_MAX, PROCESS, ParamError, RunParams};
 use crate::rates::Rates;
 
 /// The part of the available memory that is taken where nothing was asked for.
 pub const MEMORY_FRACTION: f64 = 0.8;
-/// Beside the matrix and its workspace a rank has its program and MPI, in bytes.
-const PROCESS: u64 = 100_000_000;
 /// An N that deals the same number of blocks to every rank is taken if it is at most this much smaller.
 const EVEN: f64 = 0.99;
 

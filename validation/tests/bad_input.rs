@@ -355,7 +355,10 @@ fn figures(said: &str, n: usize) {
 fn no_memory_beside_the_matrix_aborts() {
     let xhpl = validation::program::xhpl();
     let run = |kib: usize| {
-        let script = format!("ulimit -v {kib}; exec '{}' --n 1500 --nb 750 --threads 1 --profile none", xhpl.display());
+        let script = format!(
+            "ulimit -v {kib}; exec '{}' --n 1500 --nb 750 --threads 1 --profile none --json report.json",
+            xhpl.display()
+        );
         Job::of("/bin/sh").args(&["-c", &script]).run()
     };
     // The program's own size is not known: limits from one under which nothing fits to one under which all does.
@@ -375,4 +378,6 @@ fn no_memory_beside_the_matrix_aborts() {
     assert!(outcome.stderr.contains("HPL ERROR from process # 0, on line "), "{}", outcome.said());
     assert!(outcome.stderr.contains("cannot allocate "), "{}", outcome.said());
     assert_ne!(outcome.code, Some(0), "{}", outcome.said());
+    let cancelled = outcome.json().cancelled.expect("rank 0 had its last words");
+    assert!(cancelled.why.contains("cannot allocate "), "{cancelled}");
 }

@@ -141,9 +141,10 @@ impl Schedule {
                 this.receive(*from, [Item::Up(f)]);
             }
         }
-        // What was handed to another has not to come back.
+        // They lie in the order of the places that start them. What was handed to another has not to come back.
         let started = |place: usize, to: usize| {
-            (0..fragments.len()).filter(move |&f| fragments[f].by == place && fragments[f].from != to)
+            let end = |before: usize| fragments.partition_point(|f| f.by < before);
+            (end(place)..end(place + 1)).filter(move |&f| fragments[f].from != to)
         };
         let (next, previous) = ((me + 1) % p, (me + p - 1) % p);
         for step in 1..p {

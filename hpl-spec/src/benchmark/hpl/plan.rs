@@ -6,10 +6,8 @@ use super::fields::{self, SWAP_THRESHOLD, cut};
 use super::{OUTPUT, THRESHOLD};
 use crate::benchmark::{Input, Plan, Problem};
 use crate::dat::{DatError, Output, Sweep};
-use crate::params::{RunParams, Storage};
+use crate::params::{PROCESS, RunParams, Storage};
 
-/// Beside the matrix and its workspace a rank has its program and MPI, in bytes.
-const PROCESS: u64 = 100_000_000;
 /// From so many bytes of matrix on, the memory that was held tells something.
 const TELLING: u128 = 256_000_000;
 /// The most runs of a pasted file.
