@@ -3,7 +3,8 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use super::{assets, forms};
+use super::assets::{self, Script};
+use super::forms;
 use crate::error::{Error, Result};
 use crate::http::caller::{Caller, Proof};
 use crate::http::csrf::Guard;
@@ -49,6 +50,7 @@ impl Visitor {
             frame.csrf = self.token();
         }
         frame.said = self.said;
+        frame.admin = self.caller.is_admin();
         frame
     }
 }
@@ -60,13 +62,37 @@ pub(super) struct Frame {
     pub(super) here: &'static str,
     /// Who is logged in.
     pub(super) user: Option<String>,
+    /// Whether an administrator is logged in.
+    pub(super) admin: bool,
     /// The token of the log-out button; empty where there is none.
     pub(super) csrf: String,
     pub(super) style: String,
+    /// What lives on the page, where the program was built with its scripts.
+    pub(super) scripts: Vec<Script>,
+    /// What programs call for the same.
+    pub(super) calls: Vec<Call>,
+    /// How the page shows itself where its address is shared.
+    pub(super) share: Option<Share>,
     /// Where to go in five seconds.
     pub(super) refresh: Option<String>,
     /// What came of the last action.
     pub(super) said: Option<&'static str>,
+}
+
+/// A call of the API.
+pub(super) struct Call {
+    pub(super) method: &'static str,
+    /// With its query.
+    pub(super) path: String,
+}
+
+/// A page as other sites preview it. Addresses are whole, with the host.
+pub(super) struct Share {
+    pub(super) title: String,
+    pub(super) about: String,
+    pub(super) page: String,
+    /// A picture of 1200 by 630.
+    pub(super) image: String,
 }
 
 impl Frame {
@@ -76,21 +102,38 @@ impl Frame {
             title: title.into(),
             here,
             user: None,
+            admin: false,
             csrf: String::new(),
             style: assets::style(),
+            scripts: assets::script("all").into_iter().collect(),
+            calls: vec![],
+            share: None,
             refresh: None,
             said: None,
         }
     }
 
+    /// With the script `entry` of `service/web/src/pages`, where the program was built with it.
+    pub(super) fn with_script(mut self, entry: &str) -> Frame {
+        self.scripts.extend(assets::script(entry));
+        self
+    }
+
+    /// With the call that gives a program what the page shows.
+    pub(super) fn with_call(mut self, method: &'static str, path: impl Into<String>) -> Frame {
+        self.calls.push(Call { method, path: path.into() });
+        self
+    }
+
     /// The entries of the navigation: address, words, whether the page belongs to it.
     pub(super) fn entries(&self) -> Vec<(&'static str, &'static str, bool)> {
         let entries = [
+            ("/learn", "Learn"),
             ("/submit", "Submit"),
             ("/jobs", "Jobs"),
-            ("/leaderboard", "Leaderboard"),
             ("/results", "Results"),
-            ("/nodes", "Nodes"),
+            ("/explore", "Compare"),
+            ("/leaderboard", "Leaderboard"),
         ];
         entries.map(|(address, words)| (address, words, address == self.here)).to_vec()
     }
