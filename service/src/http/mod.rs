@@ -22,6 +22,7 @@ pub mod health;
 pub mod jobs;
 pub mod layers;
 pub mod metrics;
+pub mod operator;
 pub mod pages;
 pub mod results;
 pub mod session;
@@ -36,6 +37,7 @@ fn people() -> OpenApiRouter<Shared> {
         .merge(watch::routes())
         .merge(files::routes())
         .merge(metrics::routes())
+        .merge(operator::routes())
 }
 
 /// The OpenAPI document, as JSON.

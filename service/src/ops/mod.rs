@@ -3,5 +3,6 @@
 pub mod accounts;
 pub mod jobs;
 pub mod nodes;
+pub mod operator;
 pub mod record;
 pub mod results;
