@@ -68,7 +68,8 @@ async fn a_node_joins_is_drained_and_revoked() {
     site.join_node().await;
     let page = grace.get("/operator").await;
     assert!(page.has("node-one") && page.has(">Free<") && page.has("Test &#60;CPU&#62;"), "{}", page.text);
-    let address = page.text.split("action=\"/operator/nodes/").nth(1).unwrap().split("/drain").next().unwrap().to_owned();
+    let address =
+        page.text.split("action=\"/operator/nodes/").nth(1).unwrap().split("/drain").next().unwrap().to_owned();
     for (what, note, state) in [("drain", "draining", ">Takes no jobs<"), ("undrain", "undrained", ">Free<")] {
         let page = grace.post(&format!("/operator/nodes/{address}/{what}"), &[("csrf", &token)]).await;
         assert_eq!(page.location, format!("/operator?said={note}"));
