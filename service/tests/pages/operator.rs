@@ -114,7 +114,7 @@ async fn quotas_invitations_and_accounts_are_changed() {
     let set = [csrf, ("whose", "user"), ("subject", "ada"), ("running_max", "4")];
     assert_eq!(grace.post("/operator/quotas", &set).await.location, "/operator?said=quota");
     assert!(grace.get("/operator").await.has("user:ada"));
-    assert!(ada.get("/account").await.has("<dt>Runs at the same time</dt><dd>4</dd>"));
+    assert!(ada.get("/account").await.has("<dt>Runs at the same time</dt><dd>0 of 4 now</dd>"));
     let clear = [csrf, ("subject", "user:ada")];
     assert_eq!(grace.post("/operator/quotas/clear", &clear).await.location, "/operator?said=quota");
     assert!(!grace.get("/operator").await.has("user:ada"));
