@@ -12,7 +12,8 @@ export default defineConfig({
   root: fileURLToPath(new URL(".", import.meta.url)),
   // Where the service serves the files.
   base: "/static/",
-  publicDir: false,
+  // Its one file keeps the folder dist, with nothing else, in the history.
+  publicDir: "public",
   logLevel: "warn",
   build: {
     target: "es2022",
