@@ -26,6 +26,8 @@ mod sweep;
 mod visitor;
 mod words;
 
+pub use self::assets::missing;
+
 use askama::Template;
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
