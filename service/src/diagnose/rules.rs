@@ -75,7 +75,7 @@ pub(super) const RULES: [Rule; 26] = [
     rule(
         "other_load",
         "Other programs",
-        (1.0, "{} task or more beyond our threads, and a twentieth of them, wanted to run in the last half of the run"),
+        (1.0, "{} task and a twentieth of our threads, or more, wanted to run beyond them in the last half of the run"),
         "The system and the daemon add a few hundredths of a task; a whole one takes a core from a rank.",
         machine::other_load,
     ),
@@ -145,7 +145,7 @@ pub(super) const RULES: [Rule; 26] = [
     rule(
         "rank_late",
         "One rank late",
-        (5.0, "the busiest rank rested {} % of the time less than the middle one, or more than that"),
+        (5.0, "the busiest rank rested at least {} % of the time less than the middle one"),
         "Ranks that have the same to do rest equally long, but for a few per cent.",
         way::rank_late,
     ),
@@ -187,7 +187,7 @@ pub(super) const RULES: [Rule; 26] = [
     rule(
         "nb_unusual",
         "NB against the usual",
-        (2.0, "more than {} times the NB that is usual for this N, or less than its part"),
+        (2.0, "more than {} times as wide, or as narrow, as is usual for this N"),
         "The best NB lies rarely further away: 32 for small matrices, 256 from N=7000 on.",
         size::nb_unusual,
     ),
