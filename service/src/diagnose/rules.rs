@@ -29,7 +29,7 @@ const fn rule(
 }
 
 /// All rules.
-pub(super) const RULES: [Rule; 26] = [
+pub(super) const RULES: [Rule; 27] = [
     rule(
         "clocks_fell",
         "Clock of the cores",
@@ -78,6 +78,13 @@ pub(super) const RULES: [Rule; 26] = [
         (1.0, "{} task and a twentieth of our threads, or more, wanted to run beyond them in the last half of the run"),
         "The system and the daemon add a few hundredths of a task; a whole one takes a core from a rank.",
         machine::other_load,
+    ),
+    rule(
+        "cpu_missing",
+        "Processor time of our threads",
+        (5.0, "our threads got at least {} % less processor time than the time for which they computed"),
+        "A thread that computes on a core of its own gets all of its time; clocks that count it differ by a few per cent.",
+        machine::cpu_missing,
     ),
     rule(
         "cores_unused",
