@@ -95,7 +95,7 @@ impl Heat {
         if columns < self.columns.len() || rows < self.rows.len() {
             notes.push(format!("The first {columns} columns and {rows} rows; there are more."));
         }
-        let notes: Vec<String> = notes.iter().flat_map(|n| text::wrapped(n, LETTER, width.min(600.0) - 4.0)).collect();
+        let notes: Vec<String> = notes.iter().flat_map(|n| text::wrapped(n, LETTER, 316.0)).collect();
         let foot = 46.0 + rows as f64 * CELL_HEIGHT + 22.0;
         let height = foot + notes.len() as f64 * 18.0 - 8.0;
         let mut svg = Svg::new(width, height, "heat", &self.title, &self.description());

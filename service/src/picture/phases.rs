@@ -35,6 +35,9 @@ const PARTS: [(&str, &str, &str, Part); 6] = [
     ("backsolve", "Back substitution", "The solution is computed from the triangular matrix.", |p| p.backsolve),
 ];
 
+/// The series whose colour a phase has: the update, by far the longest, has the calmest one.
+const COLOURS: [usize; 6] = [2, 5, 3, 4, 1, 6];
+
 /// The phases in the order of the algorithm: `most` of each over the ranks, and the spread where it was told.
 #[must_use]
 pub fn phases(most: &Phases, spread: Option<&Spread>) -> Vec<Phase> {
@@ -95,7 +98,7 @@ pub fn picture(most: &Phases, spread: Option<&Spread>, shape: Shape) -> String {
     let mut x = 0.0;
     for (i, phase) in all.iter().enumerate() {
         let wide = width * phase.typical / sum;
-        svg.titled(&format!("series-{}", i + 1), &format!("{}: {}", phase.name, text::seconds(phase.typical)));
+        svg.titled(&format!("series-{}", COLOURS[i]), &format!("{}: {}", phase.name, text::seconds(phase.typical)));
         svg.rect("phase", x, 2.0, wide, 32.0);
         svg.end();
         x += wide;
@@ -116,7 +119,7 @@ fn phase_row(svg: &mut Svg, shape: Shape, i: usize, phase: &Phase, top: f64, (su
     let figures = format!("{} · {}", text::seconds(phase.typical), text::percent(phase.typical / sum));
     let name =
         text::fitting(phase.name, LETTER, if tall { width - text::width(&figures, LETTER) - 24.0 } else { 164.0 });
-    svg.group(&format!("series-{}", i + 1));
+    svg.group(&format!("series-{}", COLOURS[i]));
     svg.rect("phase", 0.0, foot - 11.0, 12.0, 12.0);
     svg.text("", 18.0, foot, Anchor::Start, &name);
     svg.text("quiet figures", width, foot, Anchor::End, &figures);
