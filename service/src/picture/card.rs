@@ -24,7 +24,7 @@ const TRACK: &str = "#2d3238";
 const LOSSES: [&str; 3] = ["#f1c373", "#d59a5b", "#a9764f"];
 const OTHER: &str = "#6b7078";
 /// Its letters beside those that widths are reckoned with.
-const NARROW: f64 = 0.88;
+const NARROW: f64 = 0.85;
 /// How much the light font is thickened, for plain and for bold text.
 const PLAIN: f64 = 0.022;
 const BOLD: f64 = 0.05;
