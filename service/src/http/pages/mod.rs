@@ -16,6 +16,7 @@ mod forms;
 mod home;
 mod job;
 mod jobs;
+mod learn;
 mod nodes;
 mod plain;
 mod result;
@@ -40,6 +41,7 @@ use crate::error::{Error, Result};
 pub fn routes() -> Router<Shared> {
     Router::new()
         .merge(home::routes())
+        .merge(learn::routes())
         .merge(entry::routes())
         .merge(account::routes())
         .merge(submit::routes())
