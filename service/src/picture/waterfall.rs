@@ -34,7 +34,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ),
     (
         "kernel shortfall",
-        "Multiplying below the peak",
+        "Products below peak",
         "The big matrix products have to fetch and pack their numbers, so they run a little slower than the peak.",
     ),
     (
@@ -70,13 +70,16 @@ pub fn steps(way: &Waterfall, flops: f64) -> Vec<Step> {
     let rate = |seconds: f64| if seconds > 0.0 { flops / seconds / 1e9 } else { 0.0 };
     let mut until = 0.0;
     let mut before = None;
+    // Against no peak, nothing falls short: it is the products themselves that take this time.
+    let products = ("kernel shortfall", "Multiplying", "The big matrix products do nearly all of the arithmetic.");
+    let table = || peak.is_none().then_some(&products).into_iter().chain(WORDS);
     let mut out = Vec::with_capacity(way.losses.len());
     for loss in &way.losses {
         let seconds = finite(loss.seconds);
         until += seconds;
         let left = peak.map(|_| rate(until));
         let lost = before.zip(left).map(|(before, left): (f64, f64)| before - left);
-        let words = WORDS.iter().find(|(what, ..)| *what == loss.what);
+        let words = table().find(|(what, ..)| *what == loss.what);
         out.push(Step {
             name: words.map_or_else(|| loss.what.clone(), |(_, name, _)| (*name).to_owned()),
             sentence: words.map_or_else(|| format!("Time that went into: {}.", loss.what), |w| w.2.to_owned()),
