@@ -42,7 +42,6 @@ struct Record {
     benchmark: &'static str,
     title: &'static str,
     best: Best,
-    people: String,
 }
 
 /// A result in a few words.
@@ -97,7 +96,7 @@ async fn home(State(app): State<Shared>, visitor: Visitor) -> Result<Response> {
     }
     super::page(&HomePage {
         frame,
-        records: records(&app, now).await?,
+        records: records(&app, &visitor, now).await?,
         running,
         waiting: waiting.len(),
         more_wait,
@@ -114,17 +113,15 @@ async fn in_state(app: &App, visitor: &Visitor, state: JobState) -> Result<(Vec<
     Ok((page.jobs.iter().map(|job| JobLine::new(job, now)).collect(), page.next.is_some()))
 }
 
-async fn records(app: &App, now: i64) -> Result<Vec<Record>> {
+async fn records(app: &App, visitor: &Visitor, now: i64) -> Result<Vec<Record>> {
     let mut records = vec![];
     for row in BENCHMARKS {
         let query = BoardQuery { limit: Some(1), ..BoardQuery::default() };
-        let board = results::leaderboard(app, row.name, &query).await?;
-        let people = words::count(board.category.entries, "person", "people");
+        let board = results::leaderboard(app, &visitor.caller, row.name, &query).await?;
         records.extend(board.entries.into_iter().map(|entry| Record {
             benchmark: row.name,
             title: row.title,
             best: Best::new(entry.result, now),
-            people: people.clone(),
         }));
     }
     Ok(records)

@@ -18,6 +18,7 @@ mod job;
 mod jobs;
 mod learn;
 mod nodes;
+mod operator;
 mod plain;
 mod result;
 mod results;
@@ -25,6 +26,8 @@ mod submit;
 mod sweep;
 mod visitor;
 mod words;
+
+pub use self::assets::missing;
 
 use askama::Template;
 use axum::Router;
@@ -53,6 +56,7 @@ pub fn routes() -> Router<Shared> {
         .merge(result::routes())
         .merge(nodes::routes())
         .merge(about::routes())
+        .merge(operator::routes())
         .layer(from_fn(errors::as_pages))
         .merge(assets::routes())
 }

@@ -441,7 +441,7 @@ async fn result(
         outcome_of = Some(outcome(detail, own));
     }
     let query = BoardQuery { limit: Some(TOP), ..BoardQuery::default() };
-    let top = results::leaderboard(app, BENCHMARK, &query).await?.entries;
+    let top = results::leaderboard(app, &visitor.caller, BENCHMARK, &query).await?.entries;
     let standing = known.standing;
     let words = standing.as_ref().map(standing_words).unwrap_or_default();
     let board = board(top, standing.and_then(|standing| standing.entry), visitor.name());
