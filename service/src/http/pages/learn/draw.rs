@@ -26,8 +26,26 @@ pub fn all_bytes(numbers: &Numbers) -> u64 {
     numbers.params().bytes_per_rank().saturating_add(PROCESS).saturating_mul(numbers.ranks())
 }
 
-fn work_words(gflop: f64) -> String {
-    format!("{} Gflop", text::figure(gflop))
+/// Units of work, in Gflop.
+const WORK: [(f64, &str); 5] = [(1e12, "Zflop"), (1e9, "Eflop"), (1e6, "Pflop"), (1e3, "Tflop"), (1.0, "Gflop")];
+/// Units of memory, in bytes.
+const MEMORY: [(f64, &str); 5] = [
+    ((1_u64 << 50) as f64, "PiB"),
+    ((1_u64 << 40) as f64, "TiB"),
+    ((1_u64 << 30) as f64, "GiB"),
+    ((1_u64 << 20) as f64, "MiB"),
+    ((1_u64 << 10) as f64, "KiB"),
+];
+
+/// The unit in which `most` is not a long number.
+fn unit(units: [(f64, &'static str); 5], most: f64) -> (f64, &'static str) {
+    units.into_iter().find(|(size, _)| most >= 2.0 * size).unwrap_or(units[4])
+}
+
+/// Work in words.
+pub fn work_words(gflop: f64) -> String {
+    let (size, name) = if gflop < 1e5 { WORK[4] } else { unit(WORK, gflop) };
+    format!("{} {name}", text::figure(gflop / size))
 }
 
 /// N: the two curves.
@@ -37,17 +55,14 @@ pub fn n(numbers: Numbers, site: &Site) -> Shown {
     let most = n as f64 * 1.5;
     let here = |x: f64, words: String| [curve::Point { x, words }];
     let top = 8.0 * most * most;
-    let (unit, name) = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")]
-        .into_iter()
-        .find(|(size, _)| top >= 2.0 * size)
-        .unwrap_or((1.0, "bytes"));
+    let (unit_size, name) = unit(MEMORY, top);
     let node = site.roomiest();
     let levels: Vec<curve::Level> = node
-        .map(|node| curve::Level { y: node.memory as f64 * 0.8 / unit, words: format!("80 % of {}", node.name) })
+        .map(|node| curve::Level { y: node.memory as f64 * 0.8 / unit_size, words: format!("80 % of {}", node.name) })
         .into_iter()
         .collect();
     let x = || curve::Axis { title: "N", most, words: &text::figure };
-    let own = numbers.matrix_bytes() as f64 / unit;
+    let own = numbers.matrix_bytes() as f64 / unit_size;
     let memory = curve::picture(
         &curve::Curve {
             title: "Memory of the matrix against N",
@@ -57,21 +72,23 @@ pub fn n(numbers: Numbers, site: &Site) -> Shown {
                 text::figure(own)
             ),
             x: x(),
-            y: curve::Axis { title: &format!("memory, {name}"), most: top / unit, words: &text::figure },
+            y: curve::Axis { title: &format!("memory, {name}"), most: top / unit_size, words: &text::figure },
             points: &here(n as f64, format!("{} {name}", text::figure(own))),
             levels: &levels,
         },
-        |x| 8.0 * x * x / unit,
+        |x| 8.0 * x * x / unit_size,
     );
     shown.figure("Memory: the square of N", memory, "Eight bytes for each of N·N entries.");
     let gflop = gflop(&numbers);
-    let flops = |x: f64| (2.0 / 3.0 * x + 1.5) * x * x / 1e9;
+    let work_at = |x: f64| (2.0 / 3.0 * x + 1.5) * x * x / 1e9;
+    let (work_size, work_name) = unit(WORK, work_at(most));
+    let flops = |x: f64| work_at(x) / work_size;
     let work = curve::picture(
         &curve::Curve {
             title: "Work against N",
             about: &format!("It grows with the cube of N. At N = {} it is {}.", text::count(n), work_words(gflop)),
             x: x(),
-            y: curve::Axis { title: "work, Gflop", most: flops(most), words: &text::figure },
+            y: curve::Axis { title: &format!("work, {work_name}"), most: flops(most), words: &text::figure },
             points: &here(n as f64, work_words(gflop)),
             levels: &[],
         },
@@ -134,6 +151,7 @@ pub fn nb(numbers: Numbers) -> Shown {
         row(nb == numbers.nb, cells)
     };
     shown.tables.push(Table {
+        mark: "yours",
         caption: format!("Other block sizes for N = {} on {} × {} ranks", text::count(numbers.n), numbers.p, numbers.q),
         head: vec!["NB", "Panels", "Work in panels", "Busiest rank"],
         rows: choices.into_iter().map(line).collect(),
@@ -151,7 +169,10 @@ pub fn grid(numbers: Numbers) -> Shown {
     let layout = numbers.layout();
     map(&mut shown, &layout);
     shown.fact("Ranks", text::count(numbers.ranks()));
-    shown.fact("The fullest rank, above the mean", layout.memory_imbalance().map_or(String::new(), text::percent));
+    shown.fact(
+        "The fullest rank, above the mean",
+        layout.memory_imbalance().map_or(String::new(), |share| format!("+{}", text::percent(share))),
+    );
     shown.fact("The busiest rank, above the mean", imbalance(&layout));
     let (listed, ranks) = (numbers.ranks().min(LISTED), numbers.ranks());
     let line = |rank: u64| {
@@ -168,6 +189,7 @@ pub fn grid(numbers: Numbers) -> Shown {
         false => "What each rank holds".to_owned(),
     };
     shown.tables.push(Table {
+        mark: "yours",
         caption,
         head: vec!["Rank", "Row, column", "Its part", "Memory", "Of the matrix", "Its number by columns"],
         rows: (0..listed).map(line).collect(),
@@ -181,6 +203,7 @@ pub fn grid(numbers: Numbers) -> Shown {
         row(other.p == numbers.p, cells)
     };
     shown.tables.push(Table {
+        mark: "yours",
         caption: format!("All grids of {} ranks", text::count(ranks)),
         head: vec!["P × Q", "Busiest rank", "Rounds of a pivot search", "Hops of a panel in a ring"],
         rows: shapes.filter(|other| other.p <= 64 && other.q <= 64).map(line).collect(),
@@ -223,6 +246,7 @@ pub fn storage(numbers: Numbers) -> Shown {
         row(align == 8, [align.to_string(), text::count(leading as u64), bytes(unused)])
     };
     shown.tables.push(Table {
+        mark: "usual",
         caption: "Other alignments for rank 0".to_owned(),
         head: vec!["ALIGN", "From column to column", "Unused in all"],
         rows: [1, 4, 8, 16, 32, 64].map(line).into(),
@@ -243,17 +267,19 @@ pub fn work(numbers: Numbers) -> Shown {
     shown.fact("Work for your N", work_words(gflop));
     shown.fact("Panels", text::count(panels));
     shown.fact("Of it ⅔·N³", work_words(2.0 / 3.0 * (numbers.n as f64).powi(3) / 1e9));
-    shown.fact("The rest, 3⁄2·N²", format!("{} Gflop", figure(1.5 * (numbers.n as f64).powi(2) / 1e9)));
+    shown.fact("The rest, ³⁄₂·N²", format!("{} Gflop", figure(1.5 * (numbers.n as f64).powi(2) / 1e9)));
     let line = |tenth: u64| {
         let done = (panels * tenth).div_ceil(10);
         let part = fraction_done(done as usize, panels as usize);
         let columns = (done * numbers.nb).min(numbers.n);
-        let cells = [text::count(done), text::count(columns), text::percent(part), work_words(gflop * (1.0 - part))];
+        let percent = format!("{:.1} %", 100.0 * part);
+        let cells = [text::count(done), text::count(columns), percent, work_words(gflop * (1.0 - part))];
         row(false, cells)
     };
     let mut rows: Vec<_> = [1, 2, 3, 5, 7, 9].map(line).into();
     rows.dedup_by(|a, b| a.cells == b.cells);
     shown.tables.push(Table {
+        mark: "yours",
         caption: format!("How it goes for N = {} and NB = {}", text::count(numbers.n), numbers.nb),
         head: vec!["Panels done", "Columns done", "Work done", "Work left"],
         rows,

@@ -43,6 +43,6 @@ mod tests {
         let last = frames("panel", numbers, 99);
         assert_eq!((last.now, last.next.as_str()), (9, ""));
         assert!(last.back.contains("&k=8#") && last.first.contains("&k=0#"));
-        assert!(frames("work", numbers, 9).figure.picture.contains("After 100 % of the columns"));
+        assert!(frames("work", numbers, 9).figure.picture.contains("100 % of the columns"));
     }
 }

@@ -26,8 +26,7 @@ use crate::picture::{grid, text};
 use crate::secret::random_id;
 
 /// The steps by name.
-const STEPS: [&str; 6] =
-    ["What LINPACK is", "Choose N", "NB and the grid", "Start the run", "Watch and read it", "Your result"];
+const STEPS: [&str; 6] = ["What LINPACK is", "Choose N", "NB and the grid", "Start the run", "Watch it", "Your result"];
 /// Seconds that the run of the lesson should take.
 const SECONDS: f64 = 30.0;
 /// N where no computer is known, and the smallest and the step of those that are proposed.
@@ -35,6 +34,8 @@ const UNKNOWN_N: u64 = 4000;
 const ROUND: u64 = 1000;
 /// Ranks of the lesson's run at most: a picture that can be taken in.
 const RANKS: usize = 4;
+/// How often N is guessed anew.
+const GUESSES: u32 = 3;
 /// Jobs that are looked through for one that ended.
 const JOBS: u32 = 20;
 /// The first entries of the board.
@@ -258,13 +259,23 @@ pub async fn page(State(app): State<Shared>, visitor: Visitor, asked: Fields) ->
 /// The numbers of the lesson: what takes half a minute on the node that a run would get, or what fits it. And the
 /// estimate that this rests on.
 async fn usual(app: &App, visitor: &Visitor, site: &Site) -> Result<(Numbers, Estimate)> {
-    let small = Numbers::usual(ROUND, 1, 1);
-    let trial = seen::estimate(app, &visitor.caller, small).await?;
+    let mut trial = seen::estimate(app, &visitor.caller, Numbers::usual(ROUND, 1, 1)).await?;
     let node = trial.node.as_ref().and_then(|node| site.nodes.iter().find(|known| known.id == node.id));
     let (p, q) = squarest_grid(node.map_or(1, |node| node.cores as usize).clamp(1, RANKS));
-    let score = trial.runs.first().and_then(|run| run.score);
-    let memory = node.map_or(0, |node| node.memory);
-    Ok((Numbers::usual(proposed(score, memory), p as u64, q as u64), trial))
+    let (p, q, memory) = (p as u64, q as u64, node.map_or(0, |node| node.memory));
+    let mut numbers = Numbers::usual(UNKNOWN_N, p, q).in_blocks();
+    // What is predicted depends on N: runs of about that size may have been slower, or faster.
+    for _ in 0..GUESSES {
+        let better = seen::estimate(app, &visitor.caller, numbers).await?;
+        let Some(run) = better.runs.first() else { break };
+        let next = Numbers::usual(proposed(run.score, memory), p, q).in_blocks();
+        trial = better;
+        if next == numbers {
+            break;
+        }
+        numbers = next;
+    }
+    Ok((numbers, trial))
 }
 
 /// N that takes [`SECONDS`] at that score, if it fits 80 % of that memory.
@@ -290,17 +301,18 @@ async fn size(
 ) -> Result<Response> {
     let numbers = lesson.numbers;
     let memory = trial.runs.first().and_then(|run| run.node_bytes);
-    let mut sizes: Vec<u64> = vec![ROUND, numbers.n / 2 / ROUND * ROUND, numbers.n];
-    if let Some(memory) = memory {
-        sizes.push(fits(memory) as u64 / ROUND * ROUND);
-    }
-    sizes.retain(|n| *n > 0);
-    sizes.sort_unstable();
+    let mut sizes = vec![ROUND, numbers.n / 2];
+    sizes.extend(memory.map(|memory| fits(memory) as u64));
+    let usual = |n: u64| Numbers::usual(n, numbers.p, numbers.q).in_blocks();
+    let mut sizes: Vec<Numbers> = sizes.into_iter().filter(|n| *n > 0).map(usual).collect();
+    sizes.retain(|other| other.n != numbers.n);
+    sizes.push(numbers);
+    sizes.sort_unstable_by_key(|numbers| numbers.n);
     sizes.dedup();
     let mut rows = vec![];
     let mut basis = String::new();
-    for n in sizes {
-        let other = Numbers { n, ..Numbers::usual(n, numbers.p, numbers.q) };
+    for other in sizes {
+        let n = other.n;
         let estimate = seen::estimate(app, &visitor.caller, other).await?;
         if n == numbers.n {
             basis = seen::basis(&estimate);
@@ -310,7 +322,7 @@ async fn size(
         let cells = [
             text::count(n),
             format!("{}{of}", bytes(all)),
-            format!("{} Gflop", text::figure(draw::gflop(&other))),
+            draw::work_words(draw::gflop(&other)),
             seen::predicted(&estimate),
         ];
         rows.push((row(n == numbers.n, cells), format!("{HERE}?step=2{}", other.query().replace('?', "&"))));
@@ -360,7 +372,7 @@ async fn start(app: &App, visitor: &Visitor, frame: Frame, lesson: Lesson, known
     if let Some(run) = estimate.runs.first() {
         let of = run.node_bytes.map(|all| format!(" of {}", bytes(all))).unwrap_or_default();
         lines.push(("Memory", format!("{}{of}", bytes(run.bytes_per_node))));
-        lines.push(("Work", format!("{} Gflop", text::figure(run.work))));
+        lines.push(("Work", draw::work_words(run.work)));
         lines.push(("Predicted time", seen::predicted(&estimate)));
         lines.push(("Ended at the latest after", duration(f64::from(run.walltime_s))));
         lines.push(("Would it wait?", estimate.waits.as_ref().map_or_else(|| "no".to_owned(), |w| w.why.clone())));
@@ -455,9 +467,9 @@ pub fn standing_words(standing: &Standing) -> String {
     let of = words::count(standing.category.entries, "person", "people");
     match standing.percentile {
         Some(percentile) if standing.category.entries > 1 => {
-            format!("number {} of {of}, as good as or better than {percentile:.0} % of them", entry.rank)
+            format!("number {} of {of}, as good as or better than {percentile:.0} % of all", entry.rank)
         }
-        _ => format!("number {} of {of}", entry.rank),
+        _ => format!("number {}, and so far the only one", entry.rank),
     }
 }
 
@@ -475,6 +487,7 @@ fn board(top: Vec<BoardEntry>, own: Option<BoardEntry>, me: Option<&str>) -> Opt
         row(mine, [entry.rank.to_string(), owner, score, words::percent(result.percent), result.label.clone()])
     };
     (!entries.is_empty()).then(|| Table {
+        mark: "yours",
         caption: "The leaderboard: of each person the best result".to_owned(),
         head: vec!["Rank", "Who", "Score", "Of peak", "Run"],
         rows: entries.iter().map(line).collect(),
@@ -522,8 +535,8 @@ fn percent_words(percent: Option<f64>) -> &'static str {
 fn to_try(ran: Numbers, site: &Site) -> Vec<Try> {
     let mut tries = vec![];
     let mut add = |numbers: Numbers, words: String| tries.push(Try { words, address: submit(numbers, &[]) });
-    let most = site.roomiest().map_or(ran.n * 2, |node| fits(node.memory) as u64 / ran.nb.max(1) * ran.nb.max(1));
-    let larger = (ran.n * 3 / 2).min(most);
+    let most = site.roomiest().map_or(ran.n * 2, |node| fits(node.memory) as u64);
+    let larger = Numbers { n: (ran.n * 3 / 2).min(most), ..ran }.in_blocks().n;
     if larger > ran.n {
         let times = draw::gflop(&Numbers { n: larger, ..ran }) / draw::gflop(&ran);
         let words = format!(

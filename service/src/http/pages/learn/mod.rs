@@ -98,3 +98,70 @@ pub async fn own_jobs(app: &App, visitor: &Visitor, limit: u32) -> Result<Vec<Jo
     let query = ListQuery { owner: Some("me".to_owned()), limit: Some(limit), ..ListQuery::default() };
     Ok(jobs::list(app, &visitor.caller, &query).await?.jobs)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::numbers::Numbers;
+    use super::shown::{Shown, Site};
+    use super::*;
+    use crate::picture::tests::check;
+
+    fn all(numbers: Numbers) -> Vec<Shown> {
+        let last = numbers.panels() - 1;
+        let site = Site { nodes: vec![] };
+        let mut all = vec![
+            draw::n(numbers, &site),
+            draw::nb(numbers),
+            draw::grid(numbers),
+            draw::storage(numbers),
+            draw::work(numbers),
+            passed::panel(numbers),
+            passed::broadcast(numbers, last),
+            passed::depth(numbers),
+            passed::swap(numbers),
+        ];
+        for slug in ["panel", "work"] {
+            all.push(Shown { frames: Some(frames::frames(slug, numbers, last / 2)), ..Shown::default() });
+        }
+        all
+    }
+
+    /// Every picture of every topic is well-formed, says what it shows, and has its words inside, for numbers that are
+    /// far apart.
+    #[test]
+    fn pictures_are_whole_for_all_numbers() {
+        for (n, nb) in [(1, 1), (1, 10_000), (29, 4), (8000, 128), (50_000_000, 256), (1_000_000, 1)] {
+            for (p, q) in [(1, 1), (1, 64), (64, 1), (2, 3), (7, 5), (64, 64)] {
+                for shown in all(Numbers { n, nb, p, q }) {
+                    let figures = shown.figures.iter().chain(shown.frames.iter().map(|frames| &frames.figure));
+                    for figure in figures {
+                        for svg in figure.picture.split("<svg").skip(1) {
+                            check(&format!("<svg{}</svg>", svg.split("</svg>").next().unwrap()));
+                        }
+                    }
+                    for table in &shown.tables {
+                        let whole = table.rows.iter().all(|row| row.cells.len() == table.head.len());
+                        assert!(whole && !table.rows.is_empty(), "{}", table.caption);
+                    }
+                    for run in &shown.tries {
+                        assert!(run.address.starts_with("/submit?n="), "{}", run.address);
+                    }
+                }
+            }
+        }
+        let others = [
+            picture::blocks::system(50_000_000),
+            picture::blocks::bars(
+                "Parts",
+                &[("a name that is far too long for its line ".repeat(9), 250.0), (String::new(), 0.0)],
+            ),
+            picture::scale::picture(LIMIT, &[]),
+            picture::scale::picture(LIMIT, &[0.0, 1e-9, 0.0172, 15.9, 1e30, f64::NAN]),
+        ];
+        for picture in others {
+            for svg in picture.split("<svg").skip(1) {
+                check(&format!("<svg{}</svg>", svg.split("</svg>").next().unwrap()));
+            }
+        }
+    }
+}

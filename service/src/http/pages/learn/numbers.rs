@@ -12,6 +12,9 @@ use crate::picture::layout::Layout;
 const MOST_N: u64 = 50_000_000;
 const MOST_NB: u64 = 10_000;
 const MOST_SIDE: u64 = 64;
+/// Block columns for every column of the grid below which ranks wait for each other, as the registry warns.
+const ENOUGH: u64 = 20;
+const LEAST_NB: u64 = 32;
 
 /// N, NB, P and Q.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +26,20 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// With the block size that usually serves for N.
+    /// With a block size that serves for N on that grid: the usual one, halved until every row and column of the grid
+    /// has enough blocks to wait little.
     pub fn usual(n: u64, p: u64, q: u64) -> Numbers {
-        Numbers { n, nb: block_size(n as usize) as u64, p, q }
+        let mut nb = block_size(n as usize) as u64;
+        while nb > LEAST_NB && ENOUGH * nb * p.max(q) > n {
+            nb /= 2;
+        }
+        Numbers { n, nb, p, q }
+    }
+
+    /// The same with N in whole blocks, where it has any.
+    pub fn in_blocks(self) -> Numbers {
+        let n = self.n / self.nb * self.nb;
+        if n == 0 { self } else { Numbers { n, ..self } }
     }
 
     /// The numbers of a run by its label, such as `N=8000 NB=192 1x2`.
@@ -97,8 +111,9 @@ impl Asked {
         let (n, nb) = (read("n", MOST_N), read("nb", MOST_NB));
         let (p, q) = (read("p", MOST_SIDE), read("q", MOST_SIDE));
         let size = n.unwrap_or(usual.n);
-        let follows = if n.is_some() { block_size(size as usize) as u64 } else { usual.nb };
-        let numbers = Numbers { n: size, nb: nb.unwrap_or(follows), p: p.unwrap_or(usual.p), q: q.unwrap_or(usual.q) };
+        let (p, q) = (p.unwrap_or(usual.p), q.unwrap_or(usual.q));
+        let follows = if n.is_some() { Numbers::usual(size, p, q).nb } else { usual.nb };
+        let numbers = Numbers { n: size, nb: nb.unwrap_or(follows), p, q };
         let wrong = match problems.is_empty() {
             true => Wrong::default(),
             false => Wrong::of(&Error::invalid(problems), str::to_owned),
@@ -151,14 +166,24 @@ mod tests {
     #[test]
     fn what_is_left_out_or_wrong_is_usual() {
         let none = asked(&[]);
-        assert_eq!((none.numbers, none.named), (Numbers { n: 8000, nb: 256, p: 2, q: 4 }, false));
+        assert_eq!((none.numbers, none.named), (Numbers { n: 8000, nb: 64, p: 2, q: 4 }, false));
         let some = asked(&[("n", "2,000"), ("q", "3")]);
-        assert_eq!(some.numbers, Numbers { n: 2000, nb: 64, p: 2, q: 3 });
-        assert_eq!(some.carried(), "?n=2000&nb=64&p=2&q=3");
+        assert_eq!(some.numbers, Numbers { n: 2000, nb: 32, p: 2, q: 3 });
+        assert_eq!(some.carried(), "?n=2000&nb=32&p=2&q=3");
         let wrong = asked(&[("n", "many"), ("p", "0"), ("q", "65"), ("nb", "1e3")]);
         assert_eq!(wrong.numbers, none.numbers);
         assert!(wrong.fields.iter().all(|field| field.wrong.starts_with("found `")));
         assert_eq!(wrong.fields[0].value, "many", "what was typed stands there");
+    }
+
+    #[test]
+    fn proposed_blocks_raise_no_warning() {
+        for (n, p, q) in [(2000, 1, 1), (7000, 1, 2), (16_000, 2, 2), (50_000, 2, 4), (1_000_000, 8, 8)] {
+            let numbers = Numbers::usual(n, p, q).in_blocks();
+            let parameters = serde_json::json!({"n": numbers.n, "nb": numbers.nb, "p": p, "q": q});
+            let plan = (hpl_spec::benchmark::find("hpl").unwrap().plan)(&parameters).unwrap();
+            assert_eq!(plan.warnings, [], "{numbers:?}");
+        }
     }
 
     #[test]

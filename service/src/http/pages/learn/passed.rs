@@ -9,6 +9,13 @@ use super::shown::{Shown, Table, row};
 use crate::http::pages::words::{bytes, count};
 use crate::picture::text;
 
+/// How the pictures of messages are to be read.
+const BROADCAST_LEGEND: &str = "Process columns stand side by side, and time runs down: 1 is as long as a message with \
+                                the whole panel. An arrow is a message, a thin one carries a piece. From the dot on, \
+                                a column has the panel.";
+const SWAP_LEGEND: &str = "Process rows stand side by side, and time runs down: 1 is as long as a message with the \
+                           whole of U. From the dot on, a row has it. Drawn for pivots that are spread evenly.";
+
 /// PFACT, RFACT, NBMIN, NDIV: the panel in parts.
 pub fn panel(numbers: Numbers) -> Shown {
     let mut shown = Shown::default();
@@ -54,7 +61,7 @@ fn times(value: f64) -> String {
 
 /// BCAST: all six topologies.
 pub fn broadcast(numbers: Numbers, k: u64) -> Shown {
-    let mut shown = Shown::default();
+    let mut shown = Shown { legend: BROADCAST_LEGEND, ..Shown::default() };
     let drawn = (numbers.q as usize).min(MOST_PLACES);
     let root = (k % drawn as u64) as usize;
     let played: Vec<(Bcast, Played)> =
@@ -78,6 +85,7 @@ pub fn broadcast(numbers: Numbers, k: u64) -> Shown {
         String::new()
     };
     shown.tables.push(Table {
+        mark: "usual",
         caption: format!("In times of one message with the whole panel, on {drawn} process columns{more}"),
         head: vec!["Topology", "Last one has it", "Next column has it", "Most sent by one", "Its messages"],
         rows,
@@ -106,7 +114,7 @@ pub fn depth(numbers: Numbers) -> Shown {
         "Depth 0: one after the other",
         ahead::picture(without, longest),
         format!(
-            "P is a panel, U an update, with the number of the panel. Here process columns work {:.0} % of the time.",
+            "A line is a process column. P is a panel, U an update, with the number of the panel. Here process columns work {:.0} % of the time.",
             without.busy()
         ),
     );
@@ -123,7 +131,7 @@ pub fn depth(numbers: Numbers) -> Shown {
     let rows = numbers.layout().local_rows(0);
     shown.fact("Process columns", text::count(numbers.q));
     shown.fact("Panels", text::count(numbers.panels()));
-    shown.fact("Memory of a panel more on each rank, at most", bytes(8 * numbers.nb * (rows + numbers.nb)));
+    shown.fact("Memory that one more panel takes on a rank, at most", bytes(8 * numbers.nb * (rows + numbers.nb)));
     shown.try_with(numbers, &[("depth", "0")], "Without look-ahead (DEPTH 0): the score falls by what it hid");
     shown.try_with(numbers, &[("depth", "1")], "With look-ahead 1");
     shown.try_with(numbers, &[("depth", "2")], "With look-ahead 2: a panel’s memory more, rarely faster");
@@ -133,18 +141,22 @@ pub fn depth(numbers: Numbers) -> Shown {
 /// SWAP, the threshold, EQUIL: both exchanges.
 pub fn swap(numbers: Numbers) -> Shown {
     let mut shown = Shown::default();
+    if numbers.p > 1 {
+        shown.legend = SWAP_LEGEND;
+    }
     let drawn = (numbers.p as usize).min(MOST_PLACES);
     let ways = [("Binary exchange", messages::binary_exchange(drawn)), ("Spread-roll", messages::spread_roll(drawn))];
-    let unit = passing::unit(ways.iter().map(|(_, played)| played.end()).fold(0.0, f64::max) * 1.6);
+    let unit = passing::unit(ways.iter().map(|(_, played)| played.end()).fold(0.0, f64::max) / 2.5);
     let mut rows = vec![];
     for (name, played) in &ways {
         let about = match *name {
-            "Binary exchange" => "In each round, pairs trade all they have gathered. Few messages, and they grow.",
-            _ => "The top rows are spread. Then the rows of U go round the ring, each message a small part.",
+            "Binary exchange" => {
+                "In each round, pairs trade all they have gathered: few messages, each after the one before."
+            }
+            _ => "The top rows are spread. Then the rows of U go round the ring: many small messages, which overlap.",
         };
         let title = format!("How the rows come together: {}", name.to_lowercase());
-        // The unit is three times that of a panel: a whole U is rarely in one message.
-        let picture = passing::picture(played, unit * 2.5, &title, "row block U", |place| place.to_string());
+        let picture = passing::picture(played, unit, &title, "row block U", |place| place.to_string());
         if drawn > 1 {
             shown.figure(name, picture, about);
         }
@@ -159,8 +171,9 @@ pub fn swap(numbers: Numbers) -> Shown {
             String::new()
         };
         shown.tables.push(Table {
+            mark: "usual",
             caption: format!("On {drawn} process rows{more}, in parts of the whole U"),
-            head: vec!["Way", "Messages of the busiest", "Sent by the busiest", "Done after"],
+            head: vec!["Way", "Messages of the busiest row", "Sent by it", "Done after"],
             rows,
         });
     }

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use hpl_spec::api::insight::ExplorePoint;
 use hpl_spec::api::jobs::{Estimate, Needs, SubmitRequest, Visibility};
 use hpl_spec::api::results::{ResultDetail, ResultRow, ResultTier};
 use hpl_spec::benchmark::figure;
 use hpl_spec::id::AttemptId;
 use serde_json::{Value, json};
 
-use super::draw::{all_bytes, gflop};
+use super::draw::{all_bytes, gflop, work_words};
 use super::numbers::Numbers;
 use super::picture::{blocks, scale};
 use super::shown::{Shown, Site, Table, row};
@@ -19,6 +20,7 @@ use crate::error::Result;
 use crate::http::caller::Caller;
 use crate::http::pages::visitor::Visitor;
 use crate::http::pages::words::{self, bytes, duration};
+use crate::ops::insight::{self, ExploreQuery};
 use crate::ops::jobs;
 use crate::ops::results::{self, BoardQuery, ResultQuery};
 use crate::picture::text;
@@ -84,10 +86,11 @@ pub async fn sizes(app: &App, caller: &Caller, numbers: Numbers, shown: &mut Sho
         if n == numbers.n {
             from = basis(&estimate);
         }
-        let work = format!("{} Gflop", text::figure(gflop(&other)));
+        let work = work_words(gflop(&other));
         rows.push(row(n == numbers.n, [text::count(n), bytes(all_bytes(&other)), work, predicted(&estimate)]));
     }
     shown.tables.push(Table {
+        mark: "yours",
         caption: format!("Half, yours, double. The time is {from}."),
         head: vec!["N", "Memory", "Work", "Time"],
         rows,
@@ -108,33 +111,32 @@ async fn latest(app: &App, caller: &Caller, limit: u32) -> Result<Vec<ResultRow>
 /// # Errors
 /// The database fails.
 pub async fn block_sizes(app: &App, caller: &Caller, numbers: Numbers, shown: &mut Shown) -> Result<()> {
-    let results = latest(app, caller, LATEST).await?;
-    let mut kinds: BTreeMap<(&str, u32), Vec<(&ResultRow, Numbers)>> = BTreeMap::new();
-    for result in &results {
-        if let Some(numbers) = Numbers::of_label(&result.label) {
-            kinds.entry((&result.kind, result.cores)).or_default().push((result, numbers));
-        }
+    let query = ExploreQuery { benchmark: Some(BENCHMARK.to_owned()), limit: Some(LATEST), ..ExploreQuery::default() };
+    let points = insight::explore(app, caller, &query).await?.points;
+    let mut kinds: BTreeMap<(&str, u32), Vec<&ExplorePoint>> = BTreeMap::new();
+    for point in &points {
+        kinds.entry((&point.kind, point.cores)).or_default().push(point);
     }
     let Some(((kind, cores), seen)) = kinds.into_iter().max_by_key(|(_, seen)| seen.len()) else { return Ok(()) };
-    let mut best: BTreeMap<u64, (u64, &ResultRow, Numbers)> = BTreeMap::new();
-    for (result, own) in seen {
-        let entry = best.entry(own.nb).or_insert((0, result, own));
+    let mut best: BTreeMap<u64, (u64, &ExplorePoint)> = BTreeMap::new();
+    for point in seen {
+        let Some(nb) = point.nb else { continue };
+        let entry = best.entry(nb).or_insert((0, point));
         entry.0 += 1;
-        if result.score > entry.1.score {
-            (entry.1, entry.2) = (result, own);
+        if point.score > entry.1.score {
+            entry.1 = point;
         }
     }
     if best.len() < 2 {
         return Ok(());
     }
-    let line = |(nb, (runs, result, own)): (&u64, &(u64, &ResultRow, Numbers))| {
-        let score = words::score(BENCHMARK, result.score);
-        row(
-            *nb == numbers.nb,
-            [nb.to_string(), runs.to_string(), score, text::count(own.n), format!("{} × {}", own.p, own.q)],
-        )
+    let line = |(nb, (runs, point)): (&u64, &(u64, &ExplorePoint))| {
+        let grid = point.p.zip(point.q).map(|(p, q)| format!("{p} × {q}")).unwrap_or_default();
+        let n = point.n.map(text::count).unwrap_or_default();
+        row(*nb == numbers.nb, [nb.to_string(), runs.to_string(), words::score(BENCHMARK, point.score), n, grid])
     };
     shown.tables.push(Table {
+        mark: "yours",
         caption: format!(
             "What was reached here with {kind}, {cores} cores: the best of the latest results for each NB"
         ),
@@ -155,7 +157,7 @@ pub fn residual(report: &Value) -> Option<f64> {
 pub fn residual_words(residual: f64) -> String {
     if residual >= LIMIT {
         return format!(
-            "{} is above the limit of {LIMIT}: the answer is wrong by more than rounding",
+            "{} is not below the limit of {LIMIT}: the answer is wrong by more than rounding",
             figure(residual)
         );
     }
@@ -166,6 +168,20 @@ pub fn residual_words(residual: f64) -> String {
         }
         _ => format!("{} is below the limit of {LIMIT}: what is left over is rounding", figure(residual)),
     }
+}
+
+/// A very small number, as people write it: `1.11 · 10⁻¹⁶`.
+fn tiny(value: f64) -> String {
+    let text = format!("{value:.2e}");
+    let Some((digits, power)) = text.split_once('e') else { return text };
+    let raised = power.chars().map(|c| match c {
+        '-' => '⁻',
+        '1' => '¹',
+        '2' => '²',
+        '3' => '³',
+        digit => digit.to_digit(10).and_then(|d| char::from_u32('⁰' as u32 + d)).unwrap_or(digit),
+    });
+    format!("{digits} · 10{}", raised.collect::<String>())
 }
 
 /// The results to look at: the visitor's own, or else everybody's latest. And whether they are the visitor's.
@@ -214,13 +230,18 @@ pub async fn residuals(app: &App, visitor: &Visitor, numbers: Numbers, shown: &m
     shown.figure("Below 16 it passes", scale::picture(LIMIT, &found), caption);
     if !rows.is_empty() {
         let caption = if own { "Residuals of your latest results" } else { "Residuals of the latest results" };
-        shown.tables.push(Table { caption: caption.to_owned(), head: vec!["Run", "Residual", "Score"], rows });
+        shown.tables.push(Table {
+            mark: "yours",
+            caption: caption.to_owned(),
+            head: vec!["Run", "Residual", "Score"],
+            rows,
+        });
     }
     let n = numbers.n as f64;
     let eps = f64::EPSILON / 2.0;
-    shown.fact("ε, the rounding of one operation", figure(eps));
-    shown.fact("ε·N for your N", figure(eps * n));
-    let most = format!("{} of ‖A‖·‖x‖ + ‖b‖", figure(LIMIT * eps * n));
+    shown.fact("ε, the rounding of one operation", tiny(eps));
+    shown.fact("ε·N for your N", tiny(eps * n));
+    let most = format!("{} of ‖A‖·‖x‖ + ‖b‖", tiny(LIMIT * eps * n));
     shown.fact("The most that may be left over", most);
     shown.try_with(numbers, &[], format!("Run it with N = {} and read its residual", text::count(numbers.n)));
     Ok(())
@@ -255,6 +276,7 @@ pub async fn peaks(app: &App, visitor: &Visitor, site: &Site, numbers: Numbers, 
     }
     if !rows.is_empty() {
         shown.tables.push(Table {
+            mark: "yours",
             caption: "Peaks of the nodes, as measured".to_owned(),
             head: vec!["Node", "CPU", "Cores", "Peak", "Gflop/s of a core"],
             rows,
@@ -290,6 +312,7 @@ mod tests {
         assert_eq!(residual(&json!({ "reports": [{ "verdict": { "failed": { "residual": "inf" } } }] })), None);
         assert!(residual_words(0.0172).starts_with("0.0172 is 930 times below the limit of 16"));
         assert!(residual_words(0.0).starts_with("0 is below") && residual_words(9.0).starts_with("9 is below"));
-        assert!(residual_words(16.0).contains("above the limit"), "{}", residual_words(16.0));
+        assert_eq!([tiny(f64::EPSILON / 2.0), tiny(5.0)], ["1.11 · 10⁻¹⁶", "5.00 · 10⁰"]);
+        assert!(residual_words(16.0).contains("not below the limit"), "{}", residual_words(16.0));
     }
 }

@@ -17,12 +17,14 @@ pub struct Table {
     pub caption: String,
     pub head: Vec<&'static str>,
     pub rows: Vec<Row>,
+    /// What a marked row is.
+    pub mark: &'static str,
 }
 
 /// A row of a table; the first cell is its heading.
 pub struct Row {
     pub cells: Vec<String>,
-    /// Whether it is the reader's own choice.
+    /// Whether it is marked.
     pub own: bool,
 }
 
@@ -48,6 +50,8 @@ pub struct Frames {
 #[derive(Default)]
 pub struct Shown {
     pub frames: Option<Frames>,
+    /// How the pictures are to be read.
+    pub legend: &'static str,
     pub figures: Vec<Figure>,
     pub facts: Vec<(&'static str, String)>,
     pub tables: Vec<Table>,

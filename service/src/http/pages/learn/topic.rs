@@ -94,7 +94,7 @@ pub const TOPICS: [Topic; 11] = [
         "BCAST: who passes the panel to whom",
         Part::Step,
         (2, 6),
-        "BCAST is the way on which a finished panel reaches the other process columns.",
+        "BCAST chooses the way by which a finished panel reaches the other process columns.",
     ),
     topic(
         "depth",
@@ -102,7 +102,7 @@ pub const TOPICS: [Topic; 11] = [
         "DEPTH: the next panel early",
         Part::Step,
         (2, 3),
-        "DEPTH is how many panels are begun before the work on the one before is done.",
+        "DEPTH is how many panels are begun early, while the work with an earlier one still goes on.",
     ),
     topic(
         "swap",
@@ -110,7 +110,7 @@ pub const TOPICS: [Topic; 11] = [
         "SWAP: how rows change places",
         Part::Step,
         (8, 8),
-        "SWAP is the way on which the rows that the pivots chose travel to the top.",
+        "SWAP chooses the way by which the rows of the pivots travel to the top.",
     ),
     topic(
         "storage",
@@ -134,7 +134,7 @@ pub const TOPICS: [Topic; 11] = [
         "Percent of peak: how good is the figure?",
         Part::Answer,
         (1, 1),
-        "Percent of peak is your score beside the most that the same cores can do.",
+        "Percent of peak is your score, measured against the most that the same cores can do.",
     ),
     topic(
         "work",
@@ -142,7 +142,7 @@ pub const TOPICS: [Topic; 11] = [
         "The work: ⅔·N³ operations",
         Part::Answer,
         (2, 3),
-        "The work is known beforehand, and half of the columns are most of it.",
+        "How much there is to do is known beforehand, and half of the columns are most of it.",
     ),
 ];
 
@@ -162,6 +162,7 @@ struct TopicPage {
     /// The numbers of the visitor's latest run, as an address of this page.
     latest: String,
     frames: Option<Frames>,
+    legend: &'static str,
     figures: Vec<Figure>,
     facts: Vec<(&'static str, String)>,
     tables: Vec<super::shown::Table>,
@@ -181,7 +182,11 @@ pub async fn page(
     let place = TOPICS.iter().position(|topic| topic.slug == slug).ok_or_else(|| Error::not_found("topic"))?;
     let topic = &TOPICS[place];
     let usual = Numbers::usual(USUAL_N, topic.grid.0, topic.grid.1);
-    let read = Asked::read(&asked, usual);
+    let mut read = Asked::read(&asked, usual);
+    if matches!(topic.part, Part::Answer) && topic.slug != "work" {
+        // Only N matters there.
+        read.fields.truncate(1);
+    }
     let numbers = read.numbers;
     let site = Site { nodes: nodes::list(&app).await? };
     let shown = shown(&app, &visitor, topic, numbers, &asked, &site).await?;
@@ -200,6 +205,7 @@ pub async fn page(
         wrong: read.wrong,
         numbers,
         frames: shown.frames,
+        legend: shown.legend,
         figures: shown.figures,
         facts: shown.facts,
         tables: shown.tables,

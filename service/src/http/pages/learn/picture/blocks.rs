@@ -13,7 +13,7 @@ pub fn system(n: u64) -> String {
     );
     let draw = |shape: Shape| {
         let wide = shape == Shape::Wide;
-        let (width, height) = (shape.width(), if wide { 210.0 } else { 360.0 });
+        let (width, height) = (shape.width(), if wide { 210.0 } else { 376.0 });
         let mut svg = Svg::new(width, height, &format!("{} system", shape.class()), "A times x is b", &about);
         let (side, top) = (130.0, 30.0);
         let named = |svg: &mut Svg, x: f64, y: f64, width: f64, class: &str, name: &str| {
@@ -112,14 +112,15 @@ pub fn padding(rows: u64, leading: u64) -> String {
         let width = shape.width();
         let columns = 3;
         let each = (width - 2.0) / f64::from(columns);
-        // Padding of a few in thousands could not be seen; it is drawn as wide as its words need.
-        let unused = if pad == 0 { 0.0 } else { (each * pad as f64 / leading.max(1) as f64).max(26.0) };
+        // Padding of a few in thousands could not be seen.
+        let unused = if pad == 0 { 0.0 } else { (each * pad as f64 / leading.max(1) as f64).clamp(26.0, each * 0.5) };
         let mut svg = Svg::new(width, 62.0, &format!("{} padding", shape.class()), "Columns in memory", &about);
         for column in 0..columns {
             let x = 1.0 + f64::from(column) * each;
             svg.rect("cell rank-0", x, 2.0, each - unused, 34.0);
             svg.rect("empty", x + each - unused, 2.0, unused, 34.0);
             let words = format!("column {column}");
+            let words = if text::width(&words, LETTER) <= each - unused { words } else { column.to_string() };
             svg.text("on-cell", x + (each - unused) / 2.0, 23.0, Anchor::Middle, &words);
         }
         let words = if pad == 0 { "no padding".to_owned() } else { format!("{pad} unused") };

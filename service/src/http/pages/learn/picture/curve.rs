@@ -57,9 +57,13 @@ pub fn picture(curve: &Curve<'_>, value: impl Fn(f64) -> f64) -> String {
         svg.line("ruling", (LEFT, up(tick)), (right, up(tick)));
         svg.text("quiet", LEFT - 6.0, up(tick) + 4.5, Anchor::End, &(curve.y.words)(tick));
     }
-    for tick in ticks(curve.x.most, 4.0) {
-        svg.line("axis", (along(tick), bottom), (along(tick), bottom + 4.0));
-        svg.text("quiet", along(tick), bottom + 18.0, Anchor::Middle, &(curve.x.words)(tick));
+    let widest = text::width(&(curve.x.words)(curve.x.most.floor()), LETTER) + LETTER;
+    for tick in ticks(curve.x.most, ((right - LEFT) / widest).clamp(1.0, 4.0)) {
+        let (x, words) = (along(tick), (curve.x.words)(tick));
+        svg.line("axis", (x, bottom), (x, bottom + 4.0));
+        let beyond = x + text::width(&words, LETTER) / 2.0 > width;
+        let (x, anchor) = if beyond { (width, Anchor::End) } else { (x, Anchor::Middle) };
+        svg.text("quiet", x, bottom + 18.0, anchor, &words);
     }
     svg.line("axis", (LEFT, bottom), (right, bottom));
     for level in curve.levels.iter().filter(|level| level.y <= curve.y.most) {

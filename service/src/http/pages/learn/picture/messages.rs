@@ -77,7 +77,7 @@ pub fn broadcast(bcast: Bcast, q: usize) -> Played {
             let sends = (0..q).map(|place| ring(bcast, place, q)).collect();
             let mut here = vec![0; q];
             here[0] = 1;
-            play(sends, &here, 1, 1.0, |_, came| came)
+            play(sends, &here, |_| 1, 1.0, |_, came| came)
         }
     }
 }
@@ -125,7 +125,12 @@ fn roll(n: usize, q: usize, name: fn(usize) -> usize, first: Option<usize>) -> P
     }
     let mut here = vec![0; q];
     here[0] = parts(0..n);
-    play(sends, &here, here[0], 1.0 / n as f64, |_, came| came)
+    play(sends, &here, |_| parts(0..n), 1.0 / n as f64, |_, came| came)
+}
+
+/// What a place shall have after an exchange: all of U, and the rows that go down to it.
+fn of_place(place: usize, p: usize) -> Parts {
+    parts(0..p) | if place > 0 { 1 << (p + place) } else { 0 }
 }
 
 /// The rows of U come together on `p` places by binary exchange: in each round, places in pairs trade what they have.
@@ -134,8 +139,23 @@ pub fn binary_exchange(p: usize) -> Played {
     let half = 1_usize << p.ilog2();
     let beyond = p - half;
     let mut sends = vec![vec![]; p];
+    // The rows that go down have bits of their own, after those of U. They travel along, down a tree.
+    let down = |places: std::ops::Range<usize>, step: usize| {
+        places.step_by(step).fold(0, |mask: Parts, place| mask | 1 << (p + place))
+    };
     for place in half..p {
-        sends[place].push(Send { to: place - half, parts: 1 << place });
+        let own = place - half;
+        sends[place].push(Send { to: own, parts: 1 << place });
+        for k in own.checked_ilog2().map_or(0, |k| k + 1).. {
+            let child = own + (1 << k);
+            if child >= beyond {
+                break;
+            }
+            sends[place].push(Send { to: half + child, parts: down(half + child..p, 2 << k) });
+        }
+    }
+    if beyond > 0 {
+        sends[0].push(Send { to: half, parts: down(half..p, 1) });
     }
     for place in 0..half {
         for k in 0..half.ilog2() {
@@ -143,21 +163,23 @@ pub fn binary_exchange(p: usize) -> Played {
             let first = (place >> k) << k;
             let group = parts(first..first + (1 << k));
             let partners = (group & parts(0..beyond)) << half;
-            sends[place].push(Send { to: place ^ (1 << k), parts: group | partners });
+            let to = place ^ (1 << k);
+            let along = if place < 1 << k { down(to..half, 2 << k) } else { 0 };
+            sends[place].push(Send { to, parts: group | partners | along });
         }
         if place < beyond {
             sends[place].push(Send { to: place + half, parts: parts(0..p) & !(1 << (place + half)) });
         }
     }
-    let here: Vec<Parts> = (0..p).map(|place| 1 << place).collect();
-    play(sends, &here, parts(0..p), 1.0 / p as f64, |_, came| came)
+    let mut here: Vec<Parts> = (0..p).map(|place| 1 << place).collect();
+    here[0] |= parts(p + 1..2 * p);
+    play(sends, &here, |place| of_place(place, p), 1.0 / p as f64, |_, came| came)
 }
 
 /// The same by spread-roll: the top rows are spread, each place puts its own in their stead, and all go round the ring.
 pub fn spread_roll(p: usize) -> Played {
     let p = p.clamp(1, MOST_PLACES);
     let mut sends = vec![vec![]; p];
-    // The rows that go down have bits of their own, after those of U.
     sends[0].extend((1..p).map(|to| Send { to, parts: 1 << (p + to) }));
     for place in 0..p {
         for step in 1..p {
@@ -166,8 +188,9 @@ pub fn spread_roll(p: usize) -> Played {
     }
     let mut here = vec![0; p];
     here[0] = 1 | parts(p + 1..2 * p);
+    // Who has the rows that come down can give its own in their stead.
     let gives = |place: usize, came: Parts| if came >> p == 0 { came } else { came | (1 << place) };
-    play(sends, &here, parts(0..p), 1.0 / p as f64, gives)
+    play(sends, &here, |place| of_place(place, p), 1.0 / p as f64, gives)
 }
 
 /// Plays lists of messages: a place sends one at a time, in order, and takes one at a time. `all` is what each place
@@ -175,7 +198,7 @@ pub fn spread_roll(p: usize) -> Played {
 fn play(
     sends: Vec<Vec<Send>>,
     here: &[Parts],
-    all: Parts,
+    all: impl Fn(usize) -> Parts,
     weight: f64,
     gains: impl Fn(usize, Parts) -> Parts,
 ) -> Played {
@@ -207,7 +230,9 @@ fn play(
         }
         messages.push(Message { from, to, start, end, share });
     }
-    let complete = since.iter().map(|since| bits(all).map(|part| since[part]).fold(0.0, f64::max)).collect();
+    let complete = since.iter().enumerate();
+    let complete =
+        complete.map(|(place, since)| bits(all(place)).map(|part| since[part]).fold(0.0, f64::max)).collect();
     Played { messages, complete }
 }
 

@@ -6,16 +6,16 @@ use crate::picture::svg::{Anchor, Svg};
 use crate::picture::{Shape, text};
 
 /// Room at the sides and above, for the time and the places.
-const LEFT: f64 = 20.0;
+const LEFT: f64 = 24.0;
 const TOP: f64 = 26.0;
 const BELOW: f64 = 14.0;
 /// The height of the longest of some pictures that are to be compared, and the most that a unit of time takes.
 const TALLEST: f64 = 250.0;
-const UNIT: f64 = 44.0;
+const UNIT: f64 = 110.0;
 
 /// The height of a unit of time in pictures that are compared with each other, the longest of which ends at `longest`.
 pub fn unit(longest: f64) -> f64 {
-    UNIT.min(TALLEST / longest.max(1.0))
+    UNIT.min(TALLEST / longest.max(0.1))
 }
 
 /// The picture. `name` names a place; `what` is what is passed on, in a word.

@@ -5,7 +5,7 @@ use crate::picture::svg::{Anchor, Svg};
 use crate::picture::{Shape, responsive, text};
 
 /// Powers of ten at the ends.
-const FROM: i32 = -5;
+const FROM: i32 = -4;
 const TO: i32 = 3;
 const HEIGHT: f64 = 112.0;
 const LINE: f64 = 62.0;
@@ -14,8 +14,8 @@ const LINE: f64 = 62.0;
 pub fn picture(limit: f64, residuals: &[f64]) -> String {
     let all: Vec<String> = residuals.iter().map(|r| hpl_spec::benchmark::figure(*r)).collect();
     let about = match residuals {
-        [] => format!("A line from 0.00001 to 1000. Below {limit} a run passes."),
-        _ => format!("A line from 0.00001 to 1000. Below {limit} a run passes. On it: {}.", text::list(&all, 12)),
+        [] => format!("A line from 0.0001 to 1000. Below {limit} a run passes."),
+        _ => format!("A line from 0.0001 to 1000. Below {limit} a run passes. On it: {}.", text::list(&all, 12)),
     };
     responsive(|shape| draw(shape, limit, residuals, &about))
 }
@@ -38,7 +38,8 @@ fn draw(shape: Shape, limit: f64, residuals: &[f64], about: &str) -> String {
         let x = along(10_f64.powi(power));
         svg.line("axis", (x, LINE - 9.0), (x, LINE + 9.0));
         if shape == Shape::Wide || power % 2 != 0 {
-            svg.text("quiet", x, LINE + 25.0, Anchor::Middle, &hpl_spec::benchmark::figure(10_f64.powi(power)));
+            let words = if power < -3 { "0.0001".to_owned() } else { hpl_spec::benchmark::figure(10_f64.powi(power)) };
+            svg.text("quiet", x, LINE + 25.0, Anchor::Middle, &words);
         }
     }
     svg.line("outline", (at, LINE - 18.0), (at, LINE + 14.0));
