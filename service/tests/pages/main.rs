@@ -4,6 +4,7 @@
 
 mod board;
 mod forms;
+mod learn;
 mod looks;
 mod operator;
 mod site;

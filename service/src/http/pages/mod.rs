@@ -16,6 +16,7 @@ mod forms;
 mod home;
 mod job;
 mod jobs;
+mod learn;
 mod nodes;
 mod operator;
 mod plain;
@@ -43,6 +44,7 @@ use crate::error::{Error, Result};
 pub fn routes() -> Router<Shared> {
     Router::new()
         .merge(home::routes())
+        .merge(learn::routes())
         .merge(entry::routes())
         .merge(account::routes())
         .merge(submit::routes())
