@@ -4,4 +4,5 @@
 
 mod forms;
 mod looks;
+mod result;
 mod site;

@@ -4,9 +4,8 @@ use askama::Template;
 use hpl_spec::api::results::{ResultDetail, ResultTier};
 use hpl_spec::report::SweepReport;
 
-use super::words::{Residual, of_peak, unit};
+use super::words::{Residual, of_peak, span, thousands, unit};
 use crate::http::pages::words;
-use hpl_spec::benchmark::figure;
 
 /// A result in words, as a part of pages.
 #[derive(Template)]
@@ -24,7 +23,10 @@ pub(in crate::http::pages) struct ResultView {
     about_tier: &'static str,
     flag_why: String,
     accepted: bool,
-    failed: bool,
+    /// There is no figure.
+    empty: bool,
+    /// There is one, and it was refused.
+    void: bool,
 }
 
 impl ResultView {
@@ -35,17 +37,18 @@ impl ResultView {
         ResultView {
             id: row.id.to_string(),
             job: row.job.to_string(),
-            score: figure(row.score),
+            score: thousands(row.score),
             unit: unit(&row.benchmark),
             of_peak: of_peak(&result),
-            took: words::duration(row.seconds),
+            took: span(row.seconds),
             residual: Residual::of(&result, run),
             tier: words::tier(row.tier),
             tier_class: words::tier_class(row.tier),
             about_tier: words::about_tier(row.tier),
             flag_why: row.flag_why.clone(),
             accepted: row.accepted,
-            failed: matches!(row.tier, ResultTier::Failed | ResultTier::Pending) && row.score <= 0.0,
+            empty: row.score <= 0.0,
+            void: row.tier == ResultTier::Failed,
         }
     }
 }

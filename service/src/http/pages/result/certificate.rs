@@ -3,12 +3,12 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use hpl_spec::benchmark::{self, figure};
+use hpl_spec::benchmark;
 use hpl_spec::id::AttemptId;
 
 use super::facts::{self, ParameterLine};
 use super::whole::Whole;
-use super::words::{Residual, of_peak, sentence, unit};
+use super::words::{Residual, of_peak, sentence, span, thousands, unit};
 use super::{Report, share};
 use crate::app::Shared;
 use crate::error::{Code, Error, Result};
@@ -76,14 +76,14 @@ pub(super) async fn look(
         benchmark: benchmark::find(&row.benchmark).map_or(row.benchmark.clone(), |row| row.title.to_owned()),
         owner: row.owner.clone().unwrap_or_default(),
         label: row.label.clone(),
-        score: figure(row.score),
+        score: thousands(row.score),
         unit: unit(&row.benchmark),
         of_peak: of_peak(&detail),
         node: row.node.as_ref().map(|node| node.name.clone()).unwrap_or_default(),
         kind: row.kind.clone(),
         cores: words::count(row.cores, "core", "cores"),
         came: When::new(row.created_at, app.clock.now()),
-        took: words::duration(row.seconds),
+        took: span(row.seconds),
         residual: Residual::of(&detail, report.run()),
         check: sentence(&detail.check),
         tier: words::tier(row.tier),

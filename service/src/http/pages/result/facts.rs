@@ -10,6 +10,7 @@ use hpl_spec::node::{Cache, CacheKind};
 use hpl_spec::report::SweepReport;
 use serde_json::Value;
 
+use super::words::sentence;
 use crate::http::pages::words;
 
 /// A look at a result and what it saw.
@@ -52,7 +53,7 @@ impl Looks {
         let mut findings: Vec<_> = detail.findings.iter().collect();
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.colour));
         let many = |colour| findings.iter().filter(|finding| finding.colour == colour).count();
-        let mut parts = vec![format!("{} of {} are as they should be", many(Colour::Green), findings.len())];
+        let mut parts = vec![format!("{} of {} checks are as they should be", many(Colour::Green), findings.len())];
         for (colour, one, more) in
             [(Colour::Amber, "1 cannot be told", "cannot be told"), (Colour::Red, "1 cannot be true", "cannot be true")]
         {
@@ -70,7 +71,7 @@ impl Looks {
                 asks: known.map_or("", |(.., asks)| asks),
                 word,
                 class,
-                text: finding.text.clone(),
+                text: sentence(&finding.text),
             }
         });
         Looks { summary: format!("{}.", parts.join(", ")), lines: lines.collect() }
@@ -169,7 +170,7 @@ pub(super) fn measured(evidence: &Evidence) -> Vec<Fact> {
 
 /// Facts by name, as they came.
 pub(super) fn named(facts: &BTreeMap<String, String>) -> Vec<Fact> {
-    facts.iter().map(|(name, value)| (super::words::sentence(&name.replace('_', " ")), value.clone())).collect()
+    facts.iter().map(|(name, value)| (sentence(&name.replace('_', " ")), value.clone())).collect()
 }
 
 /// The words of a launch line as a shell takes them.

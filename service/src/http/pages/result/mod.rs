@@ -26,7 +26,7 @@ use axum::response::Response;
 use axum::routing::get;
 use hpl_spec::api::jobs::Visibility;
 use hpl_spec::api::results::{ResultDetail, ResultTier};
-use hpl_spec::benchmark::{self, figure};
+use hpl_spec::benchmark;
 use hpl_spec::id::AttemptId;
 use hpl_spec::report::{RunReport, SweepReport};
 
@@ -63,6 +63,8 @@ struct ResultPage {
     job_known: bool,
     accepted: bool,
     private: bool,
+    /// Whether everybody may see it now.
+    shared: bool,
     /// Whether the reader can change who sees it.
     own: bool,
     hero: Hero,
@@ -103,6 +105,9 @@ struct Hero {
     tier: &'static str,
     tier_class: &'static str,
     about_tier: &'static str,
+    /// Whether it is a figure that was refused.
+    void: bool,
+    pending: bool,
     /// What speaks against it, in a word and a sentence.
     against: Option<(&'static str, String)>,
     flagged: String,
@@ -142,17 +147,19 @@ impl Hero {
             ResultTier::Verified | ResultTier::Reported => None,
         };
         Hero {
-            score: if row.score > 0.0 { figure(row.score) } else { String::new() },
+            score: if row.score > 0.0 { words::thousands(row.score) } else { String::new() },
             unit: words::unit(&row.benchmark),
             of_peak: words::of_peak(detail),
             percent: row.percent.map(|percent| percent.clamp(0.0, 100.0)),
             amount: operations.and_then(|all| words::amount(all, row.seconds)).unwrap_or_default(),
-            took: if row.seconds > 0.0 { said::duration(row.seconds) } else { "not known".to_owned() },
+            took: words::span(row.seconds),
             operations: operations.map(words::spoken).unwrap_or_default(),
             residual,
             tier: said::tier(row.tier),
             tier_class: said::tier_class(row.tier),
             about_tier: said::about_tier(row.tier),
+            void: row.tier == ResultTier::Failed,
+            pending: row.tier == ResultTier::Pending,
             against,
             flagged: row.flag_why.clone(),
         }
@@ -206,7 +213,8 @@ async fn look(
         job: row.job.to_string(),
         job_known: job.is_some(),
         accepted: row.accepted,
-        private: row.visibility == Visibility::Private,
+        private: job.as_ref().map_or(row.visibility, |job| job.visibility) == Visibility::Private,
+        shared: row.visibility == Visibility::Public,
         own: job.as_ref().is_some_and(|job| visitor.may_change(&job.owner)),
         hero: Hero::of(&detail, report.run()),
         counted,

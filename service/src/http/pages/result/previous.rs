@@ -4,7 +4,7 @@ use hpl_spec::api::insight::{Change, Previous};
 use hpl_spec::benchmark::figure;
 
 use super::facts;
-use super::words::unit;
+use super::words::{sentence, unit};
 use crate::http::pages::words::When;
 
 /// This run beside the one before.
@@ -17,6 +17,8 @@ pub(super) struct PreviousView {
     pub(super) unit: &'static str,
     pub(super) change: String,
     pub(super) lines: Vec<ChangeLine>,
+    /// Of which side nothing is known, in a sentence; empty if something is known of both.
+    pub(super) unknown: &'static str,
     /// Side by side with more runs of either kind.
     pub(super) compare: String,
 }
@@ -34,14 +36,24 @@ impl PreviousView {
         let Previous { now: row, before, change_percent, parameters, environment } = previous;
         let before = before?;
         let schema = facts::schema(&row.benchmark);
+        // A side of which nothing is known is one fact, not as many as the other has.
+        let blank = |side: fn(&Change) -> &serde_json::Value| {
+            !environment.is_empty() && environment.iter().all(|change| side(change).is_null())
+        };
+        let unknown = match (blank(|change| &change.before), blank(|change| &change.now)) {
+            (true, _) => "Of the node and the programs of the run before nothing is known.",
+            (_, true) => "Of the node and the programs of this run nothing is known.",
+            (false, false) => "",
+        };
         let line = |kind, change: &Change, name| ChangeLine {
             kind,
             name,
             before: facts::plain(&change.before),
             now: facts::plain(&change.now),
         };
-        let parameters = parameters.iter().map(|c| line("Parameter", c, facts::title(&schema, &c.name)));
-        let environment = environment.iter().map(|c| line("Node and programs", c, c.name.replace('_', " ")));
+        let parameters = parameters.iter().map(|c| line("", c, facts::title(&schema, &c.name)));
+        let environment = environment.iter().filter(|_| unknown.is_empty());
+        let environment = environment.map(|c| line("Node and programs", c, sentence(&c.name.replace('_', " "))));
         Some(PreviousView {
             compare: format!("/compare?results={},{}", before.id, row.id),
             id: before.id.to_string(),
@@ -51,6 +63,7 @@ impl PreviousView {
             score_now: figure(row.score),
             unit: unit(&row.benchmark),
             change: change_percent.map(change).unwrap_or_default(),
+            unknown,
             lines: parameters.chain(environment).collect(),
         })
     }

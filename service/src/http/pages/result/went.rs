@@ -59,18 +59,20 @@ pub(super) struct PhaseLine {
 impl Went {
     pub(super) fn of(run: &RunReport) -> Went {
         let account = run.account.as_ref();
-        let around = run.around;
+        let (around, watch) = (run.around, Watch::of(run));
         Went {
-            waterfall: account.filter(|a| !a.waterfall.losses.is_empty()).map(|a| waterfall(a, run.params.flops())),
+            waterfall: account
+                .filter(|a| !a.waterfall.losses.is_empty())
+                .map(|a| waterfall(a, run.params.flops(), watch)),
             phases: phases(run),
             sent: account.map(sent).unwrap_or_default(),
-            hidden: account.map(hidden).unwrap_or_default(),
-            timers: account.map(|account| timers(&account.timers)).unwrap_or_default(),
+            hidden: account.map(|account| hidden(account, watch)).unwrap_or_default(),
+            timers: account.map(|account| timers(&account.timers, watch)).unwrap_or_default(),
             around: if around.generate > 0.0 || around.verify > 0.0 {
                 format!(
                     "Besides the solve, making the matrix took {} and checking the answer {}. Neither counts for the figure.",
-                    seconds(around.generate),
-                    seconds(around.verify)
+                    watch.say(around.generate),
+                    watch.say(around.verify)
                 )
             } else {
                 String::new()
@@ -80,24 +82,49 @@ impl Went {
     }
 }
 
-/// Seconds as tables have them: with as many digits as can be told apart.
-fn seconds(value: f64) -> String {
-    if !value.is_finite() {
-        return "unknown".to_owned();
+/// How the times of a run are written: all in the same unit, so that they can be told apart at a glance.
+#[derive(Clone, Copy)]
+struct Watch {
+    unit: &'static str,
+    factor: f64,
+    decimals: usize,
+}
+
+impl Watch {
+    fn of(run: &RunReport) -> Watch {
+        let (unit, factor, decimals) = match run.seconds {
+            long if long >= 10.0 => ("s", 1.0, 2),
+            middle if middle >= 1.0 => ("s", 1.0, 3),
+            short if short >= 0.1 => ("ms", 1e3, 1),
+            shorter if shorter >= 0.01 => ("ms", 1e3, 2),
+            _ => ("µs", 1e6, 1),
+        };
+        Watch { unit, factor, decimals }
     }
-    match value.abs() {
-        0.0 => "0 s".to_owned(),
-        small if small < 1e-3 => format!("{value:.6} s"),
-        middle if middle < 10.0 => format!("{value:.3} s"),
-        _ => format!("{value:.1} s"),
+
+    fn say(self, seconds: f64) -> String {
+        let Watch { unit, factor, decimals } = self;
+        if seconds.is_finite() { format!("{:.decimals$}\u{a0}{unit}", factor * seconds) } else { "unknown".to_owned() }
     }
+}
+
+/// A rate in a column of rates from `peak` down.
+fn rate(value: f64, peak: f64) -> String {
+    let decimals = match peak {
+        huge if huge >= 1e4 => 0,
+        large if large >= 100.0 => 1,
+        _ => 2,
+    };
+    let text = format!("{:.decimals$}", value.abs());
+    // What would be written as nothing, and is a figure by itself.
+    if value != 0.0 && text.bytes().all(|b| matches!(b, b'0' | b'.')) { figure(value.abs()) } else { text }
 }
 
 fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.1} %", 100.0 * share) } else { String::new() }
 }
 
-fn waterfall(account: &Account, flops: f64) -> Waterfall {
+fn waterfall(account: &Account, flops: f64, watch: Watch) -> Waterfall {
     let way = &account.waterfall;
     let steps = picture::waterfall::steps(way, flops);
     let has_peak = steps.first().is_some_and(|step| step.left.is_some());
@@ -111,21 +138,22 @@ fn waterfall(account: &Account, flops: f64) -> Waterfall {
     } else {
         format!("The peak of the {threads} was not measured before this run, so the steps are told in time alone.")
     };
-    let rate = |value: Option<f64>| value.map_or_else(String::new, |value| figure((value * 100.0).round() / 100.0));
+    // Losses that round to nothing are nothing.
+    let lost = |lost: f64| match (lost.abs() < 1e-5 * way.peak, lost < 0.0) {
+        (true, _) => "0".to_owned(),
+        (false, true) => format!("+{}", rate(lost, way.peak)),
+        (false, false) => format!("−{}", rate(lost, way.peak)),
+    };
     let lines = steps.iter().enumerate().map(|(i, step)| StepLine {
         name: step.name.clone(),
         sentence: match i {
-            0 => format!("{} At that rate the work would take {}.", step.sentence, seconds(step.seconds)),
+            0 => format!("{} At that rate the work would take {}.", step.sentence, watch.say(step.seconds)),
             _ => step.sentence.clone(),
         },
-        time: seconds(step.seconds),
+        time: watch.say(step.seconds),
         share: percent(step.share_of_time),
-        lost: match step.lost {
-            Some(lost) if i > 0 && lost < 0.0 => format!("+{}", rate(Some(-lost))),
-            Some(lost) if i > 0 => format!("−{}", rate(Some(lost))),
-            _ => String::new(),
-        },
-        left: rate(step.left),
+        lost: step.lost.filter(|_| i > 0).map(lost).unwrap_or_default(),
+        left: step.left.map(|left| rate(left, way.peak)).unwrap_or_default(),
     });
     let lines = lines.collect();
     let picture = picture::responsive(|shape| picture::waterfall::picture(way, flops, shape));
@@ -135,14 +163,15 @@ fn waterfall(account: &Account, flops: f64) -> Waterfall {
 fn phases(run: &RunReport) -> PhaseTable {
     // One rank has no spread.
     let spread = run.account.as_ref().map(|account| &account.ranks).filter(|_| run.params.processes() > 1);
+    let watch = Watch::of(run);
     let most = spread.map_or(&run.phases, |spread| &spread.max);
     let lines = picture::phases::phases(most, spread).into_iter().map(|phase| PhaseLine {
         name: phase.name,
         word: phase.word,
         sentence: phase.sentence,
-        min: phase.min.map(seconds).unwrap_or_default(),
-        median: seconds(phase.typical),
-        max: seconds(phase.max),
+        min: phase.min.map(|least| watch.say(least)).unwrap_or_default(),
+        median: watch.say(phase.typical),
+        max: watch.say(phase.max),
         share: if run.seconds > 0.0 { percent(phase.typical / run.seconds) } else { String::new() },
     });
     let lines = lines.collect();
@@ -166,7 +195,7 @@ fn sent(account: &Account) -> Vec<(&'static str, String)> {
     kinds.map(|(name, bytes)| (name, words::bytes(bytes))).to_vec()
 }
 
-fn hidden(account: &Account) -> String {
+fn hidden(account: &Account, watch: Watch) -> String {
     let (way, waited) = (account.panels_under_way, account.panels_waited_for);
     if !(way.is_finite() && waited.is_finite() && way > 0.0 && waited >= 0.0) {
         return String::new();
@@ -174,13 +203,13 @@ fn hidden(account: &Account) -> String {
     let part = (1.0 - waited / way).clamp(0.0, 1.0);
     format!(
         "Panels were under way for {} and waited for during {}: {} of their way was hidden behind the update.",
-        seconds(way),
-        seconds(waited),
+        watch.say(way),
+        watch.say(waited),
         percent(part)
     )
 }
 
-fn timers(timers: &Timers) -> Vec<(&'static str, &'static str, String)> {
+fn timers(timers: &Timers, watch: Watch) -> Vec<(&'static str, &'static str, String)> {
     let rows = [
         ("rfact", "Panel factorization", timers.rfact),
         ("pfact", "of it, below the recursion", timers.pfact),
@@ -189,7 +218,7 @@ fn timers(timers: &Timers) -> Vec<(&'static str, &'static str, String)> {
         ("laswp", "of it, row interchanges", timers.laswp),
         ("up tr sv", "Back substitution", timers.up_tr_sv),
     ];
-    rows.map(|(name, about, value)| (name, about, seconds(value))).to_vec()
+    rows.map(|(name, about, value)| (name, about, watch.say(value))).to_vec()
 }
 
 /// How idle the threads were.
@@ -253,7 +282,7 @@ mod tests {
         assert!(went.waterfall.is_none() && went.sent.is_empty() && went.timers.is_empty() && went.hidden.is_empty());
         assert!(!went.phases.spread);
         let update = went.phases.lines.iter().find(|line| line.word == "update").unwrap();
-        assert_eq!((update.max.as_str(), update.share.as_str(), update.min.as_str()), ("1.500 s", "75.0 %", ""));
+        assert_eq!((update.max.as_str(), update.share.as_str(), update.min.as_str()), ("1.500\u{a0}s", "75.0 %", ""));
         assert!(went.idle.contains("20.0 % of the time on average, from 10.0 % of the busiest to 30.0 %"));
     }
 
@@ -262,14 +291,21 @@ mod tests {
         let went = Went::of(&run(Some(account(10.0))));
         let way = went.waterfall.unwrap();
         assert!(way.has_peak && way.about.contains("2 threads") && way.about.contains("10 Gflop/s"), "{}", way.about);
-        assert!(way.steps[0].lost.is_empty() && way.steps[0].left == "10", "{}", way.steps[0].left);
+        assert!(way.steps[0].lost.is_empty() && way.steps[0].left == "10.00", "{}", way.steps[0].left);
         assert!(way.steps[1].lost.starts_with('−'));
         let update = went.phases.lines.iter().find(|line| line.word == "update").unwrap();
-        assert_eq!((update.min.as_str(), update.median.as_str()), ("1.250 s", "1.500 s"));
+        assert_eq!((update.min.as_str(), update.median.as_str()), ("1.250\u{a0}s", "1.500\u{a0}s"));
         assert!(went.hidden.contains("75.0 % of their way"), "{}", went.hidden);
         assert_eq!(went.sent.last().unwrap().1, "2.0 KiB");
-        assert_eq!(went.timers[0].2, "0.200 s");
+        assert_eq!(went.timers[0].2, "0.200\u{a0}s");
         let way = Went::of(&run(Some(account(0.0)))).waterfall.unwrap();
         assert!(!way.has_peak && way.about.contains("not measured") && way.steps[1].lost.is_empty());
+    }
+
+    #[test]
+    fn rates_of_a_column_have_the_same_decimals() {
+        let said = [240.04, 0.5, 0.0, 0.000_565].map(|value| rate(value, 240.04));
+        assert_eq!(said, ["240.0", "0.5", "0.0", "5.6500e-04"]);
+        assert_eq!([rate(1_234_567.8, 1.3e6), rate(9.876, 12.0)], ["1234568", "9.88"]);
     }
 }

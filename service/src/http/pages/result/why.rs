@@ -4,9 +4,9 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use hpl_spec::api::insight::{Cause, Diagnosis, RuleLook, RuleOutcome, Severity};
-use hpl_spec::benchmark::figure;
 use hpl_spec::id::AttemptId;
 
+use super::words::{sentence, thousands};
 use crate::app::Shared;
 use crate::error::Result;
 use crate::http::extract::Path;
@@ -20,7 +20,7 @@ struct WhyPage {
     frame: Frame,
     id: AttemptId,
     label: String,
-    /// The figure and its part of the peak, in a sentence.
+    /// With its unit.
     figure: String,
     summary: String,
     causes: Vec<CauseView>,
@@ -53,6 +53,7 @@ struct RuleLine {
 /// What the page of the result quotes.
 pub(super) struct Quote {
     pub(super) headline: String,
+    /// Empty where it cannot be computed.
     pub(super) cost: String,
     /// How many more there are.
     pub(super) more: usize,
@@ -61,7 +62,9 @@ pub(super) struct Quote {
 /// The most costly finding; None where nothing stands out.
 pub(super) fn quote(diagnosis: &Diagnosis) -> Option<Quote> {
     let (first, rest) = diagnosis.causes.split_first()?;
-    Some(Quote { headline: first.headline.clone(), cost: cost(first), more: rest.len() })
+    let known = first.cost_percent.is_some();
+    let cost = if known { cost(first) } else { String::new() };
+    Some(Quote { headline: first.headline.clone(), cost, more: rest.len() })
 }
 
 fn cost(cause: &Cause) -> String {
@@ -93,7 +96,7 @@ impl CauseView {
             word,
             class,
             at: cause.at_s.map(words::duration).unwrap_or_default(),
-            facts: cause.facts.into_iter().map(|fact| (fact.name, fact.text)).collect(),
+            facts: cause.facts.into_iter().map(|fact| (sentence(&fact.name), fact.text)).collect(),
             next: cause.next.into_iter().map(|next| (next.text, next.query.map(submit).unwrap_or_default())).collect(),
         }
     }
@@ -119,12 +122,11 @@ pub(super) async fn look(State(app): State<Shared>, visitor: Visitor, Path(id): 
     let detail = results::detail(&app, &visitor.caller, &id).await?;
     let diagnosis = insight::diagnosis(&app, &visitor.caller, &id).await?;
     let frame = visitor.frame(format!("Why was it slow? {}", detail.row.label), "/results");
-    let Diagnosis { summary, score, unit, percent, causes, rules, .. } = diagnosis;
-    let of_peak = percent.map(|percent| format!(", {percent:.1} % of what its cores can reach")).unwrap_or_default();
+    let Diagnosis { summary, score, unit, causes, rules, .. } = diagnosis;
     crate::http::pages::page(&WhyPage {
         frame: frame.with_call("GET", format!("/api/v1/results/{id}/diagnosis")),
         label: detail.row.label,
-        figure: format!("{} {unit}{of_peak}", figure(score)),
+        figure: format!("{} {unit}", thousands(score)),
         summary,
         causes: causes.into_iter().map(CauseView::of).collect(),
         rules: rules.into_iter().map(RuleLine::of).collect(),

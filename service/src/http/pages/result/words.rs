@@ -43,14 +43,30 @@ fn round(value: f64, digits: i32) -> f64 {
     }
 }
 
+/// A figure with its thousands set apart.
+pub(super) fn thousands(value: f64) -> String {
+    let text = figure(value);
+    let whole = text.bytes().take_while(u8::is_ascii_digit).count();
+    if whole < 5 || text.contains('e') {
+        return text;
+    }
+    let (before, after) = text.split_at(whole);
+    let groups: Vec<&str> =
+        before.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    format!("{}{after}", groups.join(","))
+}
+
 /// A span of time that may be very short or very long.
-fn span(seconds: f64) -> String {
+pub(super) fn span(seconds: f64) -> String {
     const SHORT: [(f64, &str); 4] = [(1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"), (1e-12, "ps")];
     if seconds >= 2.0 * YEAR {
         return format!("{} years", spoken(seconds / YEAR));
     }
     if seconds >= 1.0 {
         return words::duration(seconds);
+    }
+    if seconds.is_nan() || seconds <= 0.0 {
+        return "not known".to_owned();
     }
     let (unit, name) = SHORT.into_iter().find(|(unit, _)| seconds >= *unit).unwrap_or((1e-15, "fs"));
     format!("{}\u{a0}{name}", figure(round(seconds / unit, 3)))
@@ -63,14 +79,15 @@ pub(super) fn of_peak(detail: &ResultDetail) -> String {
     let Some(percent) = row.percent.filter(|percent| *percent > 0.0) else {
         return "What the cores of this node can reach was not measured, so there is no percent of peak.".to_owned();
     };
-    let peak = figure(row.score / percent * 100.0);
+    let peak = thousands(row.score / percent * 100.0);
+    let part = if percent < 0.1 { figure(round(percent, 2)) } else { format!("{percent:.1}") };
     let cores = match row.cores {
         0 => "its cores reach".to_owned(),
         1 => "this core reaches".to_owned(),
         cores => format!("these {cores} cores reach"),
     };
-    let score = figure(row.score);
-    format!("{score} {unit} is {percent:.1} % of the {peak} {unit} that {cores} in nothing but multiply-adds.")
+    let score = thousands(row.score);
+    format!("{score} {unit} is {part} % of the {peak} {unit} that {cores} in nothing but multiply-adds.")
 }
 
 /// What the operations of the run amount to.
@@ -79,8 +96,8 @@ pub(super) fn amount(operations: f64, seconds: f64) -> Option<String> {
         return None;
     }
     Some(format!(
-        "The run did {} operations, additions and multiplications, in {}: one every {} on average. A person who does one a \
-         second, day and night, needs {} for the same.",
+        "The run did {} operations, additions and multiplications, in {}: one every {} on average. A person who does one \
+         a second, day and night, needs {} for the same.",
         spoken(operations),
         span(seconds),
         span(seconds / operations),
@@ -176,6 +193,12 @@ mod tests {
         ] {
             assert_eq!(spoken(value), said, "{value}");
         }
+    }
+
+    #[test]
+    fn thousands_are_set_apart_where_there_are_many() {
+        let said = [9876.5, 12_345.678, 1_234_567.8, 0.000_565, 2.5e12].map(thousands);
+        assert_eq!(said, ["9876.5", "12,345.7", "1,234,568", "5.6500e-04", "2.5000e+12"]);
     }
 
     #[test]
