@@ -2,7 +2,9 @@
 //! refuses forms that are not its own, and loses nothing that was typed.
 #![forbid(unsafe_code)]
 
+mod board;
 mod forms;
 mod looks;
+mod operator;
 mod result;
 mod site;
