@@ -76,8 +76,8 @@ async fn a_result_is_told_in_plain_words_with_all_that_is_known() {
         "169000 years",
         "<strong>0.0172</strong>, must be below 16. Rounding only, 930 times below the limit.",
         "what the 4 threads of this run reach",
-        "At that rate the work would take 44.45\u{a0}s",
-        "Multiplying below the peak",
+        "At that rate the work would take 44 s.",
+        " waterfall\"",
         "&#60;b&#62;new&#60;/b&#62;",
         "data-label=\"Median\">41.00\u{a0}s",
         "75.0 % of their way was hidden",
@@ -122,7 +122,11 @@ async fn an_old_report_without_an_account_is_told_as_far_as_it_goes() {
     let id = run(&site, |_| ()).await;
     judge(&site).await;
     let page = ada.get(&format!("/results/{id}")).await;
-    assert!(page.has("did not tell where its time went") && page.has("data-label=\"Time\">42.00\u{a0}s"), "{}", page.text);
+    assert!(
+        page.has("did not tell where its time went") && page.has("data-label=\"Time\">42.00\u{a0}s"),
+        "{}",
+        page.text
+    );
     assert!(!page.has("Bytes sent") && !page.has("timers") && !page.has("hidden behind"), "{}", page.text);
     assert!(page.has("<h1>N=20000 NB=192 2x2</h1>"));
 }
@@ -222,7 +226,10 @@ async fn badge_and_preview_can_be_shown_elsewhere_and_are_asked_for_once() {
         let tag = headers[header::ETAG].to_str().unwrap();
         for same in [tag.to_owned(), format!("\"other\", W/{tag}")] {
             let (status, headers, image) = bare(&site, &path, "here.example", &same).await;
-            assert_eq!((status, image.len(), headers[header::ETAG].to_str().unwrap()), (StatusCode::NOT_MODIFIED, 0, tag));
+            assert_eq!(
+                (status, image.len(), headers[header::ETAG].to_str().unwrap()),
+                (StatusCode::NOT_MODIFIED, 0, tag)
+            );
         }
         assert_eq!(bare(&site, &path, "here.example", "\"other\"").await.0, StatusCode::OK);
     }
@@ -296,10 +303,12 @@ async fn why_it_was_slow_is_told_with_evidence_and_ready_links() {
     judge(&site).await;
     let page = site.browser().get(&format!("/results/{id}/why")).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.text);
-    let (_, told) = site.call(Request::get(format!("/api/v1/results/{id}/diagnosis")).body(Body::empty()).unwrap()).await;
+    let (_, told) =
+        site.call(Request::get(format!("/api/v1/results/{id}/diagnosis")).body(Body::empty()).unwrap()).await;
     let causes = told["causes"].as_array().unwrap();
     assert!(!causes.is_empty(), "{told}");
-    let escape = |text: &str| text.replace('&', "&#38;").replace('\'', "&#39;").replace('<', "&#60;").replace('>', "&#62;");
+    let escape =
+        |text: &str| text.replace('&', "&#38;").replace('\'', "&#39;").replace('<', "&#60;").replace('>', "&#62;");
     let mut before = 0;
     for cause in causes {
         // In the same order, each with its facts.

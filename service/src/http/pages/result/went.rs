@@ -4,6 +4,7 @@ use hpl_spec::account::{Account, Timers};
 use hpl_spec::benchmark::figure;
 use hpl_spec::report::RunReport;
 
+use super::words::span;
 use crate::http::pages::words;
 use crate::picture;
 
@@ -147,7 +148,7 @@ fn waterfall(account: &Account, flops: f64, watch: Watch) -> Waterfall {
     let lines = steps.iter().enumerate().map(|(i, step)| StepLine {
         name: step.name.clone(),
         sentence: match i {
-            0 => format!("{} At that rate the work would take {}.", step.sentence, watch.say(step.seconds)),
+            0 => format!("{} At that rate the work would take {}.", step.sentence, span(step.seconds)),
             _ => step.sentence.clone(),
         },
         time: watch.say(step.seconds),

@@ -25,6 +25,8 @@ struct WhyPage {
     summary: String,
     causes: Vec<CauseView>,
     rules: Vec<RuleLine>,
+    /// How many rules saw what.
+    tally: String,
     again: String,
 }
 
@@ -102,6 +104,17 @@ impl CauseView {
     }
 }
 
+/// How many rules there are, and what they saw.
+fn tally(rules: &[RuleLook]) -> String {
+    let many = |outcome| rules.iter().filter(|rule| rule.outcome == outcome).count();
+    let (fired, unknown) = (many(RuleOutcome::Fired), many(RuleOutcome::Unknown));
+    let of = words::count(rules.len() as u64, "rule", "rules");
+    format!(
+        "Of {of}, {fired} found something, {} found all well, and {unknown} could not tell.",
+        many(RuleOutcome::Clear)
+    )
+}
+
 /// The form, filled in.
 fn submit(query: String) -> String {
     format!("/submit{query}")
@@ -114,7 +127,14 @@ impl RuleLine {
             RuleOutcome::Clear => ("All is well", "good"),
             RuleOutcome::Unknown => ("Cannot be told", "waits"),
         };
-        RuleLine { title: rule.title, word, class, seen: rule.seen, threshold: rule.threshold, reason: rule.reason }
+        RuleLine {
+            title: rule.title,
+            word,
+            class,
+            seen: sentence(&rule.seen),
+            threshold: rule.threshold,
+            reason: rule.reason,
+        }
     }
 }
 
@@ -128,6 +148,7 @@ pub(super) async fn look(State(app): State<Shared>, visitor: Visitor, Path(id): 
         label: detail.row.label,
         figure: format!("{} {unit}", thousands(score)),
         summary,
+        tally: tally(&rules),
         causes: causes.into_iter().map(CauseView::of).collect(),
         rules: rules.into_iter().map(RuleLine::of).collect(),
         again: super::repeat::form(&detail.parameters),

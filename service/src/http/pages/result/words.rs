@@ -43,8 +43,12 @@ fn round(value: f64, digits: i32) -> f64 {
     }
 }
 
-/// A figure with its thousands set apart.
+/// A figure with its thousands set apart, and without an exponent where that can be read.
 pub(super) fn thousands(value: f64) -> String {
+    if value > 1e-9 && value < 1e-3 {
+        let decimals = (3.0 - value.log10()) as usize;
+        return format!("{value:.decimals$}");
+    }
     let text = figure(value);
     let whole = text.bytes().take_while(u8::is_ascii_digit).count();
     if whole < 5 || text.contains('e') {
@@ -80,7 +84,11 @@ pub(super) fn of_peak(detail: &ResultDetail) -> String {
         return "What the cores of this node can reach was not measured, so there is no percent of peak.".to_owned();
     };
     let peak = thousands(row.score / percent * 100.0);
-    let part = if percent < 0.1 { figure(round(percent, 2)) } else { format!("{percent:.1}") };
+    let part = match percent {
+        tiny if tiny < 0.001 => "less than 0.001".to_owned(),
+        small if small < 0.1 => figure(round(small, 2)),
+        usual => format!("{usual:.1}"),
+    };
     let cores = match row.cores {
         0 => "its cores reach".to_owned(),
         1 => "this core reaches".to_owned(),
@@ -198,7 +206,7 @@ mod tests {
     #[test]
     fn thousands_are_set_apart_where_there_are_many() {
         let said = [9876.5, 12_345.678, 1_234_567.8, 0.000_565, 2.5e12].map(thousands);
-        assert_eq!(said, ["9876.5", "12,345.7", "1,234,568", "5.6500e-04", "2.5000e+12"]);
+        assert_eq!(said, ["9876.5", "12,345.7", "1,234,568", "0.000565", "2.5000e+12"]);
     }
 
     #[test]
