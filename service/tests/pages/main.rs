@@ -7,4 +7,5 @@ mod forms;
 mod learn;
 mod looks;
 mod operator;
+mod result;
 mod site;
