@@ -14,8 +14,11 @@
 //! Text in a picture shrinks with it. So what is wide is drawn twice, tall for a telephone and wide for a desk:
 //! [`responsive`] writes both, and the style sheet shows one.
 
+pub mod badge;
+pub mod card;
 pub mod grid;
 pub mod layout;
+pub mod png;
 pub mod svg;
 pub mod text;
 pub mod waterfall;

@@ -247,6 +247,7 @@ pub fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use resvg::usvg::roxmltree;
 
     #[test]
     fn numbers_are_short_and_always_numbers() {

@@ -1,6 +1,7 @@
 //! What holds of every picture.
 
 use super::*;
+use resvg::usvg::roxmltree;
 
 /// Fails where a picture is not well-formed, says nothing in words, names no place, or has text beyond its edges;
 /// gives the picture back.
