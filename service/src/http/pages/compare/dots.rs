@@ -3,7 +3,7 @@
 use hpl_spec::api::insight::{Comparison, RunGroup};
 use hpl_spec::benchmark::figure;
 
-use super::letter;
+use super::number;
 use crate::picture::axis::{Axis, Scale};
 use crate::picture::svg::{Anchor, Svg};
 use crate::picture::{LETTER, Shape, responsive, text};
@@ -58,7 +58,7 @@ fn lane(svg: &mut Svg, i: usize, group: &RunGroup, (left, right): (f64, f64), at
     let top = i as f64 * LANE;
     let y = top + MIDDLE;
     svg.line("lane", (left, y), (right, y));
-    let name = format!("{}: {}", letter(i), group.label);
+    let name = format!("{}: {}", number(i), group.label);
     svg.text("halo", left, top + WORDS, Anchor::Start, &text::fitting(&name, LETTER, right - left));
     if let Some((low, high)) = group.scores.interval.and_then(|it| at(it.low).zip(at(it.high))) {
         // An interval of no width is still one.
@@ -69,8 +69,17 @@ fn lane(svg: &mut Svg, i: usize, group: &RunGroup, (left, right): (f64, f64), at
     // Where the last dot of each row ends: a dot takes the first row that is free, the one in the middle first.
     let mut ends = [f64::NEG_INFINITY; 5];
     let order = [0.0, -1.0, 1.0, -2.0, 2.0];
+    // Where all rows are full, dots lie on each other; of those at one place, one is enough.
+    let mut full = f64::NEG_INFINITY;
     for x in scores.into_iter().filter_map(at) {
-        let row = ends.iter().position(|end| x - end >= 2.0 * RADIUS).unwrap_or(0);
+        let free = ends.iter().position(|end| x - end >= 2.0 * RADIUS);
+        if free.is_none() && x - full < 1.0 {
+            continue;
+        }
+        let row = free.unwrap_or(0);
+        if free.is_none() {
+            full = x;
+        }
         ends[row] = x;
         svg.circle("dot", x, y + order[row] * APART, RADIUS);
     }
@@ -88,7 +97,7 @@ fn description(found: &Comparison) -> String {
             1 => figure(scores.median),
             _ => format!("from {} to {}, median {}", figure(scores.min), figure(scores.max), figure(scores.median)),
         };
-        format!("{}: {runs}, {span} {}.", letter(i), found.unit)
+        format!("{}: {runs}, {span} {}.", number(i), found.unit)
     };
     found.groups.iter().enumerate().map(group).collect::<Vec<_>>().join(" ")
 }

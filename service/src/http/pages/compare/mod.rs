@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use hpl_spec::api::insight::{Comparison, GroupRun, RunGroup};
 use hpl_spec::benchmark::figure;
+use hpl_spec::id::AttemptId;
 
 use self::rows::{Part, Side};
 use self::verdict::Said;
@@ -47,7 +48,7 @@ struct ComparePage {
 
 /// The head of a column.
 struct Column {
-    letter: char,
+    number: usize,
     label: String,
     kind: String,
     cores: String,
@@ -68,11 +69,17 @@ pub(super) fn routes() -> Router<Shared> {
 /// The names in the address, each once: `results=a,b` as links have them, or `results=a&results=b` as forms do.
 fn named(asked: &Fields) -> Vec<String> {
     let mut names: Vec<String> = vec![];
-    for name in asked.all("results").flat_map(|part| part.split(',')).map(str::trim) {
-        if !name.is_empty() && !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
+    for item in asked.all("results").flat_map(|part| part.split(',')) {
+        match names.last_mut() {
+            // The key of a group ends with a CPU model, which may have a comma in it.
+            Some(key) if key.contains(':') && !item.contains(':') && item.parse::<AttemptId>().is_err() => {
+                *key = format!("{key},{item}");
+            }
+            _ => names.push(item.trim().to_owned()),
         }
     }
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| !name.is_empty() && seen.insert(name.clone()));
     names
 }
 
@@ -110,7 +117,8 @@ async fn look(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Res
     };
     let (found, error) = match found {
         Ok(found) => (found, None),
-        Err(error) if matches!(error.code, Code::Invalid | Code::NotFound | Code::BadRequest) => (None, Some(error)),
+        Err(error) if error.code == Code::NotFound => (None, Some(unknown(&app, &visitor, &names, error).await)),
+        Err(error) if matches!(error.code, Code::Invalid | Code::BadRequest) => (None, Some(error)),
         Err(error) => return Err(error),
     };
     let status = error.as_ref().map_or(StatusCode::OK, super::status);
@@ -137,9 +145,26 @@ fn said_of(error: Error) -> String {
     if fields.is_empty() { error.detail } else { fields.join("; ") }
 }
 
-/// A letter for a column: pictures and verdicts name it by that.
-fn letter(column: usize) -> char {
-    char::from(b'A' + u8::try_from(column % 26).unwrap_or(0))
+/// The error names those that are not there.
+async fn unknown(app: &App, visitor: &Visitor, names: &[String], mut error: Error) -> Error {
+    let mut missing = vec![];
+    for name in names {
+        if let Ok(id) = name.parse::<AttemptId>()
+            && results::detail(app, &visitor.caller, &id).await.is_err()
+        {
+            missing.push(name.as_str());
+        }
+    }
+    if !missing.is_empty() {
+        let many = if missing.len() == 1 { "There is no result" } else { "There are no results" };
+        error.detail = format!("{many} {} for you to see.", missing.join(", "));
+    }
+    error
+}
+
+/// What a column is called, by pictures and verdicts alike: its number from 1, as programs are told, too.
+fn number(column: usize) -> usize {
+    column + 1
 }
 
 /// The run whose score is nearest to the median.
@@ -165,7 +190,7 @@ impl ComparePage {
             .map(|group| group.result.as_ref().map_or_else(|| group.key.clone(), ToString::to_string))
             .collect();
         let columns = found.groups.iter().enumerate().map(|(i, group)| Column {
-            letter: letter(i),
+            number: number(i),
             label: group.label.clone(),
             kind: group.kind.clone(),
             cores: words::count(group.cores, "core", "cores"),

@@ -4,11 +4,11 @@ use hpl_spec::api::insight::{Comparison, PairOutcome, PairVerdict, RunGroup};
 use serde_json::Value;
 
 use super::super::forms::query;
-use super::letter;
+use super::number;
 
 /// A verdict in words.
 pub(super) struct Said {
-    /// The letters of the columns.
+    /// The numbers of the columns.
     pub(super) pair: String,
     pub(super) mark: &'static str,
     pub(super) word: String,
@@ -33,18 +33,35 @@ fn said(found: &Comparison, verdict: &PairVerdict, repeats: u32) -> Option<Said>
         _ if one_each => ("waits", "Cannot be told".to_owned()),
         PairOutcome::TooFew => ("waits", "Cannot be told".to_owned()),
         PairOutcome::NoDifference => ("live", "No difference".to_owned()),
-        PairOutcome::FirstFaster => ("good", format!("{} is faster", letter(first))),
-        PairOutcome::SecondFaster => ("good", format!("{} is faster", letter(second))),
+        PairOutcome::FirstFaster => ("good", format!("{} is faster", number(first))),
+        PairOutcome::SecondFaster => ("good", format!("{} is faster", number(second))),
     };
     let undecided = one_each || verdict.outcome == PairOutcome::TooFew;
     Some(Said {
-        pair: format!("{} and {}", letter(first), letter(second)),
+        pair: format!("{} and {}", number(first), number(second)),
         mark,
         word,
-        text: if one_each { String::new() } else { verdict.text.clone() },
+        text: if one_each { String::new() } else { text(verdict) },
         one_each,
         repeat: if undecided { repeat(&both, repeats) } else { String::new() },
     })
+}
+
+/// The verdict, and by how much the medians differ where they do.
+fn text(verdict: &PairVerdict) -> String {
+    let (slower, faster, change) = match (verdict.outcome, verdict.median_change_percent) {
+        (PairOutcome::SecondFaster, Some(change)) => (verdict.first, verdict.second, change),
+        // From the first one's point of view it is another share.
+        (PairOutcome::FirstFaster, Some(change)) => {
+            (verdict.second, verdict.first, 100.0 * (1.0 / (1.0 + change / 100.0) - 1.0))
+        }
+        _ => return verdict.text.clone(),
+    };
+    let (slower, faster) = (number(slower as usize), number(faster as usize));
+    if !change.is_finite() || change <= 0.0 {
+        return verdict.text.clone();
+    }
+    format!("{} The median of {faster} is {change:.1} % above that of {slower}.", verdict.text)
 }
 
 /// The page of a new sweep over the parameters of those groups.
