@@ -144,7 +144,7 @@ pub struct RuleLook {
     pub seen: String,
 }
 
-/// Figures of a node while a job ran: those of the job's latest attempt that sent any.
+/// Figures of a node while a job ran, in its latest attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MetricsPage {
