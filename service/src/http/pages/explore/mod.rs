@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use hpl_spec::api::insight::{Exploration, ExplorePoint};
-use hpl_spec::benchmark::{self, figure};
+use hpl_spec::benchmark::figure;
 use hpl_spec::id::NodeId;
 
 use self::filter::{Axis, BENCHMARK, By, Cell, FILTERS, LIMITS, TIERS, Wanted, address};
@@ -122,11 +122,21 @@ async fn find(app: &App, visitor: &Visitor, asked: &Fields) -> Result<(Wanted, F
         cores: wanted.cores,
         limit: Some(wanted.limit),
         before: before.transpose()?,
-        ..ExploreQuery::default()
+        tier: wanted.tier,
+        min_size: wanted.min_n.map(|n| n as f64),
+        max_size: wanted.max_n.map(|n| n as f64),
     };
-    let Exploration { mut points, unit, next, .. } = insight::explore(app, &visitor.caller, &asks).await?;
-    points.retain(|point| wanted.tier.is_none_or(|tier| tier == point.tier));
-    Ok((wanted, Found { points, unit, next: next.map(|id| id.to_string()), json: String::new(), csv: String::new() }))
+    let Exploration { points, unit, next, .. } = insight::explore(app, &visitor.caller, &asks).await?;
+    let limit = wanted.limit.to_string();
+    let json = query(&[&filters(asked, node.as_ref())[..], &[("limit", &limit), ("before", asked.get("before").trim())]].concat());
+    let found = Found {
+        points,
+        unit,
+        next: next.map(|id| id.to_string()),
+        json: format!("/api/v1/explore{json}"),
+        csv: format!("/api/v1/results.csv{}", query(&filters(asked, node.as_ref()))),
+    };
+    Ok((wanted, found))
 }
 
 /// The node of that name, or of that id.
@@ -136,20 +146,19 @@ async fn node_named(app: &App, name: &str) -> Result<NodeId> {
     found.map(|node| node.id).ok_or_else(|| Error::field("node", format!("there is no node called `{name}`")))
 }
 
-/// The same filters as `/api/v1/results.csv` has them.
-fn csv(asked: &Fields, node: Option<&NodeId>) -> String {
+/// The filters as they are named for programs.
+fn filters<'a>(asked: &'a Fields, node: Option<&'a NodeId>) -> [(&'static str, &'a str); 8] {
     let of = |name| asked.get(name).trim();
-    let pairs = [
+    [
         ("benchmark", BENCHMARK),
         ("user", of("user")),
         ("kind", of("kind")),
         ("node", node.map_or("", |id| id.as_str())),
         ("cores", of("cores")),
+        ("tier", of("tier")),
         ("min_size", of("min_n")),
         ("max_size", of("max_n")),
-        ("tier", of("tier")),
-    ];
-    format!("/api/v1/results.csv{}", query(&pairs))
+    ]
 }
 
 /// The processors and the nodes that the fields offer while one types.

@@ -1,9 +1,10 @@
 //! The pictures of the page, out of points in groups.
 
 use super::filter::{Axis, Cell, Wanted};
-use super::groups::{HeatTable, Spot};
+use super::groups::{HeatCell, HeatTable, Spot};
 use crate::picture::axis::Scale;
 use crate::picture::chart::{Along, Chart, Draw, Point, Series};
+use crate::picture::heat::{self, Heat};
 use crate::picture::responsive;
 
 /// From this ratio of the largest to the smallest on, values stand by powers of ten: else all small ones would lie at
@@ -105,7 +106,23 @@ pub(super) fn scatter(
 }
 
 /// NB against N; nothing where there is no cell.
-pub(super) fn heat(table: &HeatTable, cell: Cell, unit: &str) -> String {
-    let _ = (table, cell, unit);
-    String::new()
+pub(super) fn heat(table: &HeatTable, says: Cell, unit: &str) -> String {
+    if table.rows.is_empty() {
+        return String::new();
+    }
+    let cell = |cell: HeatCell| {
+        let value = if says == Cell::Best { cell.best } else { cell.median };
+        heat::Cell { value, runs: cell.runs }
+    };
+    let word = if says == Cell::Best { "Best" } else { "Median" };
+    let map = Heat {
+        title: format!("{word} {unit} by NB and N"),
+        x_label: "N".to_owned(),
+        y_label: "NB".to_owned(),
+        unit: format!("{word} {unit}"),
+        columns: table.columns.iter().map(|n| n.words()).collect(),
+        rows: table.rows.iter().map(|(nb, _)| nb.words()).collect(),
+        cells: table.rows.iter().flat_map(|(_, cells)| cells).map(|found| found.map(cell)).collect(),
+    };
+    map.picture()
 }
