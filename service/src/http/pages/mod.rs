@@ -19,6 +19,7 @@ mod home;
 mod job;
 mod jobs;
 mod nodes;
+mod operator;
 mod plain;
 mod result;
 mod results;
@@ -57,6 +58,7 @@ pub fn routes() -> Router<Shared> {
         .merge(compare::routes())
         .merge(nodes::routes())
         .merge(about::routes())
+        .merge(operator::routes())
         .layer(from_fn(errors::as_pages))
         .merge(assets::routes())
 }
