@@ -18,8 +18,10 @@ const SHAPES = ["circle", "square", "triangle", "diamond", "down", "cross"] as c
 interface Choice {
   readonly form: HTMLFormElement;
   readonly boxes: readonly HTMLInputElement[];
-  /** Called after each change. */
+  /** To be called after each change. */
   changed(): void;
+  /** Who is told of it. */
+  readonly told: (() => void)[];
 }
 
 function choice(form: HTMLFormElement): Choice {
@@ -31,6 +33,7 @@ function choice(form: HTMLFormElement): Choice {
   const chosen: Choice = {
     form,
     boxes,
+    told: [],
     changed: () => {
       const number = boxes.filter((box) => box.checked).length;
       for (const box of boxes) box.closest("tr")?.classList.toggle("chosen", box.checked);
@@ -39,6 +42,7 @@ function choice(form: HTMLFormElement): Choice {
       if (said) text(said, words(number));
       // The button stays one that can be reached: what is wrong is said beside it, and by the page it leads to.
       button?.setAttribute("aria-disabled", String(number < LEAST || number > MOST));
+      for (const tell of chosen.told) tell();
     },
   };
   on(form, "change", () => chosen.changed());
@@ -118,7 +122,9 @@ async function draw(figure: HTMLElement, chosen: Choice): Promise<void> {
       box.checked = !box.checked;
       chosen.changed();
     },
+    ringed: (point) => at(point)?.box.checked ?? false,
   });
+  chosen.told.push(() => scatter.redraw());
   scatter.setData(spots.map((group) => ({ x: group.map((spot) => spot.x), y: group.map((spot) => spot.y) })));
 }
 

@@ -15,6 +15,8 @@ const MIDDLE: f64 = 38.0;
 const RADIUS: f64 = 4.5;
 /// Dots that would lie on each other are moved up and down by this much.
 const APART: f64 = 6.5;
+/// From this ratio of the fastest to the slowest on, scores stand by powers of ten.
+const FAR: f64 = 20.0;
 
 /// The picture; nothing where no group has a run.
 pub(super) fn draw(found: &Comparison) -> String {
@@ -24,10 +26,16 @@ pub(super) fn draw(found: &Comparison) -> String {
     responsive(|shape| picture(found, shape))
 }
 
+/// Where some scores are many times others, the small ones would all lie on each other.
+fn spread(scores: impl Iterator<Item = f64> + Clone) -> Scale {
+    let (least, most) = (scores.clone().fold(f64::INFINITY, f64::min), scores.fold(0.0, f64::max));
+    if least > 0.0 && most / least > FAR { Scale::Log } else { Scale::Linear }
+}
+
 fn picture(found: &Comparison, shape: Shape) -> String {
     let width = shape.width();
     let scores = found.groups.iter().flat_map(|group| group.runs.iter().map(|run| run.score));
-    let axis = Axis::new(Scale::Linear, scores, if shape == Shape::Tall { 3 } else { 6 });
+    let axis = Axis::new(spread(scores.clone()), scores, if shape == Shape::Tall { 3 } else { 6 });
     let (left, right) = (8.0, width - 8.0);
     let bottom = found.groups.len() as f64 * LANE + 8.0;
     let class = format!("{} dots", shape.class());

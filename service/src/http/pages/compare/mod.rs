@@ -28,6 +28,8 @@ use crate::ops::results;
 /// How many results can stand side by side.
 const LEAST: usize = 2;
 const MOST: usize = 8;
+/// More pairs of which nothing can be said than this are folded away.
+const FOLDED: usize = 3;
 /// How often the sweep that a verdict offers runs each of two groups: with fewer, chance could do anything.
 const REPEATS: u32 = 5;
 
@@ -40,7 +42,11 @@ struct ComparePage {
     /// The names in the address, with the address without each.
     chosen: Vec<(String, String)>,
     columns: Vec<Column>,
+    /// What can be said, first what was decided.
     verdicts: Vec<Said>,
+    /// Pairs of which nothing can be said, folded away where they are many.
+    open: Vec<Said>,
+    folded: String,
     dots: String,
     parts: Vec<Part>,
     repeats: u32,
@@ -129,6 +135,8 @@ async fn look(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Res
         chosen,
         columns: vec![],
         verdicts: vec![],
+        open: vec![],
+        folded: String::new(),
         dots: String::new(),
         parts: vec![],
         repeats: REPEATS,
@@ -196,12 +204,23 @@ impl ComparePage {
             cores: words::count(group.cores, "core", "cores"),
             median: format!("{} {}", figure(group.scores.median), found.unit),
             runs: words::count(group.n, "run", "runs"),
-            result: group.result.as_ref().or_else(|| middle(group).map(|run| &run.id)).map(ToString::to_string).unwrap_or_default(),
+            result: group
+                .result
+                .as_ref()
+                .or_else(|| middle(group).map(|run| &run.id))
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             without: if keys.len() > LEAST { address(&without(&keys, i)) } else { String::new() },
             repeat: verdict::repeat(&[group], REPEATS),
         });
         self.columns = columns.collect();
-        self.verdicts = verdict::all(&found, REPEATS);
+        let (open, decided): (Vec<Said>, Vec<Said>) =
+            verdict::all(&found, REPEATS).into_iter().partition(|said| !said.repeat.is_empty());
+        if open.len() > FOLDED {
+            self.folded =
+                format!("{} of {} pairs cannot be told yet: too few runs", open.len(), open.len() + decided.len());
+        }
+        (self.verdicts, self.open) = (decided, open);
         self.dots = dots::draw(&found);
         self.parts = rows::parts(&sides, &found.unit);
         let call = format!("/api/v1/compare{}", listed(&keys));

@@ -243,9 +243,12 @@ fn known_of(run: &ResultDetail) -> BTreeMap<String, String> {
             facts.insert(name.to_owned(), value);
         }
     };
-    for (field, name) in
-        [("program", "program"), ("version", "version"), ("kernel", "kernel of the update"), ("threads", "threads of a rank")]
-    {
+    for (field, name) in [
+        ("program", "program"),
+        ("version", "version"),
+        ("kernel", "kernel of the update"),
+        ("threads", "threads of a rank"),
+    ] {
         know(name, run.report.get(field).map(value).unwrap_or_default());
     }
     if let Some(evidence) = &run.evidence {

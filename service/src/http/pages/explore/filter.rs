@@ -172,12 +172,14 @@ mod tests {
     #[test]
     fn an_address_says_all_or_every_wrong_field() {
         assert_eq!(Wanted::read(&Fields::default()).unwrap(), Wanted::default());
-        let asked = fields(&[("x", "nb"), ("cores", " 8 "), ("min_n", "1000"), ("tier", "verified"), ("limit", "1000")]);
+        let asked =
+            fields(&[("x", "nb"), ("cores", " 8 "), ("min_n", "1000"), ("tier", "verified"), ("limit", "1000")]);
         let wanted = Wanted::read(&asked).unwrap();
         assert_eq!((wanted.axis, wanted.by), (Axis::Nb, By::Grid), "not the axis once more");
         assert_eq!((wanted.cores, wanted.min_n, wanted.limit), (Some(8), Some(1000), 1000));
         assert_eq!(wanted.tier, Some(ResultTier::Verified));
-        let bad = [("x", "w"), ("by", "q"), ("cores", "many"), ("tier", "failed"), ("limit", "1001"), ("cell", "worst")];
+        let bad =
+            [("x", "w"), ("by", "q"), ("cores", "many"), ("tier", "failed"), ("limit", "1001"), ("cell", "worst")];
         let wrong = Wanted::read(&fields(&bad)).unwrap_err();
         let mut named: Vec<&str> = wrong.errors.iter().map(|p| p.field.as_str()).collect();
         named.sort_unstable();

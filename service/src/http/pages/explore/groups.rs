@@ -76,6 +76,15 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
+    /// In few letters, for the head of a narrow column: `5–10k` for 5000 to 9999.
+    pub(super) fn short(self) -> String {
+        let round = |unit: u64| self.first.is_multiple_of(unit) && self.last % unit == unit - 1;
+        match [(1_000_000, "M"), (1000, "k")].into_iter().find(|(unit, _)| round(*unit)) {
+            Some((unit, name)) => format!("{}–{}{name}", self.first / unit, self.last / unit + 1),
+            None => self.words(),
+        }
+    }
+
     pub(super) fn words(self) -> String {
         match self.first == self.last {
             true => self.first.to_string(),
@@ -172,8 +181,9 @@ mod tests {
 
     #[test]
     fn the_largest_groups_have_names_and_the_rest_is_others() {
-        let mut points: Vec<_> =
-            (0..8).flat_map(|nb| (0..=nb).map(move |i| point(nb * 100 + i, Some((1000, 32 * (nb + 1), 1, 1)), 1.0))).collect();
+        let mut points: Vec<_> = (0..8)
+            .flat_map(|nb| (0..=nb).map(move |i| point(nb * 100 + i, Some((1000, 32 * (nb + 1), 1, 1)), 1.0)))
+            .collect();
         points.push(point(999, None, 1.0));
         let (names, spots) = grouped(&points, By::Nb);
         assert_eq!(names, ["NB 128", "NB 160", "NB 192", "NB 224", "NB 256", "others"]);
@@ -202,6 +212,8 @@ mod tests {
         let many: Vec<u64> = (1..=90).map(|i| i * 1000).collect();
         let found = words(&many);
         assert_eq!((found[0].as_str(), found[9].as_str(), found.len()), ("0–9999", "90000–99999", 10));
+        assert_eq!(stretches(many.into_iter()).first().unwrap().short(), "0–10k");
+        assert_eq!(Stretch { first: 20_000, last: 20_000 }.short(), "20000");
         let far: Vec<u64> = (0..64).map(|i| 1_u64 << i).chain([u64::MAX]).collect();
         let found = stretches(far.iter().copied());
         assert!(found.len() <= MOST_COLUMNS && found.iter().all(|s| s.first <= s.last), "{found:?}");

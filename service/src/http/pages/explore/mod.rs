@@ -113,7 +113,8 @@ async fn find(app: &App, visitor: &Visitor, asked: &Fields) -> Result<(Wanted, F
         Some(name) => Some(node_named(app, name).await?),
         None => None,
     };
-    let before = asked.filled("before").map(|id| id.parse().map_err(|_| Error::field("before", "expected the id of a result")));
+    let before =
+        asked.filled("before").map(|id| id.parse().map_err(|_| Error::field("before", "expected the id of a result")));
     let asks = ExploreQuery {
         benchmark: Some(BENCHMARK.to_owned()),
         user: asked.filled("user").map(str::to_owned),
@@ -128,7 +129,9 @@ async fn find(app: &App, visitor: &Visitor, asked: &Fields) -> Result<(Wanted, F
     };
     let Exploration { points, unit, next, .. } = insight::explore(app, &visitor.caller, &asks).await?;
     let limit = wanted.limit.to_string();
-    let json = query(&[&filters(asked, node.as_ref())[..], &[("limit", &limit), ("before", asked.get("before").trim())]].concat());
+    let json = query(
+        &[&filters(asked, node.as_ref())[..], &[("limit", &limit), ("before", asked.get("before").trim())]].concat(),
+    );
     let found = Found {
         points,
         unit,
@@ -190,7 +193,8 @@ async fn build(
     let grids = groups::grids(&spots);
     let heat = groups::heat(&spots);
     let places = pictures::places(&spots, wanted.axis, &grids);
-    let heat_rows = heat.rows.iter().map(|(nb, cells)| (nb.words(), cells.iter().map(|c| in_words(*c, wanted.cell)).collect()));
+    let heat_rows =
+        heat.rows.iter().map(|(nb, cells)| (nb.words(), cells.iter().map(|c| in_words(*c, wanted.cell)).collect()));
     let me = visitor.name().unwrap_or_default();
     let user = asked.get("user").trim();
     let here = |changes: &[(&str, &str)]| address(&asked, changes);
@@ -229,10 +233,8 @@ async fn build(
     })
 }
 
-const AXES: [(&str, &str, Axis); 3] =
-    [("n", "against N", Axis::N), ("nb", "against NB", Axis::Nb), ("grid", "against P × Q", Axis::Grid)];
-const BYS: [(&str, &str, By); 3] =
-    [("nb", "NB", By::Nb), ("grid", "P × Q", By::Grid), ("kind", "kind of node", By::Kind)];
+const AXES: [(&str, &str, Axis); 3] = [("n", "N", Axis::N), ("nb", "NB", Axis::Nb), ("grid", "P × Q", Axis::Grid)];
+const BYS: [(&str, &str, By); 3] = [("nb", "NB", By::Nb), ("grid", "P × Q", By::Grid), ("kind", "node", By::Kind)];
 const CELLS: [(&str, &str, Cell); 2] = [("best", "best", Cell::Best), ("median", "median", Cell::Median)];
 
 /// Choices as links that keep everything else.

@@ -120,8 +120,8 @@ pub(super) fn heat(table: &HeatTable, says: Cell, unit: &str) -> String {
         x_label: "N".to_owned(),
         y_label: "NB".to_owned(),
         unit: format!("{word} {unit}"),
-        columns: table.columns.iter().map(|n| n.words()).collect(),
-        rows: table.rows.iter().map(|(nb, _)| nb.words()).collect(),
+        columns: table.columns.iter().map(|n| n.short()).collect(),
+        rows: table.rows.iter().map(|(nb, _)| nb.short()).collect(),
         cells: table.rows.iter().flat_map(|(_, cells)| cells).map(|found| found.map(cell)).collect(),
     };
     map.picture()
