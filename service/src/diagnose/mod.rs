@@ -112,7 +112,12 @@ pub fn diagnose(case: &Case<'_>) -> Diagnosis {
     let (mut causes, mut looks) = (Vec::new(), Vec::new());
     for rule in &RULES {
         let seen = match (rule.look)(&known, rule.limit) {
-            Seen::Fired(draft) => cause(rule.code, *draft),
+            Seen::Fired(mut draft) => {
+                if draft.next.is_empty() {
+                    draft.next.push(known.try_with("The same run again, to see whether it stays so", &[]));
+                }
+                cause(rule.code, *draft)
+            }
             Seen::Clear(seen) => Err((RuleOutcome::Clear, seen)),
             Seen::Unknown(missing) => Err((RuleOutcome::Unknown, missing.to_owned())),
         };

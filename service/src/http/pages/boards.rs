@@ -20,6 +20,9 @@ use crate::http::caller::Scope;
 use crate::http::extract::Path;
 use crate::ops::accounts;
 use crate::ops::results::{self, BoardQuery};
+use crate::picture;
+use crate::picture::axis::Scale;
+use crate::picture::chart::{Along, Chart, Draw, Point, Series};
 
 /// Entries of each board on the page of all of them.
 const FIRST: u32 = 5;
@@ -57,6 +60,8 @@ struct BoardPage {
     own: Option<Own>,
     /// The record as it grew, the latest first.
     record: Vec<RecordLine>,
+    /// The same as a picture; empty where there is one step alone.
+    record_picture: String,
     next: String,
     first: String,
     csv: String,
@@ -194,9 +199,38 @@ fn own(standing: Standing) -> Own {
     Own { text, result: entry.result.id.to_string() }
 }
 
+/// What a leaderboard is ordered by.
+fn value(measure: Measure, row: &ResultRow) -> f64 {
+    match measure {
+        Measure::Percent => row.percent.unwrap_or(0.0),
+        Measure::Score => row.score,
+    }
+}
+
+/// The record from its first day until now, as stairs.
+fn record_picture(history: &RecordHistory, now: i64) -> String {
+    let (Some(first), true) = (history.steps.first(), history.steps.len() > 1) else { return String::new() };
+    let days = |at: i64| (at - first.created_at) as f64 / 86_400_000.0;
+    let percent = history.category.measure == Measure::Percent;
+    let of = |row: &ResultRow| value(history.category.measure, row);
+    let mut points: Vec<Point> = history.steps.iter().map(|row| Point::new(days(row.created_at), of(row))).collect();
+    points.extend(history.steps.last().map(|last| Point::new(days(now), of(last))));
+    let chart = Chart {
+        title: "History of the record".to_owned(),
+        description: String::new(),
+        along: Along::Values(Scale::Linear),
+        x_label: "days since the first record".to_owned(),
+        upwards: Scale::Linear,
+        y_label: if percent { "% of peak".to_owned() } else { history.unit.clone() },
+        series: vec![Series { name: "the record".to_owned(), draw: Draw::Stairs, points }],
+        levels: vec![],
+    };
+    picture::responsive(|shape| chart.picture(shape))
+}
+
 fn record_lines(history: RecordHistory, now: i64) -> Vec<RecordLine> {
     let percent = history.category.measure == Measure::Percent;
-    let value = |row: &ResultRow| if percent { row.percent.unwrap_or(0.0) } else { row.score };
+    let value = |row: &ResultRow| value(history.category.measure, row);
     let mut before: Option<f64> = None;
     let mut lines: Vec<RecordLine> = vec![];
     for row in history.steps {
@@ -262,6 +296,7 @@ async fn board(
         lines: board.entries.into_iter().map(|entry| Line::new(entry, visitor.name(), now)).collect(),
         entries: words::count(board.category.entries, "person", "people"),
         own,
+        record_picture: record_picture(&history, now),
         record: record_lines(history, now),
         next: board.next.map(|id| here(id.as_str())).unwrap_or_default(),
         first: if wanted.after.is_some() { here("") } else { String::new() },
