@@ -170,7 +170,8 @@ function drawn(shape: Shape, ringed: (index: number) => boolean): uPlot.Series.P
       if (at === undefined || value == null) continue;
       const [x, y] = [plot.valToPos(at, "x", true), plot.valToPos(value, "y", true)];
       mark(path, shape, x, y, r);
-      if (ringed(i)) mark(rings, "circle", x, y, 2 * r);
+      // Two, one within the other: as one line of the points' own width it would hardly be seen.
+      if (ringed(i)) for (const far of [2, 2.25]) mark(rings, "circle", x, y, far * r);
     }
     rings.addPath(path);
     return { fill: path, stroke: rings };

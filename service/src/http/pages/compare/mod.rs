@@ -64,7 +64,7 @@ struct Column {
     result: String,
     /// The comparison without it; empty where too little would be left.
     without: String,
-    /// The sweep that runs it again.
+    /// The sweep that runs it again; empty where its parameters cannot be read.
     repeat: String,
 }
 
@@ -109,7 +109,9 @@ async fn look(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Res
         // A form was sent; this is the address that can be shared.
         return Ok(Redirect::to(&address(&names)).into_response());
     }
-    let frame = visitor.frame("Compare runs", "/explore");
+    let call =
+        if names.is_empty() { "/api/v1/explore".to_owned() } else { format!("/api/v1/compare{}", listed(&names)) };
+    let frame = visitor.frame("Compare runs", "/explore").with_call("GET", call);
     let found = match names.len() {
         0..LEAST => Ok(None),
         LEAST..=MOST => {
@@ -197,7 +199,7 @@ impl ComparePage {
             .iter()
             .map(|group| group.result.as_ref().map_or_else(|| group.key.clone(), ToString::to_string))
             .collect();
-        let columns = found.groups.iter().enumerate().map(|(i, group)| Column {
+        let columns = found.groups.iter().zip(&sides).enumerate().map(|(i, (group, side))| Column {
             number: number(i),
             label: group.label.clone(),
             kind: group.kind.clone(),
@@ -211,11 +213,11 @@ impl ComparePage {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             without: if keys.len() > LEAST { address(&without(&keys, i)) } else { String::new() },
-            repeat: verdict::repeat(&[group], REPEATS),
+            repeat: verdict::repeat(&[(i, side)], REPEATS).pop().map(|repeat| repeat.address).unwrap_or_default(),
         });
         self.columns = columns.collect();
         let (open, decided): (Vec<Said>, Vec<Said>) =
-            verdict::all(&found, REPEATS).into_iter().partition(|said| !said.repeat.is_empty());
+            verdict::all(&found.verdicts, &sides, REPEATS).into_iter().partition(|said| said.undecided);
         if open.len() > FOLDED {
             self.folded =
                 format!("{} of {} pairs cannot be told yet: too few runs", open.len(), open.len() + decided.len());
@@ -223,7 +225,5 @@ impl ComparePage {
         (self.verdicts, self.open) = (decided, open);
         self.dots = dots::draw(&found);
         self.parts = rows::parts(&sides, &found.unit);
-        let call = format!("/api/v1/compare{}", listed(&keys));
-        self.frame.calls.push(super::visitor::Call { method: "GET", path: call });
     }
 }

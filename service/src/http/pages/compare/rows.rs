@@ -49,6 +49,13 @@ pub(super) struct Side<'a> {
     pub(super) run: Option<ResultDetail>,
 }
 
+impl Side<'_> {
+    /// The id of the node where that run was.
+    pub(super) fn node(&self) -> Option<&str> {
+        self.run.as_ref()?.row.node.as_ref().map(|node| node.id.as_str())
+    }
+}
+
 /// The whole table.
 pub(super) fn parts(sides: &[Side<'_>], unit: &str) -> Vec<Part> {
     let mut parts = vec![scores(sides, unit), run(sides)];
@@ -84,7 +91,11 @@ fn scores(sides: &[Side<'_>], unit: &str) -> Part {
     let mut rows = vec![
         Row { first: true, ..Row::new("Median", "half of the runs were faster, half slower", median) },
         Row::new("Runs", "all that you may see of these parameters on this kind of node", runs),
-        Row::new("Median lies between", "and in how many of 100 such samples that would hold", interval),
+        Row::new(
+            "Interval of the median",
+            "where the median of all such runs lies; in brackets, how sure that is",
+            interval,
+        ),
         Row::new("Slowest to fastest", "", range),
     ];
     if quarters.iter().any(|cell| cell != NOTHING) {

@@ -34,14 +34,14 @@ pub(super) fn about(axis: Axis) -> &'static str {
     }
 }
 
-/// Where each spot stands along the axis, and what is written there.
+/// Where each spot stands along the axis, and what is written there; grids stand at 1, 2, 3 and so on.
 pub(super) fn places(spots: &[Spot<'_>], axis: Axis, grids: &[(u64, u64)]) -> Vec<(f64, String)> {
     let place = |spot: &Spot<'_>| match axis {
         Axis::N => (spot.place.n as f64, spot.place.n.to_string()),
         Axis::Nb => (spot.place.nb as f64, spot.place.nb.to_string()),
         Axis::Grid => {
             let own = grids.iter().position(|grid| *grid == (spot.place.p, spot.place.q)).unwrap_or_default();
-            (own as f64, spot.place.grid())
+            (own as f64 + 1.0, spot.place.grid())
         }
     };
     spots.iter().map(place).collect()
@@ -74,6 +74,8 @@ pub(super) fn scatter(
     }
     let places = places(spots, wanted.axis, grids);
     let name = along(wanted.axis);
+    // Categories of a chart are counted from 0.
+    let first = if wanted.axis == Axis::Grid { 1.0 } else { 0.0 };
     let along = match wanted.axis {
         Axis::Grid => Along::Categories(grids.iter().map(|(p, q)| format!("{p} × {q}")).collect()),
         Axis::N | Axis::Nb => Along::Values(scale(places.iter().map(|place| place.0))),
@@ -85,7 +87,7 @@ pub(super) fn scatter(
             .iter()
             .zip(&places)
             .filter(|(spot, _)| spot.group == group)
-            .map(|(spot, place)| Point::new(place.0, spot.point.score))
+            .map(|(spot, place)| Point::new(place.0 - first, spot.point.score))
             .collect(),
     });
     let upwards = match scale(spots.iter().map(|spot| spot.point.score)) {
