@@ -245,7 +245,7 @@ fn tabs<T: Copy + PartialEq>(asked: &Fields, name: &str, all: &[(&str, &'static 
         if name == "x" {
             changes.push(("by", ""));
         }
-        Tab { words: *words, address: address(asked, &changes), here: *choice == now }
+        Tab { words, address: address(asked, &changes), here: *choice == now }
     };
     all.iter().map(tab).collect()
 }
