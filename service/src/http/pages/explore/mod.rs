@@ -144,8 +144,11 @@ async fn find(app: &App, visitor: &Visitor, asked: &Fields) -> Result<(Wanted, F
 
 /// The node of that name, or of that id.
 async fn node_named(app: &App, name: &str) -> Result<NodeId> {
+    if let Ok(id) = name.parse() {
+        return Ok(id);
+    }
     let all = nodes::list(app).await?;
-    let found = all.into_iter().find(|node| node.name == name || node.id.as_str() == name);
+    let found = all.into_iter().find(|node| node.name == name);
     found.map(|node| node.id).ok_or_else(|| Error::field("node", format!("there is no node called `{name}`")))
 }
 
