@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod board;
+mod explore;
 mod forms;
 mod learn;
 mod looks;

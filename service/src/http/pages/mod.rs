@@ -10,8 +10,10 @@ mod about;
 mod account;
 mod assets;
 mod boards;
+mod compare;
 mod entry;
 mod errors;
+mod explore;
 mod forms;
 mod home;
 mod job;
@@ -54,6 +56,8 @@ pub fn routes() -> Router<Shared> {
         .merge(boards::routes())
         .merge(results::routes())
         .merge(result::routes())
+        .merge(explore::routes())
+        .merge(compare::routes())
         .merge(nodes::routes())
         .merge(about::routes())
         .merge(operator::routes())
