@@ -73,6 +73,12 @@ async function look(address) {
   return { ...times, status: answer.status() };
 }
 
+/** Bytes of an answer as it was sent. */
+async function onTheWire(response) {
+  const body = await response.body();
+  return (await response.headerValue("content-encoding")) === "gzip" ? gzipSync(body).length : body.length;
+}
+
 async function weight(address) {
   const page = await context.newPage();
   const loaded = [];
@@ -80,7 +86,7 @@ async function weight(address) {
     if (["document", "stylesheet", "script"].includes(response.request().resourceType())) loaded.push(response);
   });
   await page.goto(address, { waitUntil: "load" });
-  const sizes = await Promise.all(loaded.map(async (response) => gzipSync(await response.body()).length));
+  const sizes = await Promise.all(loaded.map(onTheWire));
   await page.close();
   return sizes.reduce((sum, size) => sum + size, 0);
 }
@@ -90,7 +96,7 @@ const page = await context.newPage();
 const all = await addresses(page);
 await page.close();
 await look("/");
-console.log(`\n${"page".padEnd(44)} first byte  first paint  slowest paint   compressed`);
+console.log(`\n${"page".padEnd(44)} first byte  first paint  slowest paint    on the wire`);
 for (const address of all) {
   const looks = [];
   for (let n = 0; n < Number(options.times); n += 1) looks.push(await look(address));
