@@ -11,6 +11,7 @@ use serde_json::Value;
 pub mod accounts;
 pub mod agent;
 pub mod jobs;
+pub mod queue;
 pub mod results;
 
 /// The protocol between node and service. A node that speaks another one is refused when it joins or says
