@@ -18,6 +18,7 @@ mod job;
 mod jobs;
 mod nodes;
 mod plain;
+mod queue;
 mod result;
 mod results;
 mod submit;
@@ -46,6 +47,7 @@ pub fn routes() -> Router<Shared> {
         .merge(account::routes())
         .merge(submit::routes())
         .merge(jobs::routes())
+        .merge(queue::routes())
         .merge(job::routes())
         .merge(sweep::routes())
         .merge(boards::routes())
