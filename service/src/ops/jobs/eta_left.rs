@@ -249,6 +249,20 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_a_job_says_the_same() {
+        let examples: serde_json::Value =
+            serde_json::from_str(include_str!("../../../web/test/time-left.json")).unwrap();
+        for example in examples["left"].as_array().unwrap() {
+            let progress: Progress = serde_json::from_value(example["progress"].clone()).unwrap();
+            let text = solve_left(&progress).map(|solve| words(&(solve + AFTER)));
+            assert_eq!(serde_json::to_value(text).unwrap(), example["text"]);
+        }
+        for example in examples["rough"].as_array().unwrap() {
+            assert_eq!(rough(example[0].as_f64().unwrap()), example[1].as_str().unwrap());
+        }
+    }
+
+    #[test]
     fn moments_are_said_with_their_spread() {
         for (span, text) in [
             (Span::new(1.0, 3.0, 8.0), "in a few seconds"),

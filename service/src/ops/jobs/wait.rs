@@ -28,6 +28,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// ...and so many times as old as it took.
 const SHARE: u32 = 50;
 
+/// A forecast, and until when it is good enough.
+type Kept = (Instant, Arc<Forecast>);
+
 /// What was last seen of a large fleet. Only predictions and explanations rest on it: who gets which job is decided by
 /// the database alone.
 #[derive(Debug, Default, Clone)]
@@ -36,7 +39,7 @@ pub struct Fleet {
     /// Held by who looks while others have to wait for it.
     looking: Arc<tokio::sync::Mutex<()>>,
     /// What a long queue was last seen to come to, and until when that is good enough.
-    forecast: Arc<Mutex<Option<(Instant, Arc<Forecast>)>>>,
+    forecast: Arc<Mutex<Option<Kept>>>,
 }
 
 #[derive(Debug, Default)]

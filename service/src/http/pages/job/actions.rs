@@ -38,26 +38,46 @@ impl May {
     }
 }
 
-pub(super) async fn submit(State(app): State<Shared>, visitor: Visitor, Path(id): Path<JobId>, sent: Fields) -> Result<Response> {
+pub(super) async fn submit(
+    State(app): State<Shared>,
+    visitor: Visitor,
+    Path(id): Path<JobId>,
+    sent: Fields,
+) -> Result<Response> {
     visitor.guard.check(sent.get("csrf"))?;
     jobs::submit_draft(&app, &visitor.caller, id.as_str()).await?;
     Ok(on_to(&format!("/jobs/{id}"), "submitted"))
 }
 
-pub(super) async fn cancel(State(app): State<Shared>, visitor: Visitor, Path(id): Path<JobId>, sent: Fields) -> Result<Response> {
+pub(super) async fn cancel(
+    State(app): State<Shared>,
+    visitor: Visitor,
+    Path(id): Path<JobId>,
+    sent: Fields,
+) -> Result<Response> {
     visitor.guard.check(sent.get("csrf"))?;
     jobs::cancel(&app, &visitor.caller, id.as_str()).await?;
     Ok(on_to(&format!("/jobs/{id}"), "cancelled"))
 }
 
-pub(super) async fn requeue(State(app): State<Shared>, visitor: Visitor, Path(id): Path<JobId>, sent: Fields) -> Result<Response> {
+pub(super) async fn requeue(
+    State(app): State<Shared>,
+    visitor: Visitor,
+    Path(id): Path<JobId>,
+    sent: Fields,
+) -> Result<Response> {
     visitor.guard.check(sent.get("csrf"))?;
     let job = jobs::requeue(&app, &visitor.caller, id.as_str()).await?;
     let note = if job.id == id { "submitted" } else { "again" };
     Ok(on_to(&format!("/jobs/{}", job.id), note))
 }
 
-pub(super) async fn delete(State(app): State<Shared>, visitor: Visitor, Path(id): Path<JobId>, sent: Fields) -> Result<Response> {
+pub(super) async fn delete(
+    State(app): State<Shared>,
+    visitor: Visitor,
+    Path(id): Path<JobId>,
+    sent: Fields,
+) -> Result<Response> {
     visitor.guard.check(sent.get("csrf"))?;
     jobs::delete(&app, &visitor.caller, id.as_str()).await?;
     Ok(on_to("/jobs?owner=me", "deleted"))

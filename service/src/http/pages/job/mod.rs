@@ -55,6 +55,8 @@ struct JobPage {
     renews: bool,
     /// Whether a node has it.
     under_way: bool,
+    /// Whether it has come to its end.
+    over: bool,
     created: When,
     waits: Option<WaitsView>,
     stations: Vec<Station>,
@@ -166,6 +168,7 @@ fn page(
         about_state: words::about_state(job.state),
         renews,
         under_way: job.state.has_attempt(),
+        over,
         created: When::new(job.created_at, now),
         waits: job.waits.clone().map(|waits| WaitsView {
             why: waits.why,
