@@ -25,7 +25,7 @@ pub struct Axis {
 }
 
 /// A minute, an hour, … in seconds: steps of an axis of dates.
-const DATE_STEPS: [f64; 18] = [
+const DATE_STEPS: [f64; 19] = [
     60.0,
     300.0,
     900.0,
@@ -38,6 +38,7 @@ const DATE_STEPS: [f64; 18] = [
     604_800.0,
     1_209_600.0,
     2_419_200.0,
+    3_628_800.0,
     7_862_400.0,
     15_724_800.0,
     31_536_000.0,

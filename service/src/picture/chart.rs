@@ -127,6 +127,7 @@ impl Chart {
         for (i, series) in shown.iter().enumerate() {
             drawn |= draw_series(&mut svg, &plot, i, series);
         }
+        self.name_levels(&mut svg, &plot);
         if !drawn {
             let (x, y) = (f64::midpoint(plot.left, plot.right), f64::midpoint(plot.top, plot.bottom));
             svg.text("quiet", x, y, Anchor::Middle, "No results yet");
@@ -140,7 +141,7 @@ impl Chart {
         let y = Axis::new(self.upwards, ends.chain(self.levels.iter().map(|l| l.0)), 5);
         let x = match &self.along {
             Along::Values(Scale::Date) => {
-                Axis::new(Scale::Date, points().map(|p| p.x), if shape == Shape::Tall { 3 } else { 5 })
+                Axis::new(Scale::Date, points().map(|p| p.x), if shape == Shape::Tall { 4 } else { 6 })
             }
             Along::Values(scale) => Axis::new(*scale, points().map(|p| p.x), if shape == Shape::Tall { 4 } else { 7 }),
             // Half a place of room at both ends.
@@ -190,13 +191,24 @@ impl Chart {
         svg.line("axis", (plot.left, plot.bottom), (plot.right, plot.bottom));
         let label = text::fitting(&self.x_label, LETTER, width);
         svg.text("quiet", width, height - 8.0, Anchor::End, &label);
+        for y in self.levels.iter().filter_map(|(value, _)| plot.up(*value)) {
+            svg.line("reference", (plot.left, y), (plot.right, y));
+        }
+    }
+
+    /// The names of the levels, above all curves; those that would lie on another one are left to the description.
+    fn name_levels(&self, svg: &mut Svg, plot: &Plot) {
+        let mut taken: Vec<f64> = Vec::new();
         for (value, name) in &self.levels {
-            if let Some(y) = plot.up(*value) {
-                svg.line("reference", (plot.left, y), (plot.right, y));
-                let label = text::fitting(name, LETTER, (plot.right - plot.left) * 0.7);
-                // Above the line, below it at the upper edge.
-                let foot = if y - plot.top < 18.0 { y + 15.0 } else { y - 5.0 };
-                svg.text("quiet halo", plot.left + 4.0, foot, Anchor::Start, &label);
+            let Some(y) = plot.up(*value) else { continue };
+            // Above the line, below it at the upper edge.
+            let foot = if y - plot.top < 18.0 { y + 15.0 } else { y - 5.0 };
+            if taken.iter().all(|other| (other - foot).abs() >= 15.0) {
+                let label = text::fitting(name, LETTER, (plot.right - plot.left) * 0.8);
+                let wide = text::width(&label, LETTER);
+                svg.rect("label-ground", plot.right - wide - 6.0, foot - 12.0, wide + 4.0, 16.0);
+                svg.text("quiet", plot.right - 4.0, foot, Anchor::End, &label);
+                taken.push(foot);
             }
         }
     }
@@ -215,6 +227,7 @@ impl Chart {
                 n => format!("{}: {n} points from {} to {}.", series.name, text::figure(ends.0), text::figure(ends.1)),
             });
         }
+        out.extend(self.levels.iter().map(|(value, name)| format!("{name}: {}.", text::figure(*value))));
         out.join(" ")
     }
 }
@@ -261,7 +274,7 @@ fn draw_legend(svg: &mut Svg, rows: &[Vec<Entry>]) {
                 if *draw != Draw::Points {
                     svg.polyline("curve", &[(x, y - 4.0), (x + 26.0, y - 4.0)]);
                 }
-                if matches!(draw, Draw::Points | Draw::Both) {
+                if *draw != Draw::Line {
                     mark(svg, *i, x + 13.0, y - 4.0);
                 }
                 svg.end();

@@ -35,6 +35,9 @@ const PARTS: [(&str, &str, &str, Part); 6] = [
     ("backsolve", "Back substitution", "The solution is computed from the triangular matrix.", |p| p.backsolve),
 ];
 
+/// The series whose colour a phase has: the update, by far the longest, has the calmest one.
+const COLOURS: [usize; 6] = [2, 5, 3, 4, 1, 6];
+
 /// The phases in the order of the algorithm: `most` of each over the ranks, and the spread where it was told.
 #[must_use]
 pub fn phases(most: &Phases, spread: Option<&Spread>) -> Vec<Phase> {
@@ -79,7 +82,7 @@ pub fn picture(most: &Phases, spread: Option<&Spread>, shape: Shape) -> String {
     let row = if shape == Shape::Tall { 44.0 } else { 28.0 };
     let class = format!("{} phases", shape.class());
     let note = if spread.is_some() {
-        "The upper bar: the rank in the middle. Below: each phase, the bar the rank in the middle, the line from the least to the most."
+        "Bars show the rank in the middle (the median), thin lines reach from the rank with the least time to the one with the most."
     } else {
         "Each phase as the rank that needed most time for it counted it."
     };
@@ -95,7 +98,7 @@ pub fn picture(most: &Phases, spread: Option<&Spread>, shape: Shape) -> String {
     let mut x = 0.0;
     for (i, phase) in all.iter().enumerate() {
         let wide = width * phase.typical / sum;
-        svg.titled(&format!("series-{}", i + 1), &format!("{}: {}", phase.name, text::seconds(phase.typical)));
+        svg.titled(&format!("series-{}", COLOURS[i]), &format!("{}: {}", phase.name, text::seconds(phase.typical)));
         svg.rect("phase", x, 2.0, wide, 32.0);
         svg.end();
         x += wide;
@@ -116,12 +119,12 @@ fn phase_row(svg: &mut Svg, shape: Shape, i: usize, phase: &Phase, top: f64, (su
     let figures = format!("{} · {}", text::seconds(phase.typical), text::percent(phase.typical / sum));
     let name =
         text::fitting(phase.name, LETTER, if tall { width - text::width(&figures, LETTER) - 24.0 } else { 164.0 });
-    svg.group(&format!("series-{}", i + 1));
+    svg.group(&format!("series-{}", COLOURS[i]));
     svg.rect("phase", 0.0, foot - 11.0, 12.0, 12.0);
     svg.text("", 18.0, foot, Anchor::Start, &name);
     svg.text("quiet figures", width, foot, Anchor::End, &figures);
     svg.rect("bar-track", left, bar, right - left, 14.0);
-    svg.rect("phase", left, bar, (place(phase.typical) - left).max(if phase.typical > 0.0 { 1.5 } else { 0.0 }), 14.0);
+    svg.rect("phase", left, bar, (place(phase.typical) - left).max(if phase.typical > 0.0 { 2.5 } else { 0.0 }), 14.0);
     if let Some(min) = phase.min.filter(|min| phase.max > *min) {
         let (from, to, y) = (place(min), place(phase.max), bar + 7.0);
         svg.line("whisker", (from, y), (to, y));

@@ -82,7 +82,7 @@ pub fn frames(layout: &Layout, k: u64) -> Vec<Frame> {
     vec![
         Frame { name: "Factor the panel", sentence: panel },
         Frame { name: "Broadcast it", sentence: broadcast },
-        Frame { name: "Swap, solve, update", sentence: update },
+        Frame { name: "Swap and update", sentence: update },
         Frame { name: "One step done", sentence: last },
     ]
 }
@@ -122,20 +122,25 @@ pub fn step(layout: &Layout, k: u64, shape: Shape) -> String {
     let window = Window::of(layout, k);
     let side = window.shown as f64 * CELL;
     let tall = shape == Shape::Tall;
-    let room = if tall { shape.width() - SIDE - 16.0 } else { SIDE };
+    let room = if tall { shape.width() - side - 16.0 } else { SIDE };
     let texts: Vec<Vec<String>> = words.iter().map(|w| text::wrapped(&w.sentence, LETTER, room)).collect();
-    let most = texts.iter().map(Vec::len).max().unwrap_or(0) as f64;
-    let block = if tall { (most * LINE + 28.0).max(side) + 22.0 } else { side + most * LINE + 46.0 };
-    let height = if tall { block * 4.0 } else { block } + note_height(layout, &window);
+    let lines_height = |lines: &Vec<String>| lines.len() as f64 * LINE;
+    // Below each other, each frame has its own height; side by side, all have that of the highest.
+    let heights: Vec<f64> = if tall {
+        texts.iter().map(|lines| (lines_height(lines) + 20.0).max(side) + 22.0).collect()
+    } else {
+        vec![texts.iter().map(lines_height).fold(0.0, f64::max) + side + 46.0]
+    };
+    let height = heights.iter().sum::<f64>() + note_height(layout, &window);
     let description: Vec<String> =
         words.iter().enumerate().map(|(i, w)| format!("{}: {}. {}", i + 1, w.name, w.sentence)).collect();
     let mut svg = Svg::new(shape.width(), height, &class, &title, &description.join(" "));
     for (i, (word, lines)) in words.iter().zip(&texts).enumerate() {
         let gap = (shape.width() - 4.0 * SIDE) / 3.0;
-        let (x, y) = if tall { (1.0, i as f64 * block + 2.0) } else { (i as f64 * (SIDE + gap), 2.0) };
+        let (x, y) = if tall { (1.0, heights[..i].iter().sum::<f64>() + 2.0) } else { (i as f64 * (SIDE + gap), 2.0) };
         svg.group(&format!("frame frame-{}", i + 1));
         draw_frame(&mut svg, layout, &window, i, (x, y));
-        let (words_x, foot) = if tall { (x + SIDE + 14.0, y + 14.0) } else { (x, y + side + 22.0) };
+        let (words_x, foot) = if tall { (x + side + 14.0, y + 13.0) } else { (x, y + side + 22.0) };
         svg.text("strong", words_x, foot, Anchor::Start, &format!("{} {}", i + 1, word.name));
         svg.lines("", (words_x, foot + LINE + 2.0), LINE, lines);
         svg.end();

@@ -26,6 +26,11 @@ pub(crate) fn check(picture: &str) -> &str {
     for node in root.descendants().filter(|n| n.tag_name().name() == "text" && !turned(*n)) {
         let number = |name: &str| node.attribute(name).and_then(|v| v.parse::<f64>().ok());
         let (x, y, size) = (number("x").unwrap(), number("y").unwrap(), number("font-size").unwrap_or(LETTER));
+        let spans = node.children().filter(roxmltree::Node::is_element);
+        if spans.count() > 0 {
+            check_pair(node, x, width);
+            continue;
+        }
         let size = if node.attribute("class") == Some("strong") { STRONG } else { size };
         let wide = text::width(node.text().unwrap_or(""), size);
         let left = match node.attribute("text-anchor") {
@@ -43,6 +48,16 @@ pub(crate) fn check(picture: &str) -> &str {
         assert!(y >= size * 0.7 && y <= height + 1.0, "{y} of {height}: {:?}", node.text());
     }
     picture
+}
+
+/// Texts of different sizes in one line.
+fn check_pair(node: roxmltree::Node, x: f64, width: f64) {
+    let span = |span: roxmltree::Node| {
+        let number = |name: &str| span.attribute(name).and_then(|v| v.parse::<f64>().ok());
+        number("dx").unwrap_or(0.0) + text::width(span.text().unwrap_or(""), number("font-size").unwrap())
+    };
+    let end = x + node.children().map(span).sum::<f64>();
+    assert!(end <= width + 1.0, "{end} of {width}: {node:?}");
 }
 
 fn turned(node: roxmltree::Node) -> bool {

@@ -41,7 +41,7 @@ fn charts() -> Vec<(&'static str, String)> {
     let series = |name: &str, draw, points: Vec<Point>| Series { name: name.to_owned(), draw, points };
     let live = (0..5000).map(|i| {
         let t = f64::from(i) / 25.0;
-        Point::new(t, 230.0 * (1.0 - (-t / 8.0).exp()) - 60.0 * (t / 200.0).powi(6) + f64::from(i * 7 % 13) - 6.0)
+        Point::new(t, 230.0 * (1.0 - (-t / 8.0).exp()) - 60.0 * (t / 200.0).powi(6) + f64::from(i * 7 % 13))
     });
     let so_far = (0..5000).map(|i| Point::new(f64::from(i) / 25.0, 215.0 * (1.0 - (-f64::from(i) / 300.0).exp())));
     let by_nb = [64.0, 128.0, 192.0, 256.0].map(|nb| {
