@@ -3,5 +3,6 @@
 #![forbid(unsafe_code)]
 
 mod forms;
+mod live;
 mod looks;
 mod site;
