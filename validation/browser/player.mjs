@@ -24,7 +24,7 @@ const freePort = () =>
 export async function start(program, flags = []) {
   const data = mkdtempSync(join(tmpdir(), "hpl-frames-"));
   const address = `127.0.0.1:${await freePort()}`;
-  const given = ["serve", "--data", data, "--plain-http", "--listen", address, "--no-rate-limits", ...flags];
+  const given = ["serve", "--data", data, "--plain-http", "--listen", address, "--no-rate-limits", "--log", "warn", ...flags];
   const child = spawn(program, given, { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, RUST_LOG: "" } });
   const url = `http://${address}`;
   for (let tries = 0; ; tries += 1) {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 pub mod accounts;
 pub mod agent;
+pub mod insight;
 pub mod jobs;
 pub mod queue;
 pub mod results;

@@ -28,6 +28,7 @@ pub mod due;
 pub mod events;
 pub mod forecast;
 pub mod idempotency;
+pub mod insight;
 pub mod invites;
 pub mod job_list;
 pub mod jobs;

@@ -19,6 +19,7 @@ pub mod csrf;
 pub mod extract;
 pub mod files;
 pub mod health;
+pub mod insight;
 pub mod jobs;
 pub mod layers;
 pub mod metrics;
@@ -33,6 +34,7 @@ fn people() -> OpenApiRouter<Shared> {
         .nest("/api/v1", accounts::routes())
         .merge(jobs::routes())
         .merge(results::routes())
+        .merge(insight::routes())
         .merge(watch::routes())
         .merge(files::routes())
         .merge(metrics::routes())

@@ -69,7 +69,7 @@ export class LogView {
     on(this.#follow, "click", () => this.#setFollow(!this.#follows));
     on(this.#view, "scroll", () => this.#scrolled(), { passive: true });
     const field = make("div", { class: "field" }, make("label", { for: "log-find" }, "Search in the log"), this.#find);
-    const which = make("div", { class: "buttons", role: "group", "aria-label": "Which log" }, ...this.#tabs);
+    const which = make("div", { class: "buttons log-which", role: "group", "aria-label": "Which log" }, ...this.#tabs);
     this.#view.append(this.#room, this.#shown);
     host.append(
       which,

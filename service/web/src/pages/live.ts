@@ -82,10 +82,10 @@ class Run {
 function chart(host: HTMLElement): Chart {
   const short = (value: number): string => figure(Number(value.toPrecision(4)));
   const lines = [
-    { label: "now", width: 1.25 },
-    { label: "so far", width: 2.5 },
-    { label: "projected" },
-    { label: bestWords, width: 1.5 },
+    { label: "now", width: 1 },
+    { label: "so far", width: 3 },
+    { label: "projected", width: 3 },
+    { label: bestWords, width: 2 },
   ];
   return new Chart(host, {
     title: `${unit} over time`,
