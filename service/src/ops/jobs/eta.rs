@@ -199,45 +199,53 @@ impl<'p> Play<'p> {
 
     /// Gives jobs to all nodes that are free at `t`.
     fn give_out(&mut self, t: f64) {
+        let mut ready = self.ready(t);
         for node in 0..self.nodes.len() {
+            if ready.is_empty() {
+                return;
+            }
             if self.then[node].free_at > t || !self.nodes[node].takes {
                 continue;
             }
-            if let Some(job) = self.pick(node, t) {
+            if let Some(job) = self.pick(&ready, node, t) {
                 self.give(node, job, t);
+                let owner = self.jobs[job].owner;
+                let full = self.is_full(owner);
+                ready.retain(|&other| other != job && !(full && self.jobs[other].owner == owner));
             }
         }
     }
 
+    /// What could be given out at `t` if a node had room. Most often that is nothing, however many wait.
+    fn ready(&self, t: f64) -> Vec<usize> {
+        let job = |job: usize| &self.jobs[job];
+        self.waiting.iter().copied().filter(|&n| !(job(n).not_before > t || self.is_full(job(n).owner))).collect()
+    }
+
+    fn is_full(&self, owner: i64) -> bool {
+        self.owners.get(&owner).is_some_and(|line| line.running >= line.running_max)
+    }
+
     /// The job that the node gets at `t`.
-    fn pick(&self, node: usize, t: f64) -> Option<usize> {
+    fn pick(&self, ready: &[usize], node: usize, t: f64) -> Option<usize> {
         let express = schedule::express_first(self.then[node].streak);
-        let rank = |job: usize| {
-            let owner = self.jobs[job].owner;
-            let line = self.owners.get(&owner);
-            if line.is_some_and(|line| line.running >= line.running_max) {
-                return None;
-            }
-            let share = line.map_or(schedule::NO_SHARE, |line| line.share);
-            Some((self.jobs[job].express != express, share, owner))
+        let rank = |job: &JobNow| {
+            let share = self.owners.get(&job.owner).map_or(schedule::NO_SHARE, |line| line.share);
+            (job.express != express, share, job.owner)
         };
-        let ready = self.waiting.iter().copied().filter(|&job| {
-            let waits = self.jobs[job].not_before > t || avoids(&self.jobs[job], &self.nodes[node], t);
-            !waits && self.fits.on(job, node)
-        });
         let mut best: Option<(usize, (bool, f64, i64))> = None;
-        for job in ready {
-            let Some(rank) = rank(job) else { continue };
+        for &n in ready.iter().filter(|&&n| self.fits.on(n, node)) {
+            let job = &self.jobs[n];
+            let before = |(_, least): &(usize, (bool, f64, i64))| {
+                let (lane, share, owner) = rank(job);
+                lane.cmp(&least.0).then(share.total_cmp(&least.1)).then(owner.cmp(&least.2)).is_lt()
+            };
             // The first of equals stays: it is the oldest.
-            if best.is_none_or(|(_, least)| {
-                (rank.0, rank.1)
-                    .partial_cmp(&(least.0, least.1))
-                    .is_some_and(|order| order.then(rank.2.cmp(&least.2)).is_lt())
-            }) {
-                best = Some((job, rank));
+            if best.as_ref().is_none_or(before) && !avoids(job, &self.nodes[node], t) {
+                best = Some((n, rank(job)));
             }
         }
-        best.map(|(job, _)| job)
+        best.map(|(n, _)| n)
     }
 
     fn give(&mut self, node: usize, job: usize, t: f64) {

@@ -203,6 +203,7 @@ fn rounded(seconds: f64) -> (String, &'static str) {
     let (number, unit) = match seconds {
         s if s < 10.0 => (s.round(), "s"),
         s if s < 1.5 * MINUTE => (5.0 * (s / 5.0).round(), "s"),
+        s if s < 10.0 * MINUTE => ((s / MINUTE * 2.0).round() / 2.0, "min"),
         s if s < 1.5 * HOUR => ((s / MINUTE).round(), "min"),
         s if s < 10.0 * HOUR => ((s / HOUR * 2.0).round() / 2.0, "h"),
         s if s < 2.0 * DAY => ((s / HOUR).round(), "h"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hpl_spec::api::jobs::{NodeRef, Waits};
+use hpl_spec::api::jobs::NodeRef;
 use hpl_spec::api::queue::{Queue, QueuedJob, RunningJob, WaitingJob};
 use hpl_spec::job::{JobState, Progress};
 
@@ -198,17 +198,19 @@ fn row(
         waits.position = None;
     }
     let seen = visible(caller, job);
+    let who = queued(caller, job);
+    if !seen {
+        // It may name what the run needs.
+        "a private run; why it waits is its owner’s to see".clone_into(&mut waits.why);
+    } else if !who.own {
+        waits.why = waits.why.replace("of your runs", &format!("of {}’s runs", job.owner_name));
+    }
     Some(WaitingJob {
         place: place.map(|(position, _)| position + 1),
-        job: queued(caller, job),
+        job: who,
         since: job.state_at,
         estimate_s: job.estimate_s.filter(|_| seen),
-        // Why another's private job waits may name its needs.
-        waits: if seen {
-            waits
-        } else {
-            Waits { why: "a private run; why it waits is its owner’s to see".into(), ..waits }
-        },
+        waits,
         sweep: None,
         more_of_sweep: 0,
     })

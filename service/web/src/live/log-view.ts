@@ -129,6 +129,7 @@ export class LogView {
   }
 
   #alive(follows: boolean): void {
+    show(this.#follow, follows);
     if (follows) text(this.#end, "The log is followed as it grows.");
     else text(this.#end, this.#lines.count === 0 ? "Nothing was printed." : "This is all of it.");
   }

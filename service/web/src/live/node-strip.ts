@@ -81,9 +81,11 @@ export class NodeStrip {
       if (last === undefined || known.every(([, value]) => value === 0)) continue;
       const cell = this.#cell(figure);
       const [low, high] = [Math.min(...known.map(([, v]) => v)), Math.max(...known.map(([, v]) => v))];
-      const most = Math.max(figure.most ?? high, high) || 1;
+      // A clock that falls by a tenth is to be seen, one that trembles by a thousandth is not.
+      const span = Math.max(high - low, Math.abs(high) / 20);
+      const [least, most] = figure.most === undefined ? [low - span / 2, low + 1.25 * span] : [0, Math.max(figure.most, high)];
       const across = Math.max(1, values.length - 1);
-      const points = known.map(([i, value]) => `${fixed((100 * i) / across, 1)},${fixed(29 - (28 * value) / most, 1)}`);
+      const points = known.map(([i, value]) => `${fixed((100 * i) / across, 1)},${fixed(29 - (28 * (value - least)) / (most - least), 1)}`);
       cell.line.setAttribute("points", points.join(" "));
       text(cell.value, figure.words(last[1]));
       text(cell.range, low === high ? "" : `from ${figure.words(low)} to ${figure.words(high)}`);

@@ -66,6 +66,7 @@ function rounded(seconds: number): [string, string] {
   const [minute, hour, day] = [60, 3600, 86_400];
   if (seconds < 10) return [String(Math.round(seconds)), "s"];
   if (seconds < 1.5 * minute) return [String(5 * Math.round(seconds / 5)), "s"];
+  if (seconds < 10 * minute) return [String(Math.round((seconds / minute) * 2) / 2), "min"];
   if (seconds < 1.5 * hour) return [String(Math.round(seconds / minute)), "min"];
   if (seconds < 10 * hour) return [String(Math.round((seconds / hour) * 2) / 2), "h"];
   if (seconds < 2 * day) return [String(Math.round(seconds / hour)), "h"];

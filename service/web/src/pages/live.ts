@@ -21,8 +21,9 @@ let state = (page.dataset["state"] ?? "draft") as JobState;
 
 /** Events of one answer of the history. */
 const PAGE = 1000;
-/** Milliseconds between two looks at the parts that the service makes. */
+/** Milliseconds between two looks at the parts that the service makes: at most, and at least, as others move too. */
 const RENEW = 1000;
+const FRESH = 15_000;
 const OVER: readonly JobState[] = ["done", "failed", "cancelled", "expired"];
 /** States in which the program may print, and the node has figures. */
 const UNDER_WAY: readonly JobState[] = ["claimed", "preparing", "running", "finishing", "lost"];
@@ -135,6 +136,9 @@ run?.watchNode();
 
 const still = `/jobs/${encodeURIComponent(job)}?still=1`;
 const renewParts = renewing(still, RENEW);
+setInterval(() => {
+  if (!over() && !document.hidden) renewParts();
+}, FRESH);
 
 /** What happened since the last frame. */
 function happened(events: readonly JobEvent[]): void {
