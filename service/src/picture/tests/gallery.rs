@@ -180,7 +180,7 @@ fn all_pictures_are_drawn_on_one_page() {
     let page = format!(
         "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'><title>Pictures</title>\
          <style>{}\n{}</style><main>{body}</main>",
-        include_str!("../../../static/style.css"),
+        include_str!("../../../styles/tokens.css"),
         crate::picture::STYLES
     );
     let write = |name: &str, bytes: &[u8]| std::fs::write(std::path::Path::new(&folder).join(name), bytes).unwrap();
