@@ -6,6 +6,7 @@ mod board;
 mod explore;
 mod forms;
 mod learn;
+mod live;
 mod looks;
 mod operator;
 mod result;

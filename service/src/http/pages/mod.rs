@@ -22,6 +22,7 @@ mod learn;
 mod nodes;
 mod operator;
 mod plain;
+mod queue;
 mod result;
 mod results;
 mod submit;
@@ -51,6 +52,7 @@ pub fn routes() -> Router<Shared> {
         .merge(account::routes())
         .merge(submit::routes())
         .merge(jobs::routes())
+        .merge(queue::routes())
         .merge(job::routes())
         .merge(sweep::routes())
         .merge(boards::routes())
