@@ -12,6 +12,7 @@ pub mod accounts;
 pub mod agent;
 pub mod jobs;
 pub mod results;
+pub mod sweeps;
 
 /// The protocol between node and service. A node that speaks another one is refused when it joins or says
 /// hello, before it can claim anything.

@@ -9,7 +9,7 @@ use crate::support::{Call, PASSWORD, World, at, get, post};
 const ABSENT: &str = "0190f5fe-7c00-7a3b-8b1e-0123456789ab";
 
 /// Where pages send their forms.
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 17] = [
     "/login",
     "/signup",
     "/logout",
@@ -26,6 +26,7 @@ const PAGES: [&str; 16] = [
     "/jobs/{id}/delete",
     "/jobs/{id}/visibility",
     "/sweeps/{id}/submit",
+    "/sweeps/{id}/cancel",
 ];
 
 /// An operation of the document.

@@ -132,6 +132,8 @@ fn request(sent: &Fields) -> Result<SubmitRequest> {
         needs: Needs { node: node.transpose()?, cores: sent.number("cores", &mut problems), labels },
         walltime_s: sent.number("walltime_s", &mut problems),
         title: sent.get("title").trim().to_owned(),
+        stop_hopeless: false,
+        repeats: 1,
     };
     if problems.is_empty() { Ok(request) } else { Err(Error::invalid(problems)) }
 }
