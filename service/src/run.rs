@@ -172,6 +172,7 @@ fn announce(app: &App, address: SocketAddr, reach: &Reach) -> Result<(), String>
     if app.config.plain_http {
         tracing::warn!("plain HTTP: passwords cross the network unprotected");
     }
+    http::pages::missing().inspect(|words| tracing::warn!("{words}"));
     match &app.config.ready_file {
         Some(file) => write(file, &format!("{scheme}://{address}\n{}\n", reach.pin.as_deref().unwrap_or_default())),
         None => Ok(()),

@@ -25,6 +25,8 @@ mod sweep;
 mod visitor;
 mod words;
 
+pub use self::assets::missing;
+
 use askama::Template;
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
