@@ -39,6 +39,7 @@ pub mod logging;
 pub mod metrics;
 pub mod ops;
 pub mod password;
+pub mod picture;
 mod private_file;
 pub mod reaper;
 pub mod run;
