@@ -157,7 +157,7 @@ pub(super) async fn stop_if_hopeless(tx: &mut Tx, job: i64, progress: &Progress)
     let row = jobs::get(&mut tx.conn, job).await?.ok_or_else(|| Error::not_found("job"))?;
     let unit = benchmark::find(&row.benchmark).map_or("", |row| row.unit);
     let by = format!(
-        "the sweep: at {:.0} % of its work it made {} of the best {} {unit}",
+        "the sweep (at {:.0} % of its work it made {} of the best {} {unit})",
         100.0 * progress.fraction,
         figure(progress.score),
         figure(best)

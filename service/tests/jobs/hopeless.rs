@@ -88,8 +88,8 @@ async fn a_run_is_stopped_exactly_when_it_can_no_longer_be_the_best() {
     beat(&house, &held, 4, 0.5, 0.5 * best).await;
     held.tell(&house, 5, &[told(0.6, 0.4 * best)]).await;
     let asked = asked_by(&house, &ada, &held.job).await;
-    let words = format!("the sweep: at 40 % of its work it made {} of the best ", hpl_spec::benchmark::figure(score));
-    assert!(asked.len() == 1 && asked[0].starts_with(&words) && asked[0].ends_with(" Gflop/s"), "{asked:?}");
+    let words = format!("the sweep (at 40 % of its work it made {} of the best ", hpl_spec::benchmark::figure(score));
+    assert!(asked.len() == 1 && asked[0].starts_with(&words) && asked[0].ends_with(" Gflop/s)"), "{asked:?}");
     let job = house.job(&ada, &held.job).await;
     assert_eq!((&job["state"], &job["cancel_requested"]), (&json!("running"), &json!(true)));
     confirm(&house, &held, 5).await;

@@ -12,13 +12,15 @@ use crate::schedule;
 mod change;
 mod look;
 mod prepare;
+mod site;
 mod submit;
 mod sweep;
 mod wait;
 
 pub use change::{cancel, delete, extend, hold, release, requeue, set_visibility};
 pub use look::{ListQuery, get, list};
-pub use prepare::{MOST_INPUT, MOST_RUNS, estimate};
+pub use prepare::{MOST_INPUT, MOST_REPEATS, MOST_RUNS, estimate, longest_walltime};
+pub use site::{Site, site};
 pub use submit::{submit, submit_draft, submit_sweep};
 pub use sweep::{cancel_sweep, sweep};
 pub use wait::Fleet;

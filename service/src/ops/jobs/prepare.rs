@@ -17,7 +17,7 @@ use crate::http::caller::Caller;
 use crate::schedule::{self, Needs, gib};
 
 /// The part of its peak that a node is taken to reach while there is no history.
-const EFFICIENCY: f64 = 0.8;
+pub(super) const EFFICIENCY: f64 = 0.8;
 /// Runs of one sweep.
 pub const MOST_RUNS: usize = 200;
 /// Runs of one point of a sweep.
@@ -248,6 +248,15 @@ pub(super) async fn quota_left(app: &App, conn: &mut Conn, caller: &Caller) -> R
     Ok((quota, left))
 }
 
+/// The longest walltime that a job of the caller's may have, in seconds.
+///
+/// # Errors
+/// Of the database.
+pub async fn longest_walltime(app: &App, caller: &Caller) -> Result<u32> {
+    let conn = &mut *app.db.read().await?;
+    Ok(quotas::of(conn, caller.key().unwrap_or(0), &app.config).await?.walltime_max_s)
+}
+
 /// What would happen to a submission now. Changes nothing.
 ///
 /// # Errors
@@ -293,7 +302,7 @@ pub async fn estimate(app: &App, caller: &Caller, request: &SubmitRequest) -> Re
     Ok(answer)
 }
 
-fn node_ref(node: &NodeRow) -> Result<NodeRef> {
+pub(super) fn node_ref(node: &NodeRow) -> Result<NodeRef> {
     Ok(NodeRef { id: node.id.parse().map_err(Error::internal)?, name: node.name.clone() })
 }
 
