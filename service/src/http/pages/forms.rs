@@ -31,10 +31,15 @@ impl Fields {
         Some(self.get(name).trim()).filter(|value| !value.is_empty())
     }
 
+    /// Adds a value to those of a field.
+    pub(super) fn push(&mut self, name: &str, value: impl Into<String>) {
+        self.0.push((name.to_owned(), value.into()));
+    }
+
     /// Puts a value where none was sent.
     pub(super) fn prefill(&mut self, name: &str, value: impl Into<String>) {
         if !self.0.iter().any(|(n, _)| n == name) {
-            self.0.push((name.to_owned(), value.into()));
+            self.push(name, value);
         }
     }
 
