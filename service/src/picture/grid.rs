@@ -78,7 +78,7 @@ impl View {
         let part =
             if shown == blocks && blocks > 0 { layout.width_of(blocks - 1) as f64 / layout.nb as f64 } else { 1.0 };
         // Few blocks are not blown up beyond what reads as a cell.
-        let cell = (room / ((shown.max(1) - 1) as f64 + part)).min(64.0);
+        let cell = (room / ((shown.max(1) - 1) as f64 + part)).min(96.0);
         View { shown, cell, last: cell * part }
     }
 
@@ -105,7 +105,9 @@ pub fn map(layout: &Layout) -> String {
         notes.push(format!("The first {shown} × {shown} of {all} × {all} blocks. The pattern goes on like this."));
     }
     if blocks > 0 {
-        notes.push("The number in a block is its rank; beside it, the row and column of the grid.".to_owned());
+        notes.push(
+            "The number in a block is its rank; along the edges, the row and column of the grid of ranks.".to_owned(),
+        );
     }
     let notes: Vec<String> = notes.iter().flat_map(|note| text::wrapped(note, LETTER, width - 4.0)).collect();
     let top = MARGIN + view.side() + 22.0;

@@ -14,11 +14,16 @@
 //! Text in a picture shrinks with it. So what is wide is drawn twice, tall for a telephone and wide for a desk:
 //! [`responsive`] writes both, and the style sheet shows one.
 
+pub mod axis;
 pub mod badge;
 pub mod card;
+pub mod chart;
 pub mod grid;
+pub mod heat;
 pub mod layout;
+pub mod phases;
 pub mod png;
+pub mod step;
 pub mod svg;
 pub mod text;
 pub mod waterfall;
@@ -28,6 +33,8 @@ const STYLES: &str = include_str!("../../styles/picture.css");
 
 /// The size of the letters in pictures.
 pub(crate) const LETTER: f64 = 13.0;
+/// The size of plain letters that are as wide as bold ones.
+pub(crate) const STRONG: f64 = LETTER * 1.1;
 
 /// For which width a picture is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,13 +75,23 @@ pub fn responsive(draw: impl Fn(Shape) -> String) -> String {
     )
 }
 
+/// The colours of the pages that pictures use, and a ground: an image has no page around it.
+const TOKENS: &str = ":root{color-scheme:light dark;--ground:#fbfaf7;--raised:#fff;--text:#1d2126;--quiet:#565e68;\
+     --line:#d5d4ce;--act:#0b5394;--good:#1b6332;--doubt:#7a4b00;--bad:#9c1c1c;background:var(--ground)}\
+     @media(prefers-color-scheme:dark){:root{--ground:#14171a;--raised:#1d2125;--text:#e8e8e4;--quiet:#a9b0b8;\
+     --line:#3a4047;--act:#8fc1f2;--good:#93d8a7;--doubt:#f1c373;--bad:#f5a9a2}}";
+
 /// A picture of a page as an image of its own: with the style sheet in it.
+///
+/// Where it is given out as a document, its answer has to allow the styles that stand in it.
 #[must_use]
 pub fn alone(picture: &str) -> String {
+    // Without the box that it may have on a page.
+    let from = picture.find("<svg").unwrap_or(0);
+    let until = picture.rfind("</svg>").map_or(picture.len(), |at| at + "</svg>".len());
+    let picture = &picture[from..until.max(from)];
     match picture.split_once('>') {
-        Some((tag, rest)) => {
-            format!("{tag}><style>{}</style>{rest}", STYLES.replace('&', "&amp;").replace('<', "&lt;"))
-        }
+        Some((tag, rest)) => format!("{tag}><style>{}</style>{rest}", svg::escape(&format!("{TOKENS}{STYLES}"))),
         None => picture.to_owned(),
     }
 }

@@ -155,24 +155,24 @@ impl Svg {
         foot
     }
 
-    /// A line of text in a font, size and colour of its own. `weight` is the width of the outline in the same colour
-    /// that makes the letters bolder: a share of the size.
-    pub fn painted_text(&mut self, at: (f64, f64), anchor: Anchor, ink: &Ink, text: &str) {
-        let outline = if ink.weight > 0.0 {
-            format!(" stroke=\"{}\" stroke-width=\"{}\"", escape(ink.fill), number(ink.weight * ink.size))
-        } else {
-            String::new()
-        };
+    /// A line of text in a font, size and colour of its own.
+    pub fn painted_text(&mut self, (x, y): (f64, f64), anchor: Anchor, ink: &Ink, text: &str) {
+        let place = format!("x=\"{}\" y=\"{}\" text-anchor=\"{}\"", number(x), number(y), anchor.word());
+        let _ = write!(self.out, "<text {place} {}>{}</text>", ink.attributes(), escape(text));
+    }
+
+    /// Two texts of different inks one after the other, so many units apart.
+    pub fn painted_pair(&mut self, (x, y): (f64, f64), first: (&Ink, &str), apart: f64, second: (&Ink, &str)) {
         let _ = write!(
             self.out,
-            "<text x=\"{}\" y=\"{}\" text-anchor=\"{}\" font-family=\"{}\" font-size=\"{}\" fill=\"{}\"{outline}>{}</text>",
-            number(at.0),
-            number(at.1),
-            anchor.word(),
-            escape(ink.family),
-            number(ink.size),
-            escape(ink.fill),
-            escape(text)
+            "<text x=\"{}\" y=\"{}\"><tspan {}>{}</tspan><tspan dx=\"{}\" {}>{}</tspan></text>",
+            number(x),
+            number(y),
+            first.0.attributes(),
+            escape(first.1),
+            number(apart),
+            second.0.attributes(),
+            escape(second.1)
         );
     }
 
@@ -196,8 +196,19 @@ pub struct Ink<'a> {
     pub size: f64,
     /// The colour.
     pub fill: &'a str,
-    /// How much bolder than the font, as a share of the size.
+    /// How much bolder than the font: the width of an outline in the same colour, as a share of the size.
     pub weight: f64,
+}
+
+impl Ink<'_> {
+    fn attributes(&self) -> String {
+        let (family, size, fill) = (escape(self.family), number(self.size), escape(self.fill));
+        let outline = match self.weight {
+            weight if weight > 0.0 => format!(" stroke=\"{fill}\" stroke-width=\"{}\"", number(weight * self.size)),
+            _ => String::new(),
+        };
+        format!("font-family=\"{family}\" font-size=\"{size}\" fill=\"{fill}\"{outline}")
+    }
 }
 
 fn class_of(class: &str) -> String {

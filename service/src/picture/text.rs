@@ -66,7 +66,7 @@ pub fn percent(share: f64) -> String {
 pub fn seconds(value: f64) -> String {
     match value {
         v if !v.is_finite() => "unknown".to_owned(),
-        v if v >= 0.0005 && v < 1.0 => format!("{} ms", figure((v * 1e5).round() / 100.0)),
+        v if (0.0005..1.0).contains(&v) => format!("{} ms", figure((v * 1e5).round() / 100.0)),
         v if v < 1000.0 => format!("{} s", figure((v * 100.0).round() / 100.0)),
         v => format!("{} s", figure(v)),
     }
@@ -133,8 +133,10 @@ pub fn fitting(text: &str, size: f64, most: f64) -> String {
 /// The text in lines no wider than `most`; a word that is wider by itself is cut.
 #[must_use]
 pub fn wrapped(text: &str, size: f64, most: f64) -> Vec<String> {
+    // A number stays with its sign.
+    let glued = text.replace(" × ", "\u{a0}×\u{a0}").replace(" %", "\u{a0}%");
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
+    for word in glued.split([' ', '\n', '\t']).filter(|word| !word.is_empty()) {
         let word = fitting(word, size, most);
         match lines.last_mut() {
             Some(line) if width(line, size) + width(" ", size) + width(&word, size) <= most => {
@@ -187,6 +189,8 @@ mod tests {
             assert!(lines.iter().all(|line| width(line, 14.0) <= most), "{lines:?}");
         }
         assert_eq!(fitting("short", 14.0, 100.0), "short");
+        let lines = wrapped("of 12 × 12 blocks 12 % are done", 14.0, 80.0);
+        assert!(lines.iter().any(|l| l.contains("12 × 12")) && lines.iter().any(|l| l.contains("12 %")), "{lines:?}");
         assert_eq!(wrapped("", 14.0, 100.0), Vec::<String>::new());
         assert!(width(&fitting("漢字漢字漢字", 10.0, 40.0), 10.0) <= 40.0);
     }

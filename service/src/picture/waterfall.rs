@@ -34,7 +34,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ),
     (
         "kernel shortfall",
-        "Multiplying below the peak",
+        "Products below peak",
         "The big matrix products have to fetch and pack their numbers, so they run a little slower than the peak.",
     ),
     (
@@ -59,7 +59,7 @@ const WORDS: &[(&str, &str, &str)] = &[
         "Waiting for the slowest",
         "Threads and ranks that are done earlier wait for those that have more to do.",
     ),
-    ("idle", "Idle for other reasons", "Time of the threads that nothing above explains."),
+    ("idle", "Otherwise idle", "Time of the threads that nothing above explains."),
 ];
 
 /// The steps of a run of those floating-point operations, in the order of the way.
@@ -70,13 +70,16 @@ pub fn steps(way: &Waterfall, flops: f64) -> Vec<Step> {
     let rate = |seconds: f64| if seconds > 0.0 { flops / seconds / 1e9 } else { 0.0 };
     let mut until = 0.0;
     let mut before = None;
+    // Against no peak, nothing falls short: it is the products themselves that take this time.
+    let products = ("kernel shortfall", "Multiplying", "The big matrix products do nearly all of the arithmetic.");
+    let table = || peak.is_none().then_some(&products).into_iter().chain(WORDS);
     let mut out = Vec::with_capacity(way.losses.len());
     for loss in &way.losses {
         let seconds = finite(loss.seconds);
         until += seconds;
         let left = peak.map(|_| rate(until));
         let lost = before.zip(left).map(|(before, left): (f64, f64)| before - left);
-        let words = WORDS.iter().find(|(what, ..)| *what == loss.what);
+        let words = table().find(|(what, ..)| *what == loss.what);
         out.push(Step {
             name: words.map_or_else(|| loss.what.clone(), |(_, name, _)| (*name).to_owned()),
             sentence: words.map_or_else(|| format!("Time that went into: {}.", loss.what), |w| w.2.to_owned()),
@@ -138,7 +141,8 @@ fn bars(steps: &[Step]) -> (Vec<Bar>, f64) {
             bars.push(Bar {
                 name: step.name.clone(),
                 figures,
-                class: "bar-loss",
+                // The products are what the run is for; all else is loss.
+                class: if bars.is_empty() { "bar-peak" } else { "bar-loss" },
                 from: from.min(to),
                 to: from.max(to),
             });
@@ -191,7 +195,9 @@ pub fn picture(way: &Waterfall, flops: f64, shape: Shape) -> String {
     let rows: f64 = if shape == Shape::Tall { 46.0 } else { 30.0 };
     let height = (bars.len().max(1) as f64 * rows + 4.0).max(40.0);
     let class = format!("{} waterfall", shape.class());
-    let mut svg = Svg::new(width, height, &class, "Where your peak went", &description(&steps));
+    let measured = steps.first().is_some_and(|s| s.left.is_some());
+    let title = if measured { "Where your peak went" } else { "Where the time went" };
+    let mut svg = Svg::new(width, height, &class, title, &description(&steps));
     if bars.is_empty() {
         svg.text("quiet", 0.0, 20.0, Anchor::Start, "Nothing was counted.");
     }
