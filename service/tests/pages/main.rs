@@ -5,3 +5,5 @@
 mod forms;
 mod looks;
 mod site;
+mod submit;
+mod sweeps;

@@ -108,6 +108,7 @@ const NOTES: &[(&str, &str)] = &[
     ("submitted", "The job is submitted. This page shows what happens to it."),
     ("written", "The sweep is written down. Look at its cost, then start it."),
     ("started", "The sweep is started. Its runs go one by one."),
+    ("sweep_cancelled", "All runs of the sweep that had not ended are to end."),
     ("cancelled", "The job is to end. A node that has it needs a few seconds to stop."),
     ("again", "This is a new job with the same parameters."),
     ("deleted", "The job is deleted, with everything that belonged to it."),

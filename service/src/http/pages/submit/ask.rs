@@ -5,9 +5,24 @@ use hpl_spec::benchmark::Problem;
 use serde_json::{Map, Value};
 
 use super::super::forms::{Fields, query};
-use super::BENCHMARK;
+use super::{BENCHMARK, about};
 use crate::error::{Error, Result};
 
+/// What an address holds besides the parameters.
+const AROUND: [&str; 12] = [
+    "way",
+    "seen",
+    "grid",
+    "repeats",
+    "stop_hopeless",
+    "title",
+    "visibility",
+    "walltime_s",
+    "node",
+    "cores",
+    "labels",
+    "input",
+];
 /// Characters of an address that still comes through everywhere.
 const MOST_ADDRESS: usize = 6000;
 
@@ -76,7 +91,7 @@ pub(in super::super) fn fits(path: &str, sent: &Fields) -> bool {
 
 /// The address of the page at `path` with all that was typed; a pasted file only where it is short.
 pub(in super::super) fn address(path: &str, sent: &Fields) -> String {
-    let kept = |name: &str| !matches!(name, "csrf" | "once" | "do" | "said" | "preset");
+    let kept = |name: &str| about::of(name).is_some() || AROUND.contains(&name);
     let mut pairs: Vec<(&str, &str)> = sent.pairs().filter(|(name, _)| kept(name)).collect();
     let whole = query(&pairs);
     if whole.len() <= MOST_ADDRESS {

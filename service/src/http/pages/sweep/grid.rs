@@ -83,7 +83,9 @@ fn numbers(text: &str) -> Result<Vec<usize>, String> {
             };
             let step = number(step)?;
             if step == 0 || last < first {
-                return Err(format!("found {first}..{last} step {step}; expected the smaller end first and a step above 0"));
+                return Err(format!(
+                    "found {first}..{last} step {step}; expected the smaller end first and a step above 0"
+                ));
             }
             values.extend((first..=last).step_by(step).take(MOST + 1));
         }
@@ -118,12 +120,7 @@ fn grids(text: &str) -> Result<Vec<(usize, usize)>, String> {
     one_each(grids)
 }
 
-fn words<W: PartialEq>(
-    name: &str,
-    sent: &Fields,
-    read: fn(&str) -> Option<W>,
-    problems: &mut Vec<Problem>,
-) -> Vec<W> {
+fn words<W: PartialEq>(name: &str, sent: &Fields, read: fn(&str) -> Option<W>, problems: &mut Vec<Problem>) -> Vec<W> {
     let mut found = vec![];
     for word in sent.all(name).flat_map(str::split_whitespace) {
         match read(word) {
@@ -201,7 +198,10 @@ mod tests {
         ]);
         let sweep = Sweep::parse(&dat(&typed).unwrap(), usize::MAX).unwrap();
         assert_eq!((sweep.ns.as_slice(), sweep.nbs.as_slice()), (&[4000, 8000][..], &[128, 192][..]));
-        assert_eq!((sweep.grids.as_slice(), sweep.bcasts.as_slice()), (&[(1, 2), (2, 1)][..], &[Bcast::Ring, Bcast::Long][..]));
+        assert_eq!(
+            (sweep.grids.as_slice(), sweep.bcasts.as_slice()),
+            (&[(1, 2), (2, 1)][..], &[Bcast::Ring, Bcast::Long][..])
+        );
         assert_eq!((sweep.depths.as_slice(), sweep.nbmins.as_slice(), sweep.tests()), (&[0, 1][..], &[8][..], 32));
         let short = Sweep::parse(&dat(&fields(&[("n", "9000")])).unwrap(), usize::MAX).unwrap();
         assert_eq!((short.nbs, short.grids), (vec![256], vec![(1, 1)]));
