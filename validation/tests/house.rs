@@ -98,8 +98,10 @@ const SERVICE_KNOWS: &[&str] = &["api", "benchmark", "evidence", "id", "job", "n
 /// HPL's own names: a type in code, a file or program in a string. The registry's row is all that may say them.
 const HPLS_TYPES: &[&str] = &["RunParams", "RunReport", "RunEvent", "Sweep", "SweepReport", "Phases", "Norms"];
 const HPLS_TEXTS: &[&str] = &["HPL.dat", "HPL.out", "xhpl", "\"hpl\""];
-/// Pages and pictures speak to people, who know HPL by its own words; and a password must not be the name of the site.
-const SPEAK_HPL: &[&str] = &["service/src/http/pages", "service/src/picture", "service/src/password/rules.rs"];
+/// Pages and pictures speak to people, who know HPL by its own words; why a run was slow is told in them; and a password
+/// must not be the name of the site.
+const SPEAK_HPL: &[&str] =
+    &["service/src/http/pages", "service/src/picture", "service/src/diagnose", "service/src/password/rules.rs"];
 /// The first words of a migration.
 const WHY: &str = "-- Why: ";
 

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 pub mod accounts;
 pub mod agent;
+pub mod insight;
 pub mod jobs;
+pub mod operator;
 pub mod results;
 pub mod sweeps;
 

@@ -27,6 +27,7 @@ pub mod check;
 pub mod due;
 pub mod events;
 pub mod idempotency;
+pub mod insight;
 pub mod invites;
 pub mod job_list;
 pub mod jobs;

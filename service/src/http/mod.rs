@@ -19,9 +19,11 @@ pub mod csrf;
 pub mod extract;
 pub mod files;
 pub mod health;
+pub mod insight;
 pub mod jobs;
 pub mod layers;
 pub mod metrics;
+pub mod operator;
 pub mod pages;
 pub mod results;
 pub mod session;
@@ -33,9 +35,11 @@ fn people() -> OpenApiRouter<Shared> {
         .nest("/api/v1", accounts::routes())
         .merge(jobs::routes())
         .merge(results::routes())
+        .merge(insight::routes())
         .merge(watch::routes())
         .merge(files::routes())
         .merge(metrics::routes())
+        .merge(operator::routes())
 }
 
 /// The OpenAPI document, as JSON.

@@ -177,12 +177,12 @@ fn way(svg: &mut Svg, steps: &[Step]) {
     for (name, share, colour) in parts.iter().filter(|p| p.1 >= 0.001) {
         let label = format!("{name} {}", text::percent(*share));
         // The card is drawn in one font, which is narrower than what widths are reckoned with.
-        let wide = 28.0 + text::width(&label, 22.0) * NARROW;
+        let wide = 28.0 + text::width(&label, 20.0) * NARROW;
         if x + wide > WIDTH - EDGE {
             break;
         }
         svg.painted_rect(colour, [x, 555.0, 18.0, 18.0], 3.0);
-        svg.painted_text((x + 28.0, 573.0), Anchor::Start, &ink(22.0, QUIET, PLAIN), &label);
+        svg.painted_text((x + 28.0, 573.0), Anchor::Start, &ink(20.0, QUIET, PLAIN), &label);
         x += wide + 22.0;
     }
 }

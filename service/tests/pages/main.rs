@@ -2,8 +2,10 @@
 //! refuses forms that are not its own, and loses nothing that was typed.
 #![forbid(unsafe_code)]
 
+mod board;
 mod forms;
 mod looks;
+mod operator;
 mod site;
 mod submit;
 mod sweeps;

@@ -72,7 +72,11 @@ async fn presets_fill_the_form_for_the_node_there_is() {
     let site = site(&["--walltime-max", "40"]).await;
     let mut browser = site.browser();
     let page = browser.get("/submit?preset=first").await;
-    assert!(page.has("No node has joined yet.") && page.has("is assumed") && value(&page, "n") != "", "{}", page.text);
+    assert!(
+        page.has("No node has joined yet.") && page.has("is assumed") && !value(&page, "n").is_empty(),
+        "{}",
+        page.text
+    );
 
     site.join_node().await;
     let page = browser.get("/submit?preset=first").await;
@@ -106,7 +110,9 @@ async fn presets_fill_the_form_for_the_node_there_is() {
     let page = browser.get(&page.location).await;
     assert_eq!((value(&page, "nb").as_str(), value(&page, "grid").as_str()), ("64 96 128 192 256", "1x1"));
     let n: usize = value(&page, "n").parse().unwrap();
-    assert!(n % 768 == 0 && page.has("5 points") && page.has("10 runs") && !page.has("probably not what you mean"));
+    assert!(
+        n.is_multiple_of(768) && page.has("5 points") && page.has("10 runs") && !page.has("probably not what you mean")
+    );
 }
 
 #[tokio::test]

@@ -122,6 +122,14 @@ const NOTES: &[(&str, &str)] = &[
     ("password", "The password is changed. All other sessions are ended."),
     ("session", "The session is ended."),
     ("sessions", "All other sessions are ended."),
+    ("draining", "The node gets no new jobs. What it runs goes on."),
+    ("undrained", "The node gets jobs again."),
+    ("revoked", "The node is revoked. Its token opens nothing any more, and what it ran is cut off."),
+    ("join_revoked", "The join string is revoked. Nodes that have joined by it stay."),
+    ("quota", "The quota is changed."),
+    ("invite_revoked", "The invitation is revoked. Accounts that were made by it stay."),
+    ("disabled", "The account is disabled: its sessions have ended, its tokens open nothing, its jobs are cancelled."),
+    ("enabled", "The account is enabled again."),
     ("token", "The token is revoked. It opens nothing any more."),
 ];
 

@@ -62,7 +62,7 @@ async fn home(State(app): State<Shared>, visitor: Visitor) -> Result<Response> {
     let mut records = vec![];
     for row in BENCHMARKS {
         let query = BoardQuery { limit: Some(1), ..BoardQuery::default() };
-        let board = results::leaderboard(&app, row.name, &query).await?;
+        let board = results::leaderboard(&app, &visitor.caller, row.name, &query).await?;
         records.extend(board.entries.into_iter().map(|entry| Record {
             benchmark: row.name,
             title: row.title,

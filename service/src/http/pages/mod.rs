@@ -17,6 +17,7 @@ mod home;
 mod job;
 mod jobs;
 mod nodes;
+mod operator;
 mod plain;
 mod result;
 mod results;
@@ -53,6 +54,7 @@ pub fn routes() -> Router<Shared> {
         .merge(result::routes())
         .merge(nodes::routes())
         .merge(about::routes())
+        .merge(operator::routes())
         .layer(from_fn(errors::as_pages))
         .merge(assets::routes())
 }

@@ -119,7 +119,7 @@ async fn form(State(app): State<Shared>, visitor: Visitor, mut asked: Fields) ->
         return Ok(Redirect::to(&tune(&asked)).into_response());
     }
     if let Some(key) = asked.filled("preset").map(str::to_owned) {
-        let longest = jobs::longest_walltime(&app, &visitor.caller).await?;
+        let longest = jobs::quota(&app, &visitor.caller).await?.walltime_max_s;
         if let Some(filled) = preset::fill(&key, &ground(&app, &asked).await?, longest) {
             filled.fields.into_iter().for_each(|(name, value)| asked.prefill(name, value));
             why = filled.why;

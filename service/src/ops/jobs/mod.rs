@@ -1,8 +1,9 @@
 //! Jobs: estimate, submit, list, look at, end, and try again.
 
-use hpl_spec::api::jobs::{Failure, Job, NodeRef, Visibility};
+use hpl_spec::api::jobs::{Failure, Job, NodeRef, QuotaLeft, Visibility};
 use hpl_spec::job::{FailClass, JobState};
 
+use crate::app::App;
 use crate::db::Conn;
 use crate::db::jobs::{self, JobRow};
 use crate::error::{Code, Error, Result};
@@ -19,11 +20,20 @@ mod wait;
 
 pub use change::{cancel, delete, extend, hold, release, requeue, set_visibility};
 pub use look::{ListQuery, get, list};
-pub use prepare::{MOST_INPUT, MOST_REPEATS, MOST_RUNS, estimate, longest_walltime};
+pub use prepare::{MOST_INPUT, MOST_REPEATS, MOST_RUNS, estimate};
 pub use site::{Site, site};
 pub use submit::{submit, submit_draft, submit_sweep};
 pub use sweep::{cancel_sweep, sweep};
 pub use wait::Fleet;
+
+/// What is left of the caller's quota; the settings' own for somebody who is not known.
+///
+/// # Errors
+/// Of the database.
+pub async fn quota(app: &App, caller: &Caller) -> Result<QuotaLeft> {
+    let conn = &mut *app.db.read().await?;
+    Ok(prepare::quota_left(app, conn, caller).await?.1)
+}
 
 /// Whether `caller` may know of a job.
 #[must_use]

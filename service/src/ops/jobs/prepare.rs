@@ -248,15 +248,6 @@ pub(super) async fn quota_left(app: &App, conn: &mut Conn, caller: &Caller) -> R
     Ok((quota, left))
 }
 
-/// The longest walltime that a job of the caller's may have, in seconds.
-///
-/// # Errors
-/// Of the database.
-pub async fn longest_walltime(app: &App, caller: &Caller) -> Result<u32> {
-    let conn = &mut *app.db.read().await?;
-    Ok(quotas::of(conn, caller.key().unwrap_or(0), &app.config).await?.walltime_max_s)
-}
-
 /// What would happen to a submission now. Changes nothing.
 ///
 /// # Errors

@@ -97,7 +97,7 @@ struct PointCost {
 pub(super) async fn form(State(app): State<Shared>, visitor: Visitor, mut asked: Fields) -> Result<Response> {
     let mut why = vec![];
     if asked.get("preset") == "tune" {
-        let longest = jobs::longest_walltime(&app, &visitor.caller).await?;
+        let longest = jobs::quota(&app, &visitor.caller).await?.walltime_max_s;
         if let Some(filled) = preset::fill("tune", &ground(&app, &asked).await?, longest) {
             let value = |name| filled.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.clone());
             if let Some(n) = value("n").and_then(|n| n.parse::<usize>().ok()) {
