@@ -11,3 +11,5 @@ mod looks;
 mod operator;
 mod result;
 mod site;
+mod submit;
+mod sweeps;
