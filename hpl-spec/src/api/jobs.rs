@@ -150,6 +150,23 @@ pub struct Waits {
     pub why: String,
     /// How many jobs are to be given to nodes before this one, where that can be told.
     pub position: Option<u32>,
+    /// When it is expected to start.
+    #[serde(default)]
+    pub starts: Option<Expected>,
+}
+
+/// A moment that is predicted, with its spread.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Expected {
+    /// The likeliest moment, milliseconds since the epoch; None where it cannot be told.
+    pub at: Option<i64>,
+    /// Hardly before.
+    pub earliest: Option<i64>,
+    /// Hardly after.
+    pub latest: Option<i64>,
+    /// The same in words, seen from when it was asked: `in about 12 min (between 8 and 20 min)`, or why it cannot be told.
+    pub text: String,
 }
 
 /// How a job failed.

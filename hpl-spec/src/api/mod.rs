@@ -13,6 +13,7 @@ pub mod agent;
 pub mod insight;
 pub mod jobs;
 pub mod operator;
+pub mod queue;
 pub mod results;
 
 /// The protocol between node and service. A node that speaks another one is refused when it joins or says

@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hpl_spec::api::Problem;
 use hpl_spec::api::jobs::{Estimate, Job, JobPage, SubmitRequest, Submitted, Visibility};
+use hpl_spec::api::queue::Queue;
 use hpl_spec::benchmark::{self, BENCHMARKS};
 use hpl_spec::id::{JobId, SweepId};
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(benchmarks))
         .routes(routes!(benchmark))
         .routes(routes!(list_nodes))
+        .routes(routes!(queue))
         .merge(submissions)
 }
 
@@ -275,4 +277,12 @@ pub async fn benchmark(Path(name): Path<String>) -> Result<axum::Json<BenchmarkV
 #[utoipa::path(get, path = "/api/v1/nodes", tag = "jobs", responses((status = 200, body = Vec<NodeView>)))]
 pub async fn list_nodes(State(app): State<Shared>) -> Result<axum::Json<Vec<NodeView>>> {
     nodes::list(&app).await.map(axum::Json)
+}
+
+/// What nodes have now and when they are free again; what waits, in the order in which it is expected to be given to
+/// nodes, why, and when it starts. At most 200 of each.
+#[utoipa::path(get, operation_id = "get_queue", path = "/api/v1/queue", tag = "jobs",
+    responses((status = 200, body = Queue), (status = "4XX", body = Problem)))]
+pub async fn queue(State(app): State<Shared>, caller: Caller) -> Result<axum::Json<Queue>> {
+    jobs::queue(&app, &caller).await.map(axum::Json)
 }

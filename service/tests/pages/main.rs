@@ -5,6 +5,9 @@
 mod board;
 mod explore;
 mod forms;
+mod learn;
+mod live;
 mod looks;
 mod operator;
+mod result;
 mod site;

@@ -18,9 +18,11 @@ mod forms;
 mod home;
 mod job;
 mod jobs;
+mod learn;
 mod nodes;
 mod operator;
 mod plain;
+mod queue;
 mod result;
 mod results;
 mod submit;
@@ -45,10 +47,12 @@ use crate::error::{Error, Result};
 pub fn routes() -> Router<Shared> {
     Router::new()
         .merge(home::routes())
+        .merge(learn::routes())
         .merge(entry::routes())
         .merge(account::routes())
         .merge(submit::routes())
         .merge(jobs::routes())
+        .merge(queue::routes())
         .merge(job::routes())
         .merge(sweep::routes())
         .merge(boards::routes())

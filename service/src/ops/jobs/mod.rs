@@ -11,16 +11,25 @@ use crate::http::caller::{Caller, Known, Scope};
 use crate::schedule;
 
 mod change;
+mod eta;
+mod eta_left;
+#[cfg(test)]
+mod eta_tests;
 mod look;
 mod prepare;
+mod queue;
 mod submit;
 mod wait;
+mod watch;
 
 pub use change::{cancel, delete, extend, hold, release, requeue, set_visibility};
+pub use eta_left::{Span, expected, left, rough, solve_left};
 pub use look::{ListQuery, get, list};
 pub use prepare::{MOST_INPUT, MOST_RUNS, estimate};
+pub use queue::queue;
 pub use submit::{submit, submit_draft, submit_sweep};
 pub use wait::Fleet;
+pub use watch::{Watch, watch};
 
 /// What is left of the caller's quota; the settings' own for somebody who is not known.
 ///
