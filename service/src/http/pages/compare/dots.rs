@@ -67,7 +67,10 @@ fn lane(svg: &mut Svg, i: usize, group: &RunGroup, (left, right): (f64, f64), at
     let y = top + MIDDLE;
     svg.line("lane", (left, y), (right, y));
     let name = format!("{}: {}", number(i), group.label);
-    svg.text("halo", left, top + WORDS, Anchor::Start, &text::fitting(&name, LETTER, right - left));
+    let name = text::fitting(&name, LETTER, right - left);
+    // On a ground of its own, so that no ruling crosses the letters.
+    svg.rect("ground", left - 2.0, top + WORDS - LETTER, text::width(&name, LETTER) + 4.0, LETTER + 4.0);
+    svg.text("", left, top + WORDS, Anchor::Start, &name);
     if let Some((low, high)) = group.scores.interval.and_then(|it| at(it.low).zip(at(it.high))) {
         // An interval of no width is still one.
         svg.rect("between", low - 1.0, y - 18.0, high - low + 2.0, 36.0);
