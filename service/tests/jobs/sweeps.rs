@@ -100,7 +100,8 @@ async fn the_cost_comes_first_and_the_runs_one_by_one() {
     // What comes first, the answer tells; which it is, the dice.
     let drawn: Vec<_> = made["jobs"].as_array().unwrap().iter().map(|job| numbers(&job["parameters"])).collect();
     let (mut sorted, mut all) = (drawn.clone(), order());
-    (sorted.sort_unstable(), all.sort_unstable());
+    sorted.sort_unstable();
+    all.sort_unstable();
     assert!(sorted == all && drawn != order(), "{drawn:?}");
     for (at, job) in jobs.iter().enumerate() {
         let held = node.claim(&house).await.unwrap();
