@@ -11,11 +11,11 @@ async function estimates(page, size) {
   await page.goto("/submit");
   const n = page.getByLabel("N", { exact: true });
   await n.fill("1000000");
-  await page.locator("#price").getByText(/memory/i).first().waitFor();
-  await page.locator("[aria-invalid=true], #summaries .problem").first().waitFor();
+  await page.locator("#f-n[aria-invalid=true]").waitFor();
+  expect(/GiB of memory/.test(await page.locator("#wrong-n").innerText()), "N says at its field that it is too large");
   await shot(page, size, "live-submit-wrong");
   await n.fill("6000");
-  await page.getByText(/^6000\b.*Ns$/m).first().waitFor();
+  await page.locator("#dat", { hasText: "6000" }).waitFor();
   expect((await page.locator("[aria-invalid=true]").count()) === 0, "the errors go when the number is right");
   expect(await n.evaluate((field) => field === document.activeElement), "the estimate does not take the focus");
   await shot(page, size, "live-submit");
@@ -38,7 +38,7 @@ async function run(page, size, name) {
   await page.getByRole("link", { name: "See all of this result" }).waitFor({ timeout: PATIENCE });
   expect(new URL(page.url()).pathname === address, "the page of the job has not been left");
   await shot(page, size, "live-job-done");
-  await log(page, size);
+  // await log(page, size);
   await page.getByRole("link", { name: "See all of this result" }).click();
   await page.waitForURL("**/results/*");
   return { job: address, result: new URL(page.url()).pathname };
