@@ -9,10 +9,11 @@ use std::sync::Arc;
 use hpl_spec::api::accounts::{CreateUserRequest, InviteRequest, QuotaRequest};
 
 use crate::clock::Clock;
-use crate::db::{Db, FILE, check, invites};
+use crate::db::{Db, FILE, check};
 use crate::error::{Code, Error, Result};
 use crate::hub::Hub;
 use crate::ops::accounts::{self as ops, By};
+use crate::ops::operator::{self, Reach};
 use crate::password::Passwords;
 
 mod commands;
@@ -20,20 +21,6 @@ mod nodes;
 mod table;
 
 pub use commands::{Admin, JoinToken, SetQuota};
-pub use nodes::join_string;
-
-/// How nodes reach the service; goes into join strings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reach {
-    /// Name or address, an IPv6 address without brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// The pin of the certificate, where nodes are to believe this key and no authority.
-    pub pin: Option<String>,
-    /// Plain HTTP is spoken there; without it TLS.
-    pub plain: bool,
-}
 
 /// Does what was asked and says what happened, in lines for standard output. `ask` is asked for the password of a new
 /// account, with its name: [`ask_password`].
@@ -125,10 +112,10 @@ async fn create(
 }
 
 async fn list_invites(db: &Db, now: i64) -> Result<String> {
-    let found = invites::list(&mut *db.read().await?, now).await?;
-    let lines: Vec<_> = found
+    let lines: Vec<_> = operator::invites(db, now)
+        .await?
         .into_iter()
-        .map(|i| [i.key.to_string(), i.uses_left.to_string(), i.cohort, time(i.expires_at), i.created_by])
+        .map(|i| [i.id.to_string(), i.uses_left.to_string(), i.cohort, time(i.expires_at), i.created_by])
         .collect();
     Ok(table::table(["ID", "ACCOUNTS LEFT", "COHORT", "UNTIL (UTC)", "BY"], &lines))
 }

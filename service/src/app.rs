@@ -3,7 +3,7 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hpl_spec::api::agent::Sample;
 use hpl_spec::id::AttemptId;
@@ -23,6 +23,7 @@ use crate::hub::Hub;
 use crate::limits::{Limits, LoginDelays, Rates};
 use crate::metrics::Metrics;
 use crate::ops::jobs::Fleet;
+use crate::ops::operator::Reach;
 use crate::password::Passwords;
 use crate::store::{Quota, Store};
 
@@ -65,6 +66,8 @@ pub struct App {
     pub streams: Arc<Streams>,
     /// Whether the service is ready, as last looked.
     pub probe: Probe,
+    /// Where people and nodes reach the service, once it serves.
+    pub reach: OnceLock<Reach>,
     /// Cancelled when the service is to stop.
     pub stop: CancellationToken,
 }
@@ -129,6 +132,7 @@ impl App {
             metrics,
             streams: Arc::default(),
             probe: Probe::default(),
+            reach: OnceLock::new(),
             stop: CancellationToken::new(),
         }))
     }

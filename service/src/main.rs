@@ -9,10 +9,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use service::admin::{self, Admin, Reach};
+use service::admin::{self, Admin};
 use service::clock::Clock;
 use service::config::{Config, Data};
 use service::logging::{self, LogFormat};
+use service::ops::operator::Reach;
 use service::{certify, run};
 
 #[global_allocator]

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::admin::Reach;
 use crate::app::{App, Shared};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::ops::operator::Reach;
 use crate::serve::{ServeSettings, serve as accept};
 use crate::tls::Tls;
 use crate::{http, reaper};
@@ -49,6 +49,8 @@ pub async fn serve(config: Config, clock: Clock) -> Result<(), String> {
     let tls = open_tls(&app, &host)?;
     let reach = Reach { host, port, pin: pin(config, tls.as_deref()), plain: spoken_plainly(config) };
     announce(&app, address, &reach)?;
+    // Nobody is served before this, so nobody finds it unset.
+    let _ = app.reach.set(reach);
 
     let background = tokio::spawn(reaper::run(app.clone()));
     if let Some(tls) = &tls {

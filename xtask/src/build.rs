@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::steps::cargo;
+use crate::web;
 
 /// Which profile of the workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +36,10 @@ pub const SERVICE: Program = Program { name: "hpl-service", package: "service", 
 pub const NODE: Program = Program { name: "hpl-node", package: "node-daemon", variable: "HPLAAS_NODE" };
 
 /// Builds programs with one call of cargo, its own output on the terminal, and returns their paths. A program that the
-/// environment names is taken instead of built.
+/// environment names is taken instead of built. The service takes in the scripts of its pages, which are built before.
 ///
 /// # Errors
-/// [`Error::Step`] if cargo fails; [`Error::Options`] if the environment names no file.
+/// [`Error::Step`] if cargo fails, or the scripts cannot be built; [`Error::Options`] if the environment names no file.
 pub fn programs<const N: usize>(profile: Profile, wanted: [Program; N]) -> Result<[PathBuf; N], Error> {
     let named = wanted.map(|program| std::env::var_os(program.variable).map(PathBuf::from));
     for (program, path) in wanted.iter().zip(&named) {
@@ -48,6 +49,9 @@ pub fn programs<const N: usize>(profile: Profile, wanted: [Program; N]) -> Resul
         }
     }
     let missing: Vec<_> = wanted.iter().zip(&named).filter(|(_, path)| path.is_none()).map(|(p, _)| *p).collect();
+    if missing.contains(&SERVICE) {
+        web::ensure()?;
+    }
     let said = if missing.is_empty() { String::new() } else { build(profile, &missing)? };
     let mut paths = wanted.iter().zip(named).map(|(program, path)| {
         let strange = || Error::Strange { whom: "cargo build".into(), why: format!("no executable {}", program.name) };

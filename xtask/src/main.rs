@@ -1,9 +1,11 @@
-//! The commands a person types: `cargo xtask setup`, `up`, `compare`, `validate`, `test` and `soak`.
+//! The commands a person types: `cargo xtask setup`, `up`, `web`, `compare`, `validate`, `test` and
+//! `soak`.
 //!
 //! Each begins with the same set-up step. `needs` is the table of what the system must bring and
 //! `setup` looks for it. `up` builds (`build`), plans a run (`plan`), starts a service and a node
 //! (`chain`, `child`, `place`), submits the run as a user would (`account`, `api`, `http`), follows
 //! it (`follow`, `bar`), shows what became of it (`show`) and stops all in order (`stop`, `runs`).
+//! `web` builds the scripts of the pages (`npm`), which every build of the service takes in.
 //! `compare` gets the peers and holds our speed against theirs, `validate` holds our numbers
 //! against netlib's. `test` lists the steps that CI runs and `steps` times them.
 #![forbid(unsafe_code)]
@@ -19,6 +21,7 @@ mod error;
 mod follow;
 mod http;
 mod needs;
+mod npm;
 mod place;
 mod plan;
 mod runs;
@@ -29,6 +32,7 @@ mod stop;
 mod test;
 mod up;
 mod validate;
+mod web;
 
 use std::io::{Write, stderr};
 use std::path::PathBuf;
@@ -69,6 +73,8 @@ enum Command {
         #[arg(long, value_name = "R", default_value_t = 1)]
         ranks: usize,
     },
+    /// Build the scripts of the pages where they are older than their sources; all that build the service do it too
+    Web,
     /// Measure ours beside the peers, in turns, and print one table (half an hour; nothing else should run)
     #[command(disable_help_flag = true)]
     Compare {
@@ -91,10 +97,13 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Setup => setup::ensure(needs::Purpose::Test).map(|()| println!("all that is needed is there")),
+        Command::Setup => setup::ensure(needs::Purpose::Test)
+            .and_then(|()| web::ensure())
+            .map(|()| println!("all that is needed is there")),
         Command::Up { once, port, data, seconds, n, ranks } => {
             up::up(&up::Options { wish: plan::Wish { seconds, n, ranks }, once, port, data })
         }
+        Command::Web => web::web(),
         Command::Compare { options } => compare::compare(&options),
         Command::Validate { options } => validate::validate(&options),
         Command::Test => test::test(),

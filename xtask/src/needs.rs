@@ -25,7 +25,7 @@ pub enum Item {
     Curl,
     /// A browser that walks through the pages.
     Browser,
-    /// Node.js and npm, which drive the browser.
+    /// Node.js and npm, which build the scripts of the pages and drive the browser.
     Node,
     /// Python with the module that makes virtual environments, for the fuzzer of the API.
     Python,
@@ -174,7 +174,7 @@ pub static NEEDS: [Need; 12] = [
     Need {
         item: Item::Node,
         name: "Node.js with npm",
-        what: "Node.js with npm (they drive the browser)",
+        what: "Node.js with npm (they build the scripts of the pages and drive the browser)",
         tests_only: true,
         optional: true,
         apt: &["nodejs", "npm"],

@@ -1,14 +1,15 @@
 //! `cargo xtask test`, all that CI runs, and `cargo xtask soak`, what takes longer.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use crate::build::{self, NODE, Profile, Program, SERVICE, XHPL};
 use crate::error::Error;
 use crate::needs::Purpose;
+use crate::npm;
 use crate::setup;
 use crate::steps::{Step, Steps};
+use crate::web;
 
 /// A gate that takes longer than this is no longer run by people.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
@@ -69,6 +70,8 @@ fn with_programs(step: Step, programs: &Programs) -> Step {
 pub fn test() -> Result<(), Error> {
     let mut steps = Steps::default();
     steps.act("set-up", || setup::ensure(Purpose::Test))?;
+    println!("\n==> {}", web::NAME);
+    steps.act(web::NAME, web::test)?;
     for step in before() {
         steps.run(&step)?;
     }
@@ -97,28 +100,15 @@ const CHAIN: &str = "test-up";
 /// Where the browser's walk lies, with the list of what it needs.
 const BROWSER: &str = "validation/browser";
 
-/// Fetches what drives the browser, as the lock file has it, unless that was done since the file changed. Where it
-/// cannot be fetched the walk is skipped, except in CI.
+/// Fetches what drives the browser. Where it cannot be fetched the walk is skipped, except in CI.
 fn browser_tools(folder: &Path) -> Result<(), Error> {
-    let changed = |file: &str| folder.join(file).metadata().and_then(|meta| meta.modified()).ok();
-    let (Some(wanted), there) = (changed("package-lock.json"), changed("node_modules/.package-lock.json")) else {
-        return Ok(());
-    };
-    if there.is_some_and(|there| there >= wanted) {
-        return Ok(());
+    match npm::fetch(folder, "browser tools") {
+        Err(error) if !setup::in_ci() => {
+            eprintln!("{error}\nGoing on: the test that needs it will say that it is skipped.\n");
+            Ok(())
+        }
+        fetched => fetched,
     }
-    let line = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"];
-    let status = Command::new("npm").args(line).current_dir(folder).status().map_err(Error::start("npm"))?;
-    if status.success() {
-        return Ok(());
-    }
-    let command = format!("npm {} (in {})", line.join(" "), folder.display());
-    let error = Error::Step { step: "browser tools".into(), status: status.to_string(), command };
-    if setup::in_ci() {
-        return Err(error);
-    }
-    eprintln!("{error}\nGoing on: the test that needs it will say that it is skipped.\n");
-    Ok(())
 }
 
 /// A program of the workspace, in the profile that we were built in.
@@ -240,17 +230,6 @@ mod tests {
         assert_eq!(before.iter().filter(|line| line.starts_with("clippy")).count(), 2, "{before:?}");
         let tests = after.iter().filter(|line| line.contains("test ") || line.starts_with("nextest"));
         assert!(tests.clone().count() == 2 && tests.clone().all(|line| points(&line)), "{after:?}");
-    }
-
-    #[test]
-    fn tools_that_are_there_are_not_fetched_again() {
-        let folder = tempfile::tempdir().unwrap();
-        // nothing to fetch
-        browser_tools(folder.path()).unwrap();
-        std::fs::write(folder.path().join("package-lock.json"), "{}").unwrap();
-        std::fs::create_dir(folder.path().join("node_modules")).unwrap();
-        std::fs::write(folder.path().join("node_modules/.package-lock.json"), "{}").unwrap();
-        browser_tools(folder.path()).unwrap();
     }
 
     #[test]

@@ -2,9 +2,14 @@
 
 use hpl_spec::api::results::{BoardEntry, Category, Measure, ResultRow};
 
+use self::view::bind_view;
 use super::results::{Row, beside, row};
 use super::{Conn, explain};
 use crate::error::Result;
+
+pub mod view;
+
+pub use view::View;
 
 /// The most leaderboards that are listed.
 const MOST_CATEGORIES: u32 = 2000;
@@ -60,6 +65,8 @@ pub struct Board {
     pub kind: Option<String>,
     /// The node's physical cores; None for any number.
     pub cores: Option<u32>,
+    /// Of which results.
+    pub view: View,
 }
 
 impl Board {
@@ -99,15 +106,14 @@ pub async fn categories(conn: &mut Conn) -> Result<Vec<Category>> {
 /// The database fails.
 pub async fn category(conn: &mut Conn, board: &Board) -> Result<Category> {
     let (benchmark, measure, kind, cores) = board.columns();
-    let entries: Option<u32> = sqlx::query_scalar(CATEGORY)
-        .bind(benchmark)
-        .bind(measure)
-        .bind(kind)
-        .bind(cores)
-        .fetch_optional(conn)
-        .await
-        .map_err(explain)?;
-    let Board { benchmark, measure, kind, cores } = board.clone();
+    let entries: Option<u32> = match board.view.is_all() {
+        true => {
+            let kept = sqlx::query_scalar(CATEGORY).bind(benchmark).bind(measure).bind(kind).bind(cores);
+            kept.fetch_optional(conn).await.map_err(explain)?
+        }
+        false => Some(view::count(conn, board).await?),
+    };
+    let Board { benchmark, measure, kind, cores, .. } = board.clone();
     Ok(Category { benchmark, measure, kind, cores, entries: entries.unwrap_or(0) })
 }
 
@@ -128,17 +134,11 @@ pub async fn entries(conn: &mut Conn, board: &Board, after: Option<i64>, limit: 
         Some(result) => Place { value: value_of(conn, board, result).await?, result },
     };
     let (benchmark, measure, kind, cores) = board.columns();
-    let found: Vec<Entry> = sqlx::query_as(ENTRIES)
-        .bind(benchmark)
-        .bind(measure)
-        .bind(kind)
-        .bind(cores)
-        .bind(after.value)
-        .bind(after.result)
-        .bind(limit)
-        .fetch_all(&mut *conn)
-        .await
-        .map_err(explain)?;
+    let statement = if board.view.is_all() { ENTRIES } else { view::ENTRIES };
+    let asked = sqlx::query_as(statement).bind(benchmark).bind(measure).bind(kind).bind(cores);
+    let asked = asked.bind(after.value).bind(after.result).bind(limit);
+    let asked = if board.view.is_all() { asked } else { bind_view!(asked, board.view) };
+    let found: Vec<Entry> = asked.fetch_all(&mut *conn).await.map_err(explain)?;
     let Some(first) = found.first() else { return Ok(vec![]) };
     let first = Place { value: first.value, result: first.row.key };
     let (better, before) = before(conn, board, first).await?;
@@ -164,16 +164,12 @@ async fn value_of(conn: &mut Conn, board: &Board, result: i64) -> Result<f64> {
 /// How many entries are better than a place, and how many come before it.
 async fn before(conn: &mut Conn, board: &Board, place: Place) -> Result<(u32, u32)> {
     let (benchmark, measure, kind, cores) = board.columns();
-    sqlx::query_as(BEFORE)
-        .bind(benchmark)
-        .bind(measure)
-        .bind(kind)
-        .bind(cores)
-        .bind(place.value)
-        .bind(place.result)
-        .fetch_one(conn)
-        .await
-        .map_err(explain)
+    let statement = if board.view.is_all() { BEFORE } else { view::BEFORE };
+    let asked = sqlx::query_as(statement).bind(benchmark).bind(measure).bind(kind).bind(cores);
+    let asked = asked.bind(place.value).bind(place.result);
+    // The views count their numbers alike, so the limit has a place here, too.
+    let asked = if board.view.is_all() { asked } else { bind_view!(asked.bind(0), board.view) };
+    asked.fetch_one(conn).await.map_err(explain)
 }
 
 /// The entry of a user.
@@ -182,15 +178,10 @@ async fn before(conn: &mut Conn, board: &Board, place: Place) -> Result<(u32, u3
 /// The database fails.
 pub async fn standing(conn: &mut Conn, board: &Board, user: i64) -> Result<Option<BoardEntry>> {
     let (benchmark, measure, kind, cores) = board.columns();
-    let found: Option<Entry> = sqlx::query_as(STANDING)
-        .bind(benchmark)
-        .bind(measure)
-        .bind(kind)
-        .bind(cores)
-        .bind(user)
-        .fetch_optional(&mut *conn)
-        .await
-        .map_err(explain)?;
+    let statement = if board.view.is_all() { STANDING } else { view::STANDING };
+    let asked = sqlx::query_as(statement).bind(benchmark).bind(measure).bind(kind).bind(cores).bind(user);
+    let asked = if board.view.is_all() { asked } else { bind_view!(asked.bind(0).bind(0), board.view) };
+    let found: Option<Entry> = asked.fetch_optional(&mut *conn).await.map_err(explain)?;
     let Some(entry) = found else { return Ok(None) };
     let (better, _) = before(conn, board, Place { value: entry.value, result: entry.row.key }).await?;
     Ok(Some(BoardEntry { rank: better + 1, result: entry.row.into_wire()? }))

@@ -58,8 +58,12 @@ pub struct NodeLine {
     pub cores: u32,
     /// Bytes of memory.
     pub memory: i64,
+    /// The version of its daemon.
+    pub version: String,
     /// Whether it gets no new jobs.
     pub draining: bool,
+    /// Whether it has a job.
+    pub busy: bool,
     /// Its own reasons not to get a job: JSON array of texts.
     pub unhealthy: String,
     /// When it was last heard of.
@@ -120,8 +124,9 @@ pub async fn revoke_join_token(tx: &mut Tx, key: i64) -> Result<bool> {
 /// The database cannot read.
 pub async fn nodes(conn: &mut Conn) -> Result<Vec<NodeLine>> {
     sqlx::query_as(
-        "SELECT id, name, labels, trusted, kind, cores, memory, draining, unhealthy, seen_at, revoked_at FROM nodes
-          ORDER BY revoked_at IS NOT NULL, name, key",
+        "SELECT id, name, labels, trusted, kind, cores, memory, version, draining, unhealthy, seen_at, revoked_at,
+                EXISTS (SELECT 1 FROM attempts a WHERE a.node = nodes.key AND a.state IN ('live', 'lost')) AS busy
+           FROM nodes ORDER BY revoked_at IS NOT NULL, name, key",
     )
     .fetch_all(conn)
     .await

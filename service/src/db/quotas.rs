@@ -64,6 +64,32 @@ pub async fn get(conn: &mut Conn, subject: &str) -> Result<Option<Override>> {
         .map_err(explain)
 }
 
+/// What is set for a subject, in a list.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Set {
+    /// `user:NAME` or `cohort:NAME`.
+    pub subject: String,
+    /// What is allowed to it.
+    #[sqlx(flatten)]
+    pub quota: Override,
+    /// When it was set.
+    pub changed_at: i64,
+}
+
+/// All that is set, by subject; at most `limit`.
+///
+/// # Errors
+/// The database cannot read.
+pub async fn list(conn: &mut Conn, limit: u32) -> Result<Vec<Set>> {
+    sqlx::query_as(
+        "SELECT subject, running_max, queued_max, walltime_max_s, changed_at FROM quotas ORDER BY subject LIMIT ?",
+    )
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+    .map_err(explain)
+}
+
 /// Sets what is allowed to a subject, in place of what was set before.
 ///
 /// # Errors

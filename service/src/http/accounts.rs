@@ -58,7 +58,8 @@ pub fn by_session(caller: &Caller) -> Result<(&Known, &str)> {
     }
 }
 
-fn by(user: &Known, caller: &Caller) -> By {
+/// In whose name the caller does something.
+pub fn by(user: &Known, caller: &Caller) -> By {
     By::user(&user.name, caller.address)
 }
 

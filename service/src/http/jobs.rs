@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use hpl_spec::api::Problem;
 use hpl_spec::api::jobs::{Estimate, Job, JobPage, SubmitRequest, Submitted, Visibility};
 use hpl_spec::api::queue::Queue;
+use hpl_spec::api::sweeps::SweepView;
 use hpl_spec::benchmark::{self, BENCHMARKS};
 use hpl_spec::id::{JobId, SweepId};
 use serde::{Deserialize, Serialize};
@@ -37,7 +38,9 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(hold))
         .routes(routes!(release))
         .routes(routes!(extend))
+        .routes(routes!(get_sweep))
         .routes(routes!(submit_sweep))
+        .routes(routes!(cancel_sweep))
         .routes(routes!(benchmarks))
         .routes(routes!(benchmark))
         .routes(routes!(list_nodes))
@@ -210,10 +213,35 @@ pub async fn extend(
     jobs::extend(&app, &caller, id.as_str(), request.walltime_s).await.map(axum::Json)
 }
 
+/// A sweep: its points with their runs, states and scores, and the best so far.
+#[utoipa::path(get, path = "/api/v1/sweeps/{id}", tag = "jobs",
+    params(("id" = String, Path, description = "the sweep's id")),
+    responses((status = 200, body = SweepView), (status = "4XX", body = Problem)))]
+pub async fn get_sweep(
+    State(app): State<Shared>,
+    caller: Caller,
+    Path(id): Path<SweepId>,
+) -> Result<axum::Json<SweepView>> {
+    jobs::sweep(&app, &caller, &id).await.map(axum::Json)
+}
+
+/// Ends every run of a sweep that has not ended, its drafts too.
+#[utoipa::path(post, path = "/api/v1/sweeps/{id}/cancel", tag = "jobs", security(("token" = []), ("session" = [])),
+    params(("id" = String, Path, description = "the sweep's id")),
+    responses((status = 200, body = SweepSubmitted, description = "how many runs are to end"), (status = "4XX", body = Problem)))]
+pub async fn cancel_sweep(
+    State(app): State<Shared>,
+    caller: Caller,
+    Path(id): Path<SweepId>,
+) -> Result<axum::Json<SweepSubmitted>> {
+    let jobs = jobs::cancel_sweep(&app, &caller, &id).await?;
+    Ok(axum::Json(SweepSubmitted { jobs }))
+}
+
 /// What became of a sweep.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SweepSubmitted {
-    /// How many drafts were submitted.
+    /// How many drafts were submitted, or runs are to end.
     jobs: u32,
 }
 

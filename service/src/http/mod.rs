@@ -23,6 +23,7 @@ pub mod insight;
 pub mod jobs;
 pub mod layers;
 pub mod metrics;
+pub mod operator;
 pub mod pages;
 pub mod results;
 pub mod session;
@@ -38,6 +39,7 @@ fn people() -> OpenApiRouter<Shared> {
         .merge(watch::routes())
         .merge(files::routes())
         .merge(metrics::routes())
+        .merge(operator::routes())
 }
 
 /// The OpenAPI document, as JSON.

@@ -116,14 +116,15 @@ async fn leaderboards(State(app): State<Shared>) -> Result<Json<Vec<Category>>> 
         (status = "default", body = Problem)))]
 async fn leaderboard(
     State(app): State<Shared>,
+    caller: Caller,
     Path(benchmark): Path<String>,
     Query(query): Query<BoardQuery>,
 ) -> Result<Response> {
     match benchmark.strip_suffix(".csv") {
-        None => Ok(Json(ops::leaderboard(&app, &benchmark, &query).await?).into_response()),
+        None => Ok(Json(ops::leaderboard(&app, &caller, &benchmark, &query).await?).into_response()),
         Some(benchmark) => {
             let name = format!("{benchmark}.csv");
-            let board = ops::leaderboard(&app, benchmark, &query).await?;
+            let board = ops::leaderboard(&app, &caller, benchmark, &query).await?;
             Ok(as_table(&name, Body::from(board_table(&board))))
         }
     }

@@ -4,5 +4,6 @@ pub mod accounts;
 pub mod insight;
 pub mod jobs;
 pub mod nodes;
+pub mod operator;
 pub mod record;
 pub mod results;

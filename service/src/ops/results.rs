@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 
 use crate::app::{App, Shared};
 use crate::certify;
-use crate::db::board::{self, Board};
+use crate::db::board::{self, Board, View};
 use crate::db::results::list::{self, Filter, Whose};
 use crate::db::results::{Full, get, id_of_job, verdict};
 use crate::db::{Conn, audit, nodes, users};
@@ -74,6 +74,12 @@ pub struct BoardQuery {
     pub kind: Option<String>,
     /// The node's physical cores; any number if not said.
     pub cores: Option<u32>,
+    /// As it stood at this moment, in milliseconds since the epoch: of the results that had come and still stand.
+    pub at: Option<i64>,
+    /// Of verified results alone.
+    pub verified: bool,
+    /// Of the people of this cohort: your own, or any for administrators.
+    pub cohort: Option<String>,
     /// Only what comes after this result: `next` of the page before.
     #[param(value_type = Option<String>)]
     pub after: Option<AttemptId>,
@@ -154,6 +160,15 @@ pub async fn certificate(app: &Shared, caller: &Caller, job: &str) -> Result<(St
     Ok((name, certify::bundle(app, full, node).await?))
 }
 
+/// What the node of a result said last that it is; None if it never did.
+///
+/// # Errors
+/// As [`detail`].
+pub async fn node(app: &App, caller: &Caller, id: &AttemptId) -> Result<Option<hpl_spec::NodeInfo>> {
+    let full = seen(app, caller, id.as_str()).await?;
+    verdict::node_info(&mut *app.db.read().await?, full.key).await
+}
+
 /// The public half of the key that signs certificates.
 #[must_use]
 pub fn certificate_key(app: &App) -> CertificateKey {
@@ -173,10 +188,11 @@ pub async fn leaderboards(app: &App) -> Result<Vec<hpl_spec::api::results::Categ
 ///
 /// # Errors
 /// There is no such benchmark; a field is wrong; the database fails.
-pub async fn leaderboard(app: &App, benchmark: &str, query: &BoardQuery) -> Result<Leaderboard> {
+pub async fn leaderboard(app: &App, caller: &Caller, benchmark: &str, query: &BoardQuery) -> Result<Leaderboard> {
     let limit = limit(query.limit)?;
     let (board, unit) = named(benchmark, query)?;
     let mut reader = app.db.read().await?;
+    check_cohort(&mut reader, caller, &board).await?;
     let after = cursor(&mut reader, "after", query.after.as_ref()).await?;
     let entries = board::entries(&mut reader, &board, after, limit).await?;
     let full = entries.len() >= limit as usize;
@@ -192,6 +208,7 @@ pub async fn standing(app: &App, caller: &Caller, benchmark: &str, query: &Board
     let user = caller.user(Scope::Read)?.key;
     let (board, _) = named(benchmark, query)?;
     let mut reader = app.db.read().await?;
+    check_cohort(&mut reader, caller, &board).await?;
     let category = board::category(&mut reader, &board).await?;
     let entry = board::standing(&mut reader, &board, user).await?;
     let not_better = |rank: u32| f64::from(category.entries.saturating_sub(rank).saturating_add(1));
@@ -199,7 +216,8 @@ pub async fn standing(app: &App, caller: &Caller, benchmark: &str, query: &Board
     Ok(Standing { category, entry, percentile })
 }
 
-/// How the best of a category grew.
+/// How the best of a category grew. Which results are looked at (`at`, `verified`, `cohort`) is not asked here: it is the
+/// record of all.
 ///
 /// # Errors
 /// As [`leaderboard`].
@@ -297,5 +315,20 @@ fn named(name: &str, query: &BoardQuery) -> Result<(Board, String)> {
     let row = benchmark::find(name).ok_or_else(|| Error::new(Code::NotFound, "no benchmark of that name is there"))?;
     let kind = query.kind.clone().filter(|kind| !kind.is_empty());
     let cores = query.cores.filter(|cores| *cores > 0);
-    Ok((Board { benchmark: row.name.into(), measure: query.measure, kind, cores }, row.unit.into()))
+    let cohort = query.cohort.clone().filter(|cohort| !cohort.is_empty());
+    let view = View { before: query.at, verified: query.verified, cohort };
+    Ok((Board { benchmark: row.name.into(), measure: query.measure, kind, cores, view }, row.unit.into()))
+}
+
+/// Who is in a cohort is for its own people and for administrators.
+async fn check_cohort(conn: &mut Conn, caller: &Caller, board: &Board) -> Result<()> {
+    let Some(cohort) = &board.view.cohort else { return Ok(()) };
+    if caller.is_admin() {
+        return Ok(());
+    }
+    let user = caller.user(Scope::Read)?;
+    match users::by_key(conn, user.key).await? {
+        Some(user) if user.cohort == *cohort => Ok(()),
+        _ => Err(Error::new(Code::Forbidden, "the leaderboard of a cohort is for its own people")),
+    }
 }

@@ -97,4 +97,4 @@ pub fn alone(picture: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

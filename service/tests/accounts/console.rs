@@ -4,9 +4,10 @@ use std::path::Path;
 
 use clap::Parser;
 use serde_json::json;
-use service::admin::{Admin, Reach, run};
+use service::admin::{Admin, run};
 use service::clock::Clock;
 use service::error::{Code, Error};
+use service::ops::operator::Reach;
 
 use crate::support::{PASSWORD, World, get, log_in, post};
 

@@ -2,7 +2,14 @@
 //! refuses forms that are not its own, and loses nothing that was typed.
 #![forbid(unsafe_code)]
 
+mod board;
+mod explore;
 mod forms;
+mod learn;
 mod live;
 mod looks;
+mod operator;
+mod result;
 mod site;
+mod submit;
+mod sweeps;

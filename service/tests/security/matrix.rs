@@ -9,7 +9,7 @@ use crate::support::{Call, PASSWORD, World, at, get, post};
 const ABSENT: &str = "0190f5fe-7c00-7a3b-8b1e-0123456789ab";
 
 /// Where pages send their forms.
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 29] = [
     "/login",
     "/signup",
     "/logout",
@@ -26,6 +26,19 @@ const PAGES: [&str; 16] = [
     "/jobs/{id}/delete",
     "/jobs/{id}/visibility",
     "/sweeps/{id}/submit",
+    "/sweeps/{id}/cancel",
+    "/sweeps/new",
+    "/operator/nodes/{id}/drain",
+    "/operator/nodes/{id}/undrain",
+    "/operator/nodes/{id}/revoke",
+    "/operator/join-tokens",
+    "/operator/join-tokens/1/revoke",
+    "/operator/quotas",
+    "/operator/quotas/clear",
+    "/operator/invites",
+    "/operator/invites/1/revoke",
+    "/operator/users/ada/disable",
+    "/operator/users/ada/enable",
 ];
 
 /// An operation of the document.
@@ -107,6 +120,7 @@ impl Operation {
             "renew_recovery_codes" => json!({"password": PASSWORD}),
             "create_token" => json!({"name": "x", "scopes": ["read"]}),
             "create_invite" => json!({"uses": 1, "days": 1}),
+            "create_join_token" => json!({"nodes": 2}),
             "set_quota" => json!({"running_max": 100}),
             _ if self.is_of_nodes() && self.changes() => json!({}),
             _ => return None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hpl_spec::api::results::ResultTier;
+use hpl_spec::api::results::{BoardEntry, ResultTier};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sqlx::{AssertSqlSafe, Row as _};
@@ -99,6 +99,10 @@ async fn no_statement_scans_a_table() {
         board::BEFORE,
         board::STANDING,
         board::RECORD,
+        board::view::ENTRIES,
+        board::view::BEFORE,
+        board::view::STANDING,
+        board::view::COUNT,
         // What the triggers and foreign keys do.
         "DELETE FROM board WHERE result = 1",
         "DELETE FROM board WHERE owner = 1",
@@ -270,7 +274,29 @@ async fn compare(conn: &mut Conn) {
             measure: category.measure,
             kind: category.kind,
             cores: category.cores,
+            view: board::View::default(),
         };
+        // The same leaderboard, computed.
+        let all = board::Board { view: board::View { before: Some(i64::MAX), ..board.view.clone() }, ..board.clone() };
+        let mut places = vec![];
+        for board in [&board, &all] {
+            let entries = board::entries(conn, board, None, 200).await.unwrap();
+            let place = |entry: BoardEntry| (entry.rank, entry.result.owner, entry.result.score, entry.result.percent);
+            places.push((
+                board::category(conn, board).await.unwrap().entries,
+                entries.into_iter().map(place).collect::<Vec<_>>(),
+            ));
+        }
+        assert_eq!(places[0].0, places[1].0);
+        let values = |places: &[(u32, Option<String>, f64, Option<f64>)]| {
+            let mut values: Vec<_> = places
+                .iter()
+                .map(|p| (p.0, p.1.clone(), if measure == "score" { p.2 } else { p.3.unwrap() }))
+                .collect();
+            values.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
+            values
+        };
+        assert_eq!(values(&places[0].1), values(&places[1].1));
         let best = board::entries(conn, &board, None, 1).await.unwrap().pop().map(|entry| entry.result);
         let steps = board::record(conn, &board).await.unwrap();
         let value = |row: &ResultRow| if measure == "score" { row.score } else { row.percent.unwrap() };

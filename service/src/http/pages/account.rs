@@ -9,6 +9,7 @@ use axum::routing::{get, post};
 use hpl_spec::api::accounts::{
     PasswordRequest, RecoveryCodesRequest, SessionInfo, TokenInfo, TokenRequest, TokenScope,
 };
+use hpl_spec::benchmark::figure;
 use tower_sessions::Session;
 
 use super::entry::{CodesPage, Occasion};
@@ -22,6 +23,7 @@ use crate::http::caller::Scope;
 use crate::http::extract::Path;
 use crate::http::session;
 use crate::ops::accounts::{self as ops, By, LoggedIn};
+use crate::ops::jobs;
 
 #[derive(Template)]
 #[template(path = "account.html")]
@@ -31,9 +33,15 @@ struct AccountPage {
     username: String,
     admin: bool,
     since: When,
-    running_max: u32,
-    queued_max: u32,
+    /// Runs at the same time: now, of how many.
+    running: String,
+    /// Waiting jobs and sweeps: now, of how many.
+    queued: String,
     walltime_max: String,
+    /// Node hours used lately.
+    node_hours: String,
+    /// A course or team, or nothing.
+    cohort: String,
     codes_left: u32,
     sessions: Vec<SessionLine>,
     tokens: Vec<TokenLine>,
@@ -111,15 +119,21 @@ async fn account(app: &App, visitor: &Visitor, typed: Typed) -> Result<Response>
     let wrong = |error: Option<&Error>| error.map(|error| Wrong::of(error, str::to_owned)).unwrap_or_default();
     let error = typed.wrong_token.as_ref().or(typed.wrong_password.as_ref()).or(typed.wrong_codes.as_ref());
     let status = error.map_or(StatusCode::OK, super::status);
+    let frame = ["/api/v1/me", "/api/v1/me/sessions", "/api/v1/me/tokens"]
+        .into_iter()
+        .fold(visitor.frame("Your account", "/account"), |frame, path| frame.with_call("GET", path));
+    let used = jobs::quota(app, &visitor.caller).await?;
     let page = AccountPage {
-        frame: visitor.frame("Your account", "/account"),
+        frame,
         csrf: visitor.token(),
         username: me.user.username,
         admin: me.user.admin,
         since: When::new(me.user.created_at, now),
-        running_max: me.quota.running_max,
-        queued_max: me.quota.queued_max,
-        walltime_max: duration(me.quota.walltime_max_s.into()),
+        running: format!("{} of {} now", used.running, used.running_max),
+        queued: format!("{} of {} now", used.queued, used.queued_max),
+        walltime_max: duration(used.walltime_max_s.into()),
+        node_hours: figure((used.recent_node_hours * 1000.0).round() / 1000.0),
+        cohort: me.user.cohort,
         codes_left: me.recovery_codes_left,
         sessions: session_lines(ops::list_sessions(app, user.key, session).await?, now),
         tokens: token_lines(ops::list_tokens(app, user.key).await?, now),

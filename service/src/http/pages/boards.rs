@@ -3,19 +3,26 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use hpl_spec::api::results::{BoardEntry, Category, Measure, Standing};
-use hpl_spec::benchmark::{self, BENCHMARKS};
+use hpl_spec::api::results::{BoardEntry, Category, Measure, RecordHistory, ResultRow, Standing};
+use hpl_spec::benchmark::{self, BENCHMARKS, Problem};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
-use super::forms::{Fields, query};
+use super::forms::{Fields, Wrong, query};
 use super::visitor::{Frame, Visitor};
 use super::words::{self, When};
 use crate::app::Shared;
 use crate::error::{Code, Error, Result};
 use crate::http::caller::Scope;
 use crate::http::extract::Path;
+use crate::ops::accounts;
 use crate::ops::results::{self, BoardQuery};
+use crate::picture;
+use crate::picture::axis::Scale;
+use crate::picture::chart::{Along, Chart, Draw, Point, Series};
 
 /// Entries of each board on the page of all of them.
 const FIRST: u32 = 5;
@@ -42,17 +49,41 @@ struct BoardPage {
     benchmark: &'static str,
     unit: &'static str,
     by_percent: bool,
-    kind: String,
+    asked: Fields,
+    wrong: Wrong,
     kinds: Vec<String>,
-    cores: String,
     cores_choices: Vec<u32>,
+    /// The visitor's cohort, or nothing.
+    cohort: String,
     lines: Vec<Line>,
     entries: String,
-    own: String,
-    own_job: String,
+    own: Option<Own>,
+    /// The record as it grew, the latest first.
+    record: Vec<RecordLine>,
+    /// The same as a picture; empty where there is one step alone.
+    record_picture: String,
     next: String,
     first: String,
     csv: String,
+    json: String,
+}
+
+/// Where the visitor stands.
+struct Own {
+    text: String,
+    result: String,
+}
+
+/// A step of the record.
+struct RecordLine {
+    id: String,
+    owner: String,
+    label: String,
+    kind: String,
+    value: String,
+    /// How much more than the step before.
+    more: String,
+    when: When,
 }
 
 struct Line {
@@ -66,7 +97,7 @@ struct Line {
     cores: u32,
     tier: &'static str,
     tier_class: &'static str,
-    job: String,
+    result: String,
     when: When,
 }
 
@@ -85,7 +116,7 @@ impl Line {
             cores: row.cores,
             tier: words::tier(row.tier),
             tier_class: words::tier_class(row.tier),
-            job: row.job.to_string(),
+            result: row.id.to_string(),
             when: When::new(row.created_at, now),
         }
     }
@@ -100,24 +131,46 @@ async fn boards(State(app): State<Shared>, visitor: Visitor) -> Result<Response>
     let mut boards = vec![];
     for row in BENCHMARKS {
         let wanted = BoardQuery { limit: Some(FIRST), ..BoardQuery::default() };
-        let board = results::leaderboard(&app, row.name, &wanted).await?;
+        let board = results::leaderboard(&app, &visitor.caller, row.name, &wanted).await?;
         let lines = board.entries.into_iter().map(|entry| Line::new(entry, visitor.name(), now)).collect();
         boards.push(Short { benchmark: row.name, title: row.title, about: row.about, lines });
     }
-    super::page(&BoardsPage { frame: visitor.frame("Leaderboards", "/leaderboard"), boards })
+    let frame = visitor.frame("Leaderboards", "/leaderboard").with_call("GET", "/api/v1/leaderboards");
+    super::page(&BoardsPage { frame, boards })
 }
+
+/// The filters of the form, as they are named in the address.
+const FILTERS: [&str; 6] = ["measure", "kind", "cores", "verified", "on", "cohort"];
 
 /// What the address asks for.
 fn wanted(asked: &Fields) -> Result<BoardQuery> {
-    let offered = |name: &str| Error::field(name, "expected one of those that the page offers");
+    let mut problems = vec![];
+    let offered = |name: &str| Problem::new(name, "expected one of those that the page offers");
     let measure = match asked.get("measure") {
         "" | "score" => Measure::Score,
         "percent" => Measure::Percent,
-        _ => return Err(offered("measure")),
+        _ => {
+            problems.push(offered("measure"));
+            Measure::Score
+        }
     };
-    let cores = asked.filled("cores").map(|n| n.parse().map_err(|_| offered("cores"))).transpose()?;
-    let after = asked.filled("after").map(|id| id.parse().map_err(|_| offered("after"))).transpose()?;
-    Ok(BoardQuery { measure, kind: asked.filled("kind").map(str::to_owned), cores, after, limit: None })
+    let after = asked.filled("after").map(|id| id.parse().map_err(|_| problems.push(offered("after")))).transpose();
+    let at = asked.filled("on").and_then(|day| {
+        let end = day.parse::<Date>().and_then(|day| day.tomorrow()).and_then(|next| next.to_zoned(TimeZone::UTC));
+        let end = end.map(|zoned| zoned.timestamp().as_millisecond());
+        end.map_err(|_| problems.push(Problem::new("on", "expected a day such as 2026-11-30"))).ok()
+    });
+    let query = BoardQuery {
+        measure,
+        kind: asked.filled("kind").map(str::to_owned),
+        cores: asked.number("cores", &mut problems),
+        at,
+        verified: asked.get("verified") == "yes",
+        cohort: asked.filled("cohort").map(str::to_owned),
+        after: after.unwrap_or_default(),
+        limit: None,
+    };
+    if problems.is_empty() { Ok(query) } else { Err(Error::invalid(problems)) }
 }
 
 /// The CPU models and the numbers of cores that a benchmark has entries for.
@@ -132,10 +185,10 @@ fn choices(categories: &[Category], benchmark: &str) -> (Vec<String>, Vec<u32>) 
     (kinds, cores)
 }
 
-/// Where the visitor stands, in a sentence, and the job that brought them there.
-fn own(standing: Standing) -> (String, String) {
+/// Where the visitor stands, in a sentence, and the result that brought them there.
+fn own(standing: Standing) -> Own {
     let Some(entry) = standing.entry else {
-        return ("You have no result in this leaderboard yet.".to_owned(), String::new());
+        return Own { text: "You have no result in this leaderboard yet.".to_owned(), result: String::new() };
     };
     let text = format!(
         "You are number {} of {}: as good as or better than {:.0} % of all.",
@@ -143,7 +196,60 @@ fn own(standing: Standing) -> (String, String) {
         standing.category.entries,
         standing.percentile.unwrap_or(0.0)
     );
-    (text, entry.result.job.to_string())
+    Own { text, result: entry.result.id.to_string() }
+}
+
+/// What a leaderboard is ordered by.
+fn value(measure: Measure, row: &ResultRow) -> f64 {
+    match measure {
+        Measure::Percent => row.percent.unwrap_or(0.0),
+        Measure::Score => row.score,
+    }
+}
+
+/// The record from its first day until now, as stairs.
+fn record_picture(history: &RecordHistory, now: i64) -> String {
+    let (Some(first), true) = (history.steps.first(), history.steps.len() > 1) else { return String::new() };
+    let days = |at: i64| (at - first.created_at) as f64 / 86_400_000.0;
+    let percent = history.category.measure == Measure::Percent;
+    let of = |row: &ResultRow| value(history.category.measure, row);
+    let mut points: Vec<Point> = history.steps.iter().map(|row| Point::new(days(row.created_at), of(row))).collect();
+    points.extend(history.steps.last().map(|last| Point::new(days(now), of(last))));
+    let chart = Chart {
+        title: "History of the record".to_owned(),
+        description: String::new(),
+        along: Along::Values(Scale::Linear),
+        x_label: "days since the first record".to_owned(),
+        upwards: Scale::Linear,
+        y_label: if percent { "% of peak".to_owned() } else { history.unit.clone() },
+        series: vec![Series { name: "the record".to_owned(), draw: Draw::Stairs, points }],
+        levels: vec![],
+    };
+    picture::responsive(|shape| chart.picture(shape))
+}
+
+fn record_lines(history: RecordHistory, now: i64) -> Vec<RecordLine> {
+    let percent = history.category.measure == Measure::Percent;
+    let value = |row: &ResultRow| value(history.category.measure, row);
+    let mut before: Option<f64> = None;
+    let mut lines: Vec<RecordLine> = vec![];
+    for row in history.steps {
+        let now_is = value(&row);
+        let more =
+            before.filter(|before| *before > 0.0).map(|before| format!("+{:.1} %", 100.0 * (now_is / before - 1.0)));
+        before = Some(now_is);
+        lines.push(RecordLine {
+            id: row.id.to_string(),
+            value: if percent { words::percent(row.percent) } else { words::score(&row.benchmark, row.score) },
+            more: more.unwrap_or_default(),
+            owner: row.owner.unwrap_or_default(),
+            kind: format!("{}, {} cores", row.kind, row.cores),
+            label: row.label,
+            when: When::new(row.created_at, now),
+        });
+    }
+    lines.reverse();
+    lines
 }
 
 async fn board(
@@ -153,31 +259,50 @@ async fn board(
     asked: Fields,
 ) -> Result<Response> {
     let row = benchmark::find(&name).ok_or_else(|| Error::new(Code::NotFound, "no benchmark of that name is there"))?;
-    let wanted = wanted(&asked)?;
-    let board = results::leaderboard(&app, row.name, &wanted).await?;
+    let (wanted, wrong) = match wanted(&asked) {
+        Ok(wanted) => (wanted, Wrong::default()),
+        Err(error) => (BoardQuery::default(), Wrong::of(&error, str::to_owned)),
+    };
+    let status = if wrong.summary.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let board = results::leaderboard(&app, &visitor.caller, row.name, &wanted).await?;
     let (kinds, cores_choices) = choices(&results::leaderboards(&app).await?, row.name);
-    let (own, own_job) = match visitor.caller.user(Scope::Read) {
-        Ok(_) => own(results::standing(&app, &visitor.caller, row.name, &wanted).await?),
+    let (own, cohort) = match visitor.caller.user(Scope::Read) {
+        Ok(user) => {
+            let standing = results::standing(&app, &visitor.caller, row.name, &wanted).await?;
+            (Some(own(standing)), accounts::me(&app, user.key, None).await?.user.cohort)
+        }
         Err(_) => Default::default(),
     };
     let now = app.clock.now();
-    let pairs = ["measure", "kind", "cores"].map(|name| (name, asked.get(name)));
+    let history = results::record(&app, row.name, &wanted).await?;
+    let pairs = FILTERS.map(|name| (name, asked.get(name)));
     let here = |after: &str| format!("/leaderboard/{name}{}", query(&[&pairs[..], &[("after", after)]].concat()));
-    super::page(&BoardPage {
-        frame: visitor.frame(format!("Leaderboard: {}", row.title), "/leaderboard"),
+    let at = wanted.at.map(|at| at.to_string()).unwrap_or_default();
+    let verified = if wanted.verified { "true" } else { "" };
+    let filters =
+        query(&[&pairs[..3], &[("verified", verified), ("at", &at), ("cohort", asked.get("cohort"))]].concat());
+    let json = format!("/api/v1/leaderboards/{name}{filters}");
+    let frame = visitor.frame(format!("Leaderboard: {}", row.title), "/leaderboard").with_call("GET", json.clone());
+    let record = format!("/api/v1/leaderboards/{name}/record{}", query(&pairs[..3]));
+    let page = BoardPage {
+        frame: frame.with_call("GET", record),
         benchmark: row.name,
         unit: row.unit,
         by_percent: wanted.measure == Measure::Percent,
-        kind: asked.get("kind").to_owned(),
+        wrong,
         kinds,
-        cores: asked.get("cores").to_owned(),
         cores_choices,
+        cohort,
         lines: board.entries.into_iter().map(|entry| Line::new(entry, visitor.name(), now)).collect(),
         entries: words::count(board.category.entries, "person", "people"),
         own,
-        own_job,
+        record_picture: record_picture(&history, now),
+        record: record_lines(history, now),
         next: board.next.map(|id| here(id.as_str())).unwrap_or_default(),
         first: if wanted.after.is_some() { here("") } else { String::new() },
-        csv: format!("/api/v1/leaderboards/{name}.csv{}", query(&pairs)),
-    })
+        csv: format!("/api/v1/leaderboards/{name}.csv{filters}"),
+        json,
+        asked,
+    };
+    super::show(status, &page)
 }

@@ -18,6 +18,9 @@ use crate::http::accounts::{by_session, user_agent};
 use crate::http::session;
 use crate::ops::accounts::{self as ops, By};
 
+/// Where one goes after signing up, if one came from nowhere in particular.
+const LESSON: &str = "/learn/first-linpack";
+
 #[derive(Template)]
 #[template(path = "signup.html")]
 struct SignUpPage {
@@ -27,6 +30,7 @@ struct SignUpPage {
     invited: bool,
     username: String,
     invite: String,
+    next: String,
     wrong: Wrong,
 }
 
@@ -39,10 +43,13 @@ pub(super) struct CodesPage {
 }
 
 /// Why recovery codes are shown, and so where one goes from there.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Occasion {
-    /// The account is made and the session has begun: on to a first run.
-    SignedUp,
+    /// The account is made and the session has begun: on to where one came from, or to the lesson.
+    SignedUp {
+        /// A place of this service.
+        next: String,
+    },
     /// The account is made, but no session could be begun: to the log-in.
     NotLoggedIn,
     /// They take the place of others: back to the account.
@@ -89,6 +96,7 @@ fn sign_up_page(app: &App, visitor: &Visitor, sent: &Fields, error: Option<&Erro
         invited: app.config.signup() == Signup::Invite,
         username: sent.get("username").to_owned(),
         invite: sent.get("invite").to_owned(),
+        next: if local(sent.get("next")) == "/" { String::new() } else { sent.get("next").to_owned() },
         wrong: error.map(|error| Wrong::of(error, same)).unwrap_or_default(),
     };
     super::show(error.map_or(StatusCode::OK, super::status), &page)
@@ -116,14 +124,18 @@ async fn sign_up(
         let (user, reply) = ops::sign_up(&app, visitor.caller.address, request).await?;
         let agent = user_agent(&headers);
         let begun = session::begin_if_possible(&session, &user, visitor.caller.address, agent).await;
-        let occasion = if begun { Occasion::SignedUp } else { Occasion::NotLoggedIn };
+        let next = match local(sent.get("next")) {
+            "/" => LESSON.to_owned(),
+            next => next.to_owned(),
+        };
+        let occasion = if begun { Occasion::SignedUp { next } } else { Occasion::NotLoggedIn };
         Ok::<_, Error>((user, reply, occasion))
     };
     match made.await {
         Ok((user, reply, occasion)) => {
             // The session has just begun: what this page could put in a form belongs to the one before.
             let mut frame = Frame::new("Your recovery codes", "/signup");
-            frame.user = (occasion == Occasion::SignedUp).then_some(user.name);
+            frame.user = matches!(occasion, Occasion::SignedUp { .. }).then_some(user.name);
             super::show(StatusCode::CREATED, &CodesPage { frame, codes: reply.recovery_codes, occasion })
         }
         Err(error) => sign_up_page(&app, &visitor, &sent, Some(&error)),

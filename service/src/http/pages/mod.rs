@@ -10,13 +10,17 @@ mod about;
 mod account;
 mod assets;
 mod boards;
+mod compare;
 mod entry;
 mod errors;
+mod explore;
 mod forms;
 mod home;
 mod job;
 mod jobs;
+mod learn;
 mod nodes;
+mod operator;
 mod plain;
 mod queue;
 mod result;
@@ -43,6 +47,7 @@ use crate::error::{Error, Result};
 pub fn routes() -> Router<Shared> {
     Router::new()
         .merge(home::routes())
+        .merge(learn::routes())
         .merge(entry::routes())
         .merge(account::routes())
         .merge(submit::routes())
@@ -53,8 +58,11 @@ pub fn routes() -> Router<Shared> {
         .merge(boards::routes())
         .merge(results::routes())
         .merge(result::routes())
+        .merge(explore::routes())
+        .merge(compare::routes())
         .merge(nodes::routes())
         .merge(about::routes())
+        .merge(operator::routes())
         .layer(from_fn(errors::as_pages))
         .merge(assets::routes())
 }

@@ -69,5 +69,5 @@ pub(super) fn routes() -> Router<Shared> {
 async fn list(State(app): State<Shared>, visitor: Visitor) -> Result<Response> {
     let now = app.clock.now();
     let lines = nodes::list(&app).await?.into_iter().map(|node| Line::new(node, now)).collect();
-    super::page(&NodesPage { frame: visitor.frame("Nodes", "/nodes"), lines })
+    super::page(&NodesPage { frame: visitor.frame("Nodes", "/nodes").with_call("GET", "/api/v1/nodes"), lines })
 }

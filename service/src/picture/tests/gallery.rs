@@ -181,7 +181,7 @@ fn all_pictures_are_drawn_on_one_page() {
         "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'><title>Pictures</title>\
          <style>{}\n{}</style><main>{body}</main>",
         include_str!("../../../styles/tokens.css"),
-        crate::picture::STYLES
+        include_str!("../../../styles/picture.css"),
     );
     let write = |name: &str, bytes: &[u8]| std::fs::write(std::path::Path::new(&folder).join(name), bytes).unwrap();
     write("index.html", page.as_bytes());

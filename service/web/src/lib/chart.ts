@@ -50,6 +50,9 @@ const HEIGHT = 280;
 /** Milliseconds between two pictures for readers who asked for little motion. */
 const CALM = 1000;
 
+/** A line needs two points to be seen; a lone one is drawn as such. */
+const LONE = { show: (plot: uPlot): boolean => plot.data[0].length === 1, size: 7 };
+
 /** A chart of lines in `host`, which should be an empty `<figure>` or `<div>`. */
 export class Chart {
   readonly #frame: Frame;
@@ -58,7 +61,7 @@ export class Chart {
 
   constructor(host: HTMLElement, spec: Spec) {
     const marks = spec.lines.map((line, i) => ({ label: line.label, dash: dashOf(line, i) }));
-    const series = spec.lines.map((line, i) => ({ width: line.width ?? 2, dash: dashOf(line, i), points: { show: false } }));
+    const series = spec.lines.map((line, i) => ({ width: line.width ?? 2, dash: dashOf(line, i), points: LONE }));
     const colours = spec.lines.map((line, i) => line.colour ?? (i % 6) + 1);
     this.#frame = new Frame(host, { ...spec, marks, series, colours }, () =>
       decimate(this.#x, this.#ys, this.#frame.width()),
@@ -273,7 +276,7 @@ export class Frame {
       width: this.#host.clientWidth || 600,
       height: spec.height ?? HEIGHT,
       legend: { show: false },
-      scales: { x: scale(spec.x, false), y: scale(spec.y, true) },
+      scales: { x: scale(spec.x, false, spec.points ? ROOM : 0), y: scale(spec.y, true, ROOM) },
       axes: [this.#axis(spec.x, false), this.#axis(spec.y, true)],
       series: [{}, ...spec.series.map((one, i) => ({ label: spec.marks[i]?.label ?? "", stroke: () => this.colour(i), ...one }))],
       cursor: {
@@ -316,7 +319,7 @@ export class Frame {
       ticks: { ...line, size: 5 },
       space: upright ? 34 : 70,
       values: (_, splits) => splits.map((value) => (value == null ? "" : words(value))),
-      ...(upright ? { size: widest } : { size: 34 }),
+      ...(upright ? { size: widest } : { size: 27 }),
     };
   }
 }
@@ -327,16 +330,20 @@ export function said(axis: Axis, value: number): string {
   return axis.unit ? `${words} ${axis.unit}` : words;
 }
 
-function scale(axis: Axis, zero: boolean): uPlot.Scale {
+/** What an axis shows beyond its values, in parts of them, so that no point lies on the edge. */
+const ROOM = 0.06;
+
+function scale(axis: Axis, zero: boolean, room: number): uPlot.Scale {
   if (axis.log === true) return { time: false, distr: 3 };
-  if (axis.zero ?? zero) {
-    const range = (_: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax => {
-      const [from, to] = [Math.min(0, low ?? 0), Math.max(0, high ?? 1)];
-      return [from * 1.08, (to === from ? from + 1 : to) * 1.08];
-    };
-    return { time: false, range };
-  }
-  return { time: false };
+  const range = (_: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax => {
+    if (low == null || high == null) return [0, 1];
+    const [from, to] = axis.zero ?? zero ? [Math.min(0, low), Math.max(0, high)] : [low, high];
+    const span = to - from || Math.abs(to) || 1;
+    // Zero itself stays the edge.
+    const beyond = (edge: number, way: number): number => (edge === 0 ? 0 : edge + way * room * span);
+    return from === to ? [beyond(from, -1), to + span] : [beyond(from, -1), beyond(to, 1)];
+  };
+  return { time: false, range };
 }
 
 /** The room that the longest number beside an axis takes. */

@@ -9,6 +9,9 @@
 import { all, on, text } from "../lib/dom.ts";
 import { ago } from "../lib/format.ts";
 
+// What needs a script is shown from here on; see `.needs-script`.
+document.documentElement.classList.add("lives");
+
 const FRESH = 30_000;
 const SAID = 2500;
 

@@ -1,0 +1,198 @@
+//! What only those who run the service see: nodes and join strings, quotas and invitations, people, the audit log.
+
+mod change;
+mod people;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use hpl_spec::api::operator::{InviteInfo, JoinTokenInfo, OperatorNode, QuotaSet};
+
+use super::forms::{Fields, Wrong};
+use super::visitor::{Frame, Visitor};
+use super::words::{self, When, duration};
+use crate::app::{App, Shared};
+use crate::error::{Error, Result};
+use crate::ops::operator as ops;
+
+#[derive(Template)]
+#[template(path = "operator.html")]
+struct OperatorPage {
+    frame: Frame,
+    csrf: String,
+    nodes: Vec<NodeLine>,
+    tokens: Vec<TokenLine>,
+    quotas: Vec<QuotaLine>,
+    invites: Vec<InviteLine>,
+    /// What is allowed where nothing is set: runs at a time, waiting jobs, longest run.
+    usual: (u32, u32, String),
+    sent: Fields,
+    wrong_token: Wrong,
+    wrong_quota: Wrong,
+    wrong_invite: Wrong,
+}
+
+struct NodeLine {
+    id: String,
+    name: String,
+    kind: String,
+    cores: u32,
+    memory: String,
+    version: String,
+    labels: String,
+    trusted: bool,
+    state: &'static str,
+    class: &'static str,
+    why: String,
+    seen: When,
+    /// Whether it was not heard of for longer than a lease while it has no job.
+    silent: bool,
+    draining: bool,
+    revoked: bool,
+}
+
+impl NodeLine {
+    fn new(node: OperatorNode, lease_ms: i64, now: i64) -> NodeLine {
+        let revoked = node.revoked_at.is_some();
+        let silent = !revoked && !node.busy && now - node.seen_at > lease_ms;
+        let unwell = !node.unhealthy.is_empty();
+        let (state, class) = match (revoked, node.busy, node.draining) {
+            (true, ..) => ("Revoked", "over"),
+            (_, true, true) => ("Has a job, then takes no more", "live"),
+            (_, true, false) => ("Has a job", "live"),
+            (_, _, true) => ("Takes no jobs", "over"),
+            _ if silent => ("Not heard of", "bad"),
+            _ if unwell => ("Not well", "doubt"),
+            _ => ("Free", "good"),
+        };
+        NodeLine {
+            id: node.id.to_string(),
+            name: node.name,
+            kind: node.kind,
+            cores: node.cores,
+            memory: words::bytes(node.memory),
+            version: node.version,
+            labels: node.labels.join(", "),
+            trusted: node.trusted,
+            state,
+            class,
+            why: if unwell && !revoked { node.unhealthy.join("; ") } else { String::new() },
+            seen: When::new(node.seen_at, now),
+            silent,
+            draining: node.draining,
+            revoked,
+        }
+    }
+}
+
+struct TokenLine {
+    id: i64,
+    nodes: String,
+    trusted: bool,
+    labels: String,
+    ends: When,
+    by: String,
+}
+
+impl TokenLine {
+    fn new(token: JoinTokenInfo, now: i64) -> TokenLine {
+        TokenLine {
+            id: token.id,
+            nodes: words::count(token.nodes_left, "node", "nodes"),
+            trusted: token.trusted,
+            labels: token.labels.join(", "),
+            ends: When::new(token.expires_at, now),
+            by: token.created_by,
+        }
+    }
+}
+
+struct QuotaLine {
+    subject: String,
+    running: String,
+    queued: String,
+    walltime: String,
+    changed: When,
+}
+
+impl QuotaLine {
+    fn new(set: QuotaSet, now: i64) -> QuotaLine {
+        let number = |value: Option<u32>| value.map_or_else(|| "as usual".to_owned(), |value| value.to_string());
+        let span = |seconds: u32| duration(f64::from(seconds));
+        QuotaLine {
+            running: number(set.quota.running_max),
+            queued: number(set.quota.queued_max),
+            walltime: set.quota.walltime_max_s.map_or_else(|| "as usual".to_owned(), span),
+            changed: When::new(set.changed_at, now),
+            subject: set.subject,
+        }
+    }
+}
+
+struct InviteLine {
+    id: i64,
+    uses: String,
+    cohort: String,
+    ends: When,
+    by: String,
+}
+
+impl InviteLine {
+    fn new(invite: InviteInfo, now: i64) -> InviteLine {
+        InviteLine {
+            id: invite.id,
+            uses: words::count(invite.uses_left, "account", "accounts"),
+            cohort: invite.cohort,
+            ends: When::new(invite.expires_at, now),
+            by: invite.created_by,
+        }
+    }
+}
+
+/// The form that something is wrong with, and what was typed.
+#[derive(Default)]
+struct Typed {
+    sent: Fields,
+    token: Option<Error>,
+    quota: Option<Error>,
+    invite: Option<Error>,
+}
+
+pub(super) fn routes() -> Router<Shared> {
+    Router::new().route("/operator", get(look)).merge(people::routes()).merge(change::routes())
+}
+
+async fn look(State(app): State<Shared>, visitor: Visitor) -> Result<Response> {
+    visitor.caller.admin()?;
+    overview(&app, &visitor, Typed::default()).await
+}
+
+async fn overview(app: &App, visitor: &Visitor, typed: Typed) -> Result<Response> {
+    let now = app.clock.now();
+    let wrong = |error: Option<&Error>| error.map(|error| Wrong::of(error, str::to_owned)).unwrap_or_default();
+    let error = typed.token.as_ref().or(typed.quota.as_ref()).or(typed.invite.as_ref());
+    let status = error.map_or(StatusCode::OK, super::status);
+    let nodes = ops::nodes(&app.db).await?;
+    let frame = ["nodes", "join-tokens", "quotas", "invites"]
+        .iter()
+        .fold(visitor.frame("Operator", "/operator"), |frame, what| {
+            frame.with_call("GET", format!("/api/v1/admin/{what}"))
+        });
+    let page = OperatorPage {
+        frame,
+        csrf: visitor.token(),
+        nodes: nodes.into_iter().map(|node| NodeLine::new(node, app.lease_ms(), now)).collect(),
+        tokens: ops::join_tokens(&app.db, now).await?.into_iter().map(|token| TokenLine::new(token, now)).collect(),
+        quotas: ops::quotas(&app.db).await?.into_iter().map(|set| QuotaLine::new(set, now)).collect(),
+        invites: ops::invites(&app.db, now).await?.into_iter().map(|invite| InviteLine::new(invite, now)).collect(),
+        usual: (app.config.running_max, app.config.queued_max, duration(app.config.walltime_max_s.into())),
+        wrong_token: wrong(typed.token.as_ref()),
+        wrong_quota: wrong(typed.quota.as_ref()),
+        wrong_invite: wrong(typed.invite.as_ref()),
+        sent: typed.sent,
+    };
+    super::show(status, &page)
+}
