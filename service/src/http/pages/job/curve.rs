@@ -33,7 +33,7 @@ impl Pace {
 }
 
 /// Four digits: a rate that is being measured has no more.
-fn rounded(score: f64) -> f64 {
+pub(super) fn rounded(score: f64) -> f64 {
     format!("{score:.3e}").parse().unwrap_or(score)
 }
 

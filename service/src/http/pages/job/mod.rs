@@ -12,7 +12,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
-use hpl_spec::api::jobs::{Expected, Job, Visibility};
+use hpl_spec::api::jobs::{Expected, Job, Stopped, Visibility};
 use hpl_spec::benchmark;
 use hpl_spec::id::JobId;
 use hpl_spec::job::JobState;
@@ -69,6 +69,8 @@ struct JobPage {
     walltime: String,
     estimate: String,
     failed: &'static str,
+    /// Why its sweep ended it early; empty where it did not.
+    stopped: String,
     parameters: Vec<(String, String)>,
     story: Vec<Told>,
     logs: Vec<LogView>,
@@ -184,6 +186,7 @@ fn page(
         walltime: words::duration(job.walltime_s.into()),
         estimate: job.estimate_s.map(words::duration).unwrap_or_default(),
         failed: job.failure.as_ref().map_or("", |failure| words::fail_class(failure.class)),
+        stopped: job.stopped.as_ref().map(|stopped| stopped_words(&job.benchmark, stopped)).unwrap_or_default(),
         parameters: parameters(&job),
         story: timeline::told(&story, &job, now),
         logs: logs.into_iter().map(log_view).collect(),
@@ -194,6 +197,15 @@ fn page(
         private: job.visibility == Visibility::Private,
         job,
     }
+}
+
+fn stopped_words(benchmark: &str, stopped: &Stopped) -> String {
+    format!(
+        "Its sweep ended it after {} % of the work: with {} so far it could no longer be the best, which has {}.",
+        words::hundredths(stopped.fraction),
+        words::score(benchmark, curve::rounded(stopped.score)),
+        words::score(benchmark, curve::rounded(stopped.best))
+    )
 }
 
 /// Name and size of an artifact.
@@ -221,5 +233,18 @@ fn log_view(tail: record::Tail) -> LogView {
         },
         text: plain::text(&tail.bytes),
         cut: if tail.before > 0 { words::bytes(tail.before) } else { String::new() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_sweep_ended_a_run_is_said_with_its_numbers() {
+        let stopped = Stopped { fraction: 0.314, score: 61.234_567, best: 88.0, at: 0 };
+        let said = stopped_words("hpl", &stopped);
+        assert!(said.contains("after 31 % of the work") && said.contains("61.23 Gflop/s"), "{said}");
+        assert!(said.ends_with("which has 88 Gflop/s."), "{said}");
     }
 }
