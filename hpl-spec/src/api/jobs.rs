@@ -225,7 +225,7 @@ pub struct Failure {
 pub struct Submitted {
     /// The sweep, where an input file was pasted.
     pub sweep: Option<SweepId>,
-    /// The jobs.
+    /// The jobs; those of a sweep in the order of their turns.
     pub jobs: Vec<Job>,
     /// What they take together.
     pub cost: Cost,

@@ -147,7 +147,9 @@ fn best(view: &SweepView, axes: &[Axis], unit: &str) -> Option<BestView> {
     let point = view.points.get(best.point as usize)?;
     let runs = words::count(best.runs, "run", "runs");
     let rests = match (best.sure, best.runs) {
-        (true, _) => format!("The median of {runs}. Even the slowest of them is above every run of all other points."),
+        (true, _) => {
+            format!("The median of {runs}. Even the slowest of them is above every run of another point so far.")
+        }
         (false, 1) => {
             "From one run. The same run again differs by a few per cent, so this names no winner yet: run the \
                        first few points again."

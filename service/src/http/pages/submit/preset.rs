@@ -29,6 +29,10 @@ pub(super) const PRESETS: [Preset; 6] = [
 pub(in super::super) const SIZES: [f64; 8] = [1e3, 2e3, 4e3, 8e3, 16e3, 32e3, 64e3, 128e3];
 /// Seconds of a first run, and of each run of a sweep.
 const SHORT_S: f64 = 30.0;
+/// Widths of blocks among which the best usually is.
+pub(in super::super) const TUNE_NB: &str = "64 96 128 192 256";
+/// The least multiple of all of them.
+const TUNE_UNIT: usize = 768;
 /// Seconds of a run on the square grid.
 const SQUARE_S: f64 = 60.0;
 /// Gflop/s of a core of which nothing is known.
@@ -121,7 +125,8 @@ fn filled(params: &RunParams, why: Vec<String>) -> Filled {
 /// What a preset puts into the form; None for one that puts in nothing. `longest` is the caller's longest walltime.
 pub(in super::super) fn fill(key: &str, ground: &Ground, longest: u32) -> Option<Filled> {
     let made = match key {
-        "first" | "tune" => short(ground),
+        "first" => short(ground),
+        "tune" => tune(ground),
         "fill" => full(ground, longest),
         "square" => square(ground),
         _ => return None,
@@ -139,6 +144,22 @@ fn short(ground: &Ground) -> Result<Filled, String> {
         ground.name,
         duration(SHORT_S),
         count(ground.cores, "core", "cores"),
+    );
+    Ok(filled(&params, vec![why, ground.rests.clone()]))
+}
+
+/// One N for all widths of blocks that are tried.
+fn tune(ground: &Ground) -> Result<Filled, String> {
+    let largest = ground.plan(1, MEMORY_FRACTION, Some(SHORT_S / 60.0))?.params;
+    let even = largest.n / TUNE_UNIT * TUNE_UNIT;
+    let params = RunParams::new(if even > 0 { even } else { largest.n }, largest.nb, 1, 1);
+    let seconds = ground.rates.seconds(params.n, params.nb);
+    let why = format!(
+        "N = {} is a multiple of each NB below, so that no point has a narrow last block. A run of it takes about {} on \
+         {}, with one rank and a thread on each core.",
+        params.n,
+        duration(seconds),
+        ground.name
     );
     Ok(filled(&params, vec![why, ground.rests.clone()]))
 }

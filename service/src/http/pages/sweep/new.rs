@@ -26,11 +26,6 @@ const LISTS: [(&str, &str); 3] = [("n", "4000 8000"), ("nb", "128 192 256"), ("g
 const MORE_LISTS: [(&str, &str); 3] = [("depth", "0 1"), ("nbmin", "4 8"), ("ndiv", "2")];
 /// Words of which several may be chosen.
 const WORDS: [&str; 3] = ["bcast", "pfact", "rfact"];
-/// Widths of blocks among which the best usually is.
-const TUNE_NB: &str = "64 96 128 192 256";
-/// A multiple of all of them: with an N that is one, no point has a narrow last block.
-const TUNE_UNIT: usize = 768;
-
 #[derive(Template)]
 #[template(path = "sweep_new.html")]
 struct NewPage {
@@ -100,11 +95,8 @@ pub(super) async fn form(State(app): State<Shared>, visitor: Visitor, mut asked:
         let longest = jobs::quota(&app, &visitor.caller).await?.walltime_max_s;
         if let Some(filled) = preset::fill("tune", &ground(&app, &asked).await?, longest) {
             let value = |name| filled.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.clone());
-            if let Some(n) = value("n").and_then(|n| n.parse::<usize>().ok()) {
-                let even = n / TUNE_UNIT * TUNE_UNIT;
-                asked.prefill("n", if even > 0 { even } else { n }.to_string());
-            }
-            asked.prefill("nb", TUNE_NB);
+            value("n").into_iter().for_each(|n| asked.prefill("n", n));
+            asked.prefill("nb", preset::TUNE_NB);
             asked.prefill("grid", "1x1");
             why = filled.why;
         }
