@@ -12,20 +12,18 @@
 
 mod questions;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use benches::load::client::{Ask, Line};
-use benches::load::pace::{Times, bar};
+use benches::load::crowd::database;
+use benches::load::pace::Times;
 use benches::load::people::Person;
 use benches::load::server::Server;
 use benches::load::{fleet, people, runtime};
 use benches::{program, smoke};
-use service::clock::Clock;
-use service::db::Db;
-use service::db::testing::crowd::{self, Crowd};
+use service::db::testing::crowd::Crowd;
 
 use self::questions::{Question, questions};
 
@@ -35,8 +33,6 @@ const WANTED: (Duration, u64) = (Duration::from_millis(50), 300_000_000);
 const FULL: Crowd = Crowd { jobs: 1_000_000, users: 20_000, nodes: 2000 };
 /// To see that it works.
 const SMALL: Crowd = Crowd { jobs: 30_000, users: 1000, nodes: 1700 };
-/// Changes whenever the crowd or the schema does: a database of another name is not taken.
-const MARK: &str = "1";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -117,32 +113,4 @@ async fn ask(line: &mut Line, person: &Person, question: &Question, times: usize
         }
     }
     Ok(Times::of(took))
-}
-
-/// The folder with the database; written, if it is not there.
-async fn database(crowd: Crowd) -> Result<PathBuf, String> {
-    let folder = program::target()?.join("load");
-    let data = folder.join(format!("crowd-{}-{MARK}", crowd.jobs));
-    if data.exists() {
-        println!("the database is {}, from an earlier run", data.display());
-        return Ok(data);
-    }
-    // Under another name until it is whole.
-    let partial = folder.join(format!("partial-{}", std::process::id()));
-    write(&partial, crowd).await?;
-    std::fs::rename(&partial, &data).map_err(|e| format!("{}: {e}", data.display()))?;
-    Ok(data)
-}
-
-async fn write(folder: &Path, crowd: Crowd) -> Result<(), String> {
-    let began = Instant::now();
-    std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    let db = Db::open(folder, Clock::System, Arc::default()).await.map_err(|e| e.to_string())?;
-    let bar = bar("jobs are written", usize::try_from(crowd.jobs).unwrap_or(0));
-    let filled = crowd::fill(&db, crowd, |done| bar.set_position(done.unsigned_abs())).await;
-    bar.finish_and_clear();
-    filled.map_err(|e| e.to_string())?;
-    db.close().await;
-    println!("{} jobs were written in {:.0} s", crowd.jobs, began.elapsed().as_secs_f64());
-    Ok(())
 }

@@ -139,7 +139,7 @@ async fn a_slow_run_is_diagnosed_with_its_own_numbers() {
 #[tokio::test]
 async fn metrics_come_in_pages_or_as_a_chart() {
     let run = Run::honest(1, 1);
-    let service = service_with(&[run.clone()]).await;
+    let service = service_with(std::slice::from_ref(&run)).await;
     let path = format!("/api/v1/jobs/{}/metrics", id("bb", 1));
     let none: MetricsPage = ok(&service, None, &path).await;
     assert_eq!((none.total, none.next, none.samples.len()), (0, None, 0));

@@ -120,6 +120,8 @@ impl User {
             needs: hpl_spec::api::jobs::Needs::default(),
             walltime_s: Some(walltime_s),
             title: "cargo xtask up".into(),
+            stop_hopeless: false,
+            repeats: 1,
         };
         let made: Submitted = read("submit the run", self.ask(Method::Post, "/api/v1/jobs", &to_json(&request))?)?;
         made.jobs.into_iter().next().ok_or_else(|| strange("submit the run", "no job"))

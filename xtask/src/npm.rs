@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use indicatif::ProgressBar;
 
 use crate::error::Error;
+use crate::place::shortest;
 use crate::setup;
 
 /// The Node.js that the tools of the lock files run on, in words and as [`too_old`] reads it: the last of release 20, or
@@ -69,7 +70,8 @@ pub fn run(folder: &Path, step: &str, line: &str) -> Result<(), Error> {
         return Ok(());
     }
     eprint!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
-    let command = format!("{shown} (in {})", folder.display());
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let command = format!("{shown} (in {})", shortest(&folder).display());
     Err(Error::Step { step: step.to_owned(), status: said.status.to_string(), command })
 }
 

@@ -11,6 +11,7 @@
 //! answered or not, and its time counts from that moment. A service that falls behind cannot hide it.
 
 pub mod client;
+pub mod crowd;
 pub mod fleet;
 pub mod pace;
 pub mod people;

@@ -40,6 +40,27 @@ pub struct SubmitRequest {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(max_length = 120))]
     pub title: String,
+    /// Of a sweep: end a run early once it can no longer be the best, that is when a quarter of its work or more is
+    /// done and its score so far is below 90 % of the best score that a run of the sweep has come to.
+    // Left out where it says nothing: a request from before there were these two is the same request.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub stop_hopeless: bool,
+    /// Of a sweep: how often each point is run, 1 to 5 times.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 5))]
+    pub repeats: u32,
+}
+
+fn once() -> u32 {
+    1
+}
+
+fn is_once(repeats: &u32) -> bool {
+    *repeats == once()
+}
+
+fn is_no(flag: &bool) -> bool {
+    !flag
 }
 
 /// Who may see a job, its events, logs and result.
@@ -115,6 +136,9 @@ pub struct Job {
     pub waits: Option<Waits>,
     /// How it failed, where it did.
     pub failure: Option<Failure>,
+    /// Why its sweep ended it early, where it did.
+    #[serde(default)]
+    pub stopped: Option<Stopped>,
     /// The score, where there is a result that counts.
     pub score: Option<f64>,
     /// When it was written down, milliseconds since the epoch.
@@ -150,6 +174,37 @@ pub struct Waits {
     pub why: String,
     /// How many jobs are to be given to nodes before this one, where that can be told.
     pub position: Option<u32>,
+    /// When it is expected to start.
+    #[serde(default)]
+    pub starts: Option<Expected>,
+}
+
+/// A moment that is predicted, with its spread.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Expected {
+    /// The likeliest moment, milliseconds since the epoch; None where it cannot be told.
+    pub at: Option<i64>,
+    /// Hardly before.
+    pub earliest: Option<i64>,
+    /// Hardly after.
+    pub latest: Option<i64>,
+    /// The same in words, seen from when it was asked: `in about 12 min (between 8 and 20 min)`, or why it cannot be told.
+    pub text: String,
+}
+
+/// Why a sweep ended a run early: it could no longer be the best.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Stopped {
+    /// The part of its work that was done.
+    pub fraction: f64,
+    /// Its score so far.
+    pub score: f64,
+    /// The best score of the sweep's runs that had come to their end.
+    pub best: f64,
+    /// When, milliseconds since the epoch.
+    pub at: i64,
 }
 
 /// How a job failed.

@@ -13,7 +13,9 @@ pub mod agent;
 pub mod insight;
 pub mod jobs;
 pub mod operator;
+pub mod queue;
 pub mod results;
+pub mod sweeps;
 
 /// The protocol between node and service. A node that speaks another one is refused when it joins or says
 /// hello, before it can claim anything.

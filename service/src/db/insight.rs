@@ -128,3 +128,44 @@ pub async fn group(
     };
     rows.into_iter().map(run).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sqlx::{AssertSqlSafe, Row as _};
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::db::Db;
+    use crate::hub::Hub;
+
+    #[tokio::test]
+    async fn a_group_is_read_from_its_index_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(folder.path(), Clock::manual(0).0, Arc::new(Hub::default())).await.unwrap();
+        let mut reader = db.read().await.unwrap();
+        for (statement, step) in [
+            (GROUP, "SEARCH results USING COVERING INDEX results_group (spec_hash=? AND kind=? AND cores=?)"),
+            (PARAMETERS, "SEARCH r USING INDEX sqlite_autoindex_results_1 (id=?)"),
+        ] {
+            let explained = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
+            let rows = explained.fetch_all(&mut *reader).await.unwrap();
+            let steps: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            assert!(steps.iter().any(|found| found == step), "{statement}\n{steps:#?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn parameters_of_nobody_are_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(folder.path(), Clock::manual(0).0, Arc::new(Hub::default())).await.unwrap();
+        let mut reader = db.read().await.unwrap();
+        let id: AttemptId = "0190f5fe-7c00-7a3b-8b1e-aa0000000001".parse().unwrap();
+        assert!(parameters(&mut reader, &[]).await.unwrap().is_empty());
+        assert!(parameters(&mut reader, std::slice::from_ref(&id)).await.unwrap().is_empty());
+        assert!(
+            member(&mut reader, &id).await.unwrap().is_none() && node_info(&mut reader, &id).await.unwrap().is_none()
+        );
+    }
+}

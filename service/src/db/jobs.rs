@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use hpl_spec::api::jobs::Visibility;
+use hpl_spec::api::jobs::{Stopped, Visibility};
 use hpl_spec::job::{JobEvent, JobState};
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Conn, Tx, explain};
+use super::{Conn, Tx, explain, sweeps};
 use crate::error::{Error, Result};
 use crate::hub::{Rendered, Told, Wake};
 use crate::schedule::Needs;
@@ -354,6 +354,8 @@ pub struct JobRow {
     pub last_event: i64,
     /// The score of its accepted result.
     pub score: Option<f64>,
+    /// Why its sweep ended it early, the last time it did.
+    pub stopped: Option<Stopped>,
     /// The latest attempt.
     pub latest: Option<Latest>,
 }
@@ -398,10 +400,11 @@ pub(super) const COLUMNS: &str = "j.key, j.id, j.owner, u.name AS owner_name, j.
     j.avoid_node, j.fence, j.attempts, j.infra_retries, j.fail_class, j.fail_code, j.fail_detail, j.created_at,
     j.state_at, j.last_event,
     (SELECT r.score FROM results r WHERE r.job = j.key AND r.accepted = 1) AS score,
-    a.id AS attempt, a.progress, a.dropped, a.started_at, a.ended_at, n.id AS node, n.name AS node_name
+    a.id AS attempt, a.progress, a.dropped, a.started_at, a.ended_at, n.id AS node, n.name AS node_name,
+    st.fraction AS stopped_fraction, st.score AS stopped_score, st.best AS stopped_best, st.at AS stopped_at
   FROM jobs j JOIN users u ON u.key = j.owner
   LEFT JOIN attempts a ON a.key = (SELECT key FROM attempts WHERE job = j.key ORDER BY fence DESC LIMIT 1)
-  LEFT JOIN nodes n ON n.key = a.node ";
+  LEFT JOIN nodes n ON n.key = a.node LEFT JOIN stopped st ON st.job = j.key ";
 
 /// Reads a row of [`COLUMNS`].
 pub(super) fn read(row: &SqliteRow) -> Result<JobRow> {
@@ -447,6 +450,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<JobRow> {
         state_at: row.get("state_at"),
         last_event: row.get("last_event"),
         score: row.get("score"),
+        stopped: sweeps::stopped(row),
         latest,
     })
 }

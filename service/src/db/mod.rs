@@ -26,6 +26,7 @@ pub mod board;
 pub mod check;
 pub mod due;
 pub mod events;
+pub mod forecast;
 pub mod idempotency;
 pub mod insight;
 pub mod invites;

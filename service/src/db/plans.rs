@@ -31,6 +31,7 @@ const BUILT: &[(&str, usize, &str)] = &[
     ("attempts/mod.rs", 3, "COLUMNS and a condition, below"),
     ("board.rs", 3, "constants; results/tests.rs"),
     ("board/view.rs", 4, "constants; results/tests.rs"),
+    ("forecast.rs", 1, "each of its conditions, below"),
     ("job_list.rs", 1, "every filter, below"),
     ("jobs.rs", 3, "COLUMNS and a condition, below"),
     ("nodes.rs", 4, "nodes are few"),
@@ -159,6 +160,7 @@ async fn no_statement_reads_a_whole_table() {
     assert!(statements.len() > 120, "only {} statements were found", statements.len());
     statements.extend(lists().iter().map(|filter| (format!("{filter:?}"), job_list::statement(filter))));
     statements.extend([true, false].map(|express| (format!("express: {express}"), queue::pick_statement(express))));
+    statements.extend(super::forecast::statements().map(|statement| ("forecast.rs".to_owned(), statement)));
     statements.extend(super::jobs::statements().map(|statement| ("jobs.rs".to_owned(), statement)));
     statements.extend(super::attempts::statements().map(|statement| ("attempts/mod.rs".to_owned(), statement)));
     for (place, statement) in &statements {

@@ -13,7 +13,7 @@ use crate::error::{Code, Error, Result};
 use crate::schedule::{self, Offer};
 
 /// A retry avoids the node of the last try for so long, in milliseconds; then that node is better than none.
-pub(super) const AVOID: i64 = 5 * 60 * 1000;
+pub const AVOID: i64 = 5 * 60 * 1000;
 
 /// What a node asks for, see [`hpl_spec::api::agent::ClaimRequest`].
 #[derive(Debug, Clone)]

@@ -124,7 +124,8 @@ impl<'a> Known<'a> {
         let way = &self.run()?.account.as_ref()?.waterfall;
         let all: f64 = way.losses.iter().map(|loss| loss.seconds).sum();
         let found = way.losses.iter().find(|loss| loss.what == step)?.seconds;
-        Some(100.0 * found / all).filter(|share| share.is_finite() && all > 0.0)
+        // Below zero where the clock was above that of the peak; beyond a whole it is none.
+        Some(100.0 * found / all).filter(|share| (-100.0..=100.0).contains(share) && all > 0.0)
     }
 
     /// The peak that the program measured before it began, if it did.

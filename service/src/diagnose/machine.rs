@@ -242,6 +242,44 @@ pub(super) fn other_load(known: &Known<'_>, limit: f64) -> Seen {
     .fired()
 }
 
+/// Whoever computes and gets no processor time was stopped for others. The program counts the time for which its threads
+/// computed by the clock on the wall, the system counts what it gave them; that holds the start and the check of the
+/// answer besides, so that what is found here is the least that was missing.
+pub(super) fn cpu_missing(known: &Known<'_>, limit: f64) -> Seen {
+    let given = known.case.evidence.and_then(|evidence| evidence.cpu_s).filter(|s| (0.0..1e12).contains(s));
+    let idle: Vec<f64> = known.run().map(|run| run.idle.concat()).unwrap_or_default();
+    let (Some(given), Some(seconds), false) = (given, known.seconds(), idle.is_empty()) else {
+        return Seen::Unknown("processor time, or how long threads rested, was not measured");
+    };
+    if !idle.iter().all(|share| (0.0..=1.0).contains(share)) {
+        return Seen::Unknown("how long threads rested is no part of the time");
+    }
+    let wanted = seconds * idle.iter().map(|share| 1.0 - share).sum::<f64>();
+    let missing = 100.0 * (1.0 - given / wanted);
+    if !missing.is_finite() || missing < limit {
+        return Seen::Clear(format!("{} s given, {} s of computing in the solve", rounded(given), rounded(wanted)));
+    }
+    Draft {
+        cost: Some(100.0 * (wanted - given) / (seconds * idle.len() as f64)),
+        headline: format!(
+            "The cores worked for others: at least {} % of our threads' time was missing.",
+            rounded(missing)
+        ),
+        facts: vec![
+            fact("threads computed for", wanted, "s"),
+            fact("processor time they got", given, "s"),
+            fact("missing, at the least", missing, "%"),
+        ],
+        why: "A thread that is stopped in the midst of its work is waited for by all others.",
+        next: vec![
+            known.try_with("The same run again, when the node is quiet", &[]),
+            advice("Ask the node's operator what else runs there."),
+        ],
+        ..Draft::default()
+    }
+    .fired()
+}
+
 pub(super) fn cores_unused(known: &Known<'_>, limit: f64) -> Seen {
     let (Some(threads), Some(cores)) = (known.threads(), known.cores()) else {
         return Seen::Unknown("threads or cores are not known");

@@ -29,7 +29,7 @@ const fn rule(
 }
 
 /// All rules.
-pub(super) const RULES: [Rule; 26] = [
+pub(super) const RULES: [Rule; 27] = [
     rule(
         "clocks_fell",
         "Clock of the cores",
@@ -75,9 +75,16 @@ pub(super) const RULES: [Rule; 26] = [
     rule(
         "other_load",
         "Other programs",
-        (1.0, "{} task or more beyond our threads, and a twentieth of them, wanted to run in the last half of the run"),
+        (1.0, "{} task and a twentieth of our threads, or more, wanted to run beyond them in the last half of the run"),
         "The system and the daemon add a few hundredths of a task; a whole one takes a core from a rank.",
         machine::other_load,
+    ),
+    rule(
+        "cpu_missing",
+        "Processor time of our threads",
+        (5.0, "our threads got at least {} % less processor time than the time for which they computed"),
+        "A thread that computes on a core of its own gets all of its time; clocks that count it differ by a few per cent.",
+        machine::cpu_missing,
     ),
     rule(
         "cores_unused",
@@ -145,7 +152,7 @@ pub(super) const RULES: [Rule; 26] = [
     rule(
         "rank_late",
         "One rank late",
-        (5.0, "the busiest rank rested {} % of the time less than the middle one, or more than that"),
+        (5.0, "the busiest rank rested at least {} % of the time less than the middle one"),
         "Ranks that have the same to do rest equally long, but for a few per cent.",
         way::rank_late,
     ),
@@ -187,7 +194,7 @@ pub(super) const RULES: [Rule; 26] = [
     rule(
         "nb_unusual",
         "NB against the usual",
-        (2.0, "more than {} times the NB that is usual for this N, or less than its part"),
+        (2.0, "more than {} times as wide, or as narrow, as is usual for this N"),
         "The best NB lies rarely further away: 32 for small matrices, 256 from N=7000 on.",
         size::nb_unusual,
     ),

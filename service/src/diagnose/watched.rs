@@ -6,6 +6,12 @@ use hpl_spec::api::agent::Sample;
 const MOST: usize = 20_000;
 /// A core that computes is at least so busy.
 const BUSY: f64 = 0.5;
+/// What lies above these is no figure of a machine.
+const HERTZ: f64 = 1e12;
+const DEGREES: f64 = 200.0;
+const WATTS: f64 = 1e6;
+const BYTES: f64 = 1e18;
+const TASKS: f64 = 1e7;
 
 /// The node at one moment; None where it was not measured.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -83,19 +89,19 @@ impl Watched {
 }
 
 fn moment(sample: &Sample) -> Moment {
-    let value = |name: &str| sample.values.get(name).copied().filter(|v| v.is_finite() && *v >= 0.0);
+    let upto = |most: f64, name: &str| sample.values.get(name).copied().filter(|v| (0.0..=most).contains(v));
     Moment {
         at_s: sample.at_ms as f64 / 1e3,
-        clock: clock_of_the_busy(sample).or_else(|| value("clock_mean_hz")).filter(|clock| *clock > 0.0),
-        temperature: value("temperature_max_celsius"),
-        power: value("power_w"),
-        swap_used: value("swap_used_bytes"),
-        memory_available: value("memory_available_bytes"),
-        memory_total: value("memory_total_bytes"),
-        busy: value("cpu_busy_ratio"),
-        stolen: value("cpu_stolen_ratio"),
-        load: value("load_tasks"),
-        pressure_memory: value("pressure_memory_ratio"),
+        clock: clock_of_the_busy(sample).or_else(|| upto(HERTZ, "clock_mean_hz")).filter(|clock| *clock > 0.0),
+        temperature: upto(DEGREES, "temperature_max_celsius"),
+        power: upto(WATTS, "power_w"),
+        swap_used: upto(BYTES, "swap_used_bytes"),
+        memory_available: upto(BYTES, "memory_available_bytes"),
+        memory_total: upto(BYTES, "memory_total_bytes"),
+        busy: upto(1.0, "cpu_busy_ratio"),
+        stolen: upto(1.0, "cpu_stolen_ratio"),
+        load: upto(TASKS, "load_tasks"),
+        pressure_memory: upto(1.0, "pressure_memory_ratio"),
     }
 }
 
@@ -105,7 +111,7 @@ fn clock_of_the_busy(sample: &Sample) -> Option<f64> {
     if clocks.len() != busy.len() {
         return None;
     }
-    let at_work = clocks.iter().zip(busy).filter(|(clock, busy)| clock.is_finite() && **busy >= BUSY);
+    let at_work = clocks.iter().zip(busy).filter(|(clock, busy)| (0.0..=HERTZ).contains(*clock) && **busy >= BUSY);
     let (sum, count) = at_work.fold((0.0, 0_u32), |(sum, count), (clock, _)| (sum + clock, count + 1));
     (count > 0).then(|| sum / f64::from(count))
 }

@@ -5,6 +5,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hpl_spec::api::Problem;
 use hpl_spec::api::jobs::{Estimate, Job, JobPage, SubmitRequest, Submitted, Visibility};
+use hpl_spec::api::queue::Queue;
+use hpl_spec::api::sweeps::SweepView;
 use hpl_spec::benchmark::{self, BENCHMARKS};
 use hpl_spec::id::{JobId, SweepId};
 use serde::{Deserialize, Serialize};
@@ -36,10 +38,13 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(hold))
         .routes(routes!(release))
         .routes(routes!(extend))
+        .routes(routes!(get_sweep))
         .routes(routes!(submit_sweep))
+        .routes(routes!(cancel_sweep))
         .routes(routes!(benchmarks))
         .routes(routes!(benchmark))
         .routes(routes!(list_nodes))
+        .routes(routes!(queue))
         .merge(submissions)
 }
 
@@ -208,10 +213,35 @@ pub async fn extend(
     jobs::extend(&app, &caller, id.as_str(), request.walltime_s).await.map(axum::Json)
 }
 
+/// A sweep: its points with their runs, states and scores, and the best so far.
+#[utoipa::path(get, path = "/api/v1/sweeps/{id}", tag = "jobs",
+    params(("id" = String, Path, description = "the sweep's id")),
+    responses((status = 200, body = SweepView), (status = "4XX", body = Problem)))]
+pub async fn get_sweep(
+    State(app): State<Shared>,
+    caller: Caller,
+    Path(id): Path<SweepId>,
+) -> Result<axum::Json<SweepView>> {
+    jobs::sweep(&app, &caller, &id).await.map(axum::Json)
+}
+
+/// Ends every run of a sweep that has not ended, its drafts too.
+#[utoipa::path(post, path = "/api/v1/sweeps/{id}/cancel", tag = "jobs", security(("token" = []), ("session" = [])),
+    params(("id" = String, Path, description = "the sweep's id")),
+    responses((status = 200, body = SweepSubmitted, description = "how many runs are to end"), (status = "4XX", body = Problem)))]
+pub async fn cancel_sweep(
+    State(app): State<Shared>,
+    caller: Caller,
+    Path(id): Path<SweepId>,
+) -> Result<axum::Json<SweepSubmitted>> {
+    let jobs = jobs::cancel_sweep(&app, &caller, &id).await?;
+    Ok(axum::Json(SweepSubmitted { jobs }))
+}
+
 /// What became of a sweep.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SweepSubmitted {
-    /// How many drafts were submitted.
+    /// How many drafts were submitted, or runs are to end.
     jobs: u32,
 }
 
@@ -275,4 +305,12 @@ pub async fn benchmark(Path(name): Path<String>) -> Result<axum::Json<BenchmarkV
 #[utoipa::path(get, path = "/api/v1/nodes", tag = "jobs", responses((status = 200, body = Vec<NodeView>)))]
 pub async fn list_nodes(State(app): State<Shared>) -> Result<axum::Json<Vec<NodeView>>> {
     nodes::list(&app).await.map(axum::Json)
+}
+
+/// What nodes have now and when they are free again; what waits, in the order in which it is expected to be given to
+/// nodes, why, and when it starts. At most 200 of each.
+#[utoipa::path(get, operation_id = "get_queue", path = "/api/v1/queue", tag = "jobs",
+    responses((status = 200, body = Queue), (status = "4XX", body = Problem)))]
+pub async fn queue(State(app): State<Shared>, caller: Caller) -> Result<axum::Json<Queue>> {
+    jobs::queue(&app, &caller).await.map(axum::Json)
 }

@@ -56,6 +56,12 @@ pub struct ExploreQuery {
     pub node: Option<NodeId>,
     /// The node's physical cores.
     pub cores: Option<u32>,
+    /// Verified or reported alone; nothing else is a point.
+    pub tier: Option<ResultTier>,
+    /// The smallest problem.
+    pub min_size: Option<f64>,
+    /// The largest problem.
+    pub max_size: Option<f64>,
     /// Only what is older than this result: `next` of the answer before.
     #[param(value_type = Option<String>)]
     pub before: Option<AttemptId>,
@@ -149,6 +155,9 @@ pub async fn explore(app: &App, caller: &Caller, query: &ExploreQuery) -> Result
         kind: query.kind.clone(),
         node: query.node.clone(),
         cores: query.cores,
+        tier: query.tier,
+        min_size: query.min_size,
+        max_size: query.max_size,
         before: query.before.clone(),
         ..ResultQuery::default()
     };

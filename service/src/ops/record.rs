@@ -1,26 +1,13 @@
-//! What happened to a job and what its run left behind, for people to read.
+//! What a run left behind, for people to read.
 
 use bytes::Bytes;
 use hpl_spec::id::{AttemptId, JobId};
-use hpl_spec::job::JobEvent;
 
 use crate::app::App;
-use crate::db::events::{self, AttemptHandle, JobHandle};
+use crate::db::events::{self, AttemptHandle};
 use crate::error::{Error, Result};
 use crate::http::caller::Caller;
 use crate::store::{FileName, Listed, ReadError, Stream};
-
-/// Events that are read from each end of a history. A history has more only by its progress, which fills the middle.
-const EVENTS: u32 = 500;
-
-/// Something that happened to a job.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Happened {
-    /// When, milliseconds since the epoch.
-    pub at: i64,
-    /// What.
-    pub event: JobEvent,
-}
 
 /// The end of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +23,6 @@ pub struct Tail {
 /// What is there to read about a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// What happened, in order; of its progress at most the first and the last.
-    pub events: Vec<Happened>,
     /// The ends of the logs of the latest try, those that hold anything.
     pub logs: Vec<Tail>,
     /// The artifacts of the latest try.
@@ -49,15 +34,15 @@ pub struct Record {
 /// # Errors
 /// There is no such job for the caller to see; the database or the disk does not answer.
 pub async fn of_job(app: &App, caller: &Caller, id: &JobId, tail: usize) -> Result<Record> {
-    let (events, attempt) = {
+    let attempt = {
         let conn = &mut *app.db.read().await?;
         let job = events::visible_job(conn, id, caller).await?.ok_or_else(|| Error::not_found("job"))?;
-        (history(conn, &job).await?, events::attempt(conn, job.key, None).await?)
+        events::attempt(conn, job.key, None).await?
     };
-    let Some(attempt) = attempt else { return Ok(Record { events, logs: vec![], artifacts: vec![] }) };
+    let Some(attempt) = attempt else { return Ok(Record { logs: vec![], artifacts: vec![] }) };
     let artifacts =
         files(app, &attempt.id).await?.into_iter().filter(|file| matches!(file.name, FileName::Artifact(_))).collect();
-    Ok(Record { events, logs: logs(app, &attempt, tail).await?, artifacts })
+    Ok(Record { logs: logs(app, &attempt, tail).await?, artifacts })
 }
 
 /// What there is of the logs and artifacts of an attempt. Whether the caller may see them is not looked at.
@@ -66,20 +51,6 @@ pub async fn of_job(app: &App, caller: &Caller, id: &JobId, tail: usize) -> Resu
 /// The disk does not answer.
 pub async fn files(app: &App, attempt: &AttemptId) -> Result<Vec<Listed>> {
     app.store.list(attempt).await.map_err(Error::internal)
-}
-
-async fn history(conn: &mut crate::db::Conn, job: &JobHandle) -> Result<Vec<Happened>> {
-    let mut told = events::after(conn, job.key, 0, EVENTS).await?;
-    let read = told.last().map_or(0, |last| last.seq);
-    if read < job.last_event {
-        let from = read.max(job.last_event - i64::from(EVENTS));
-        told.extend(events::after(conn, job.key, from, EVENTS).await?);
-    }
-    let read = |told: &crate::hub::Told| {
-        let event = serde_json::from_str(&told.data).map_err(Error::internal)?;
-        Ok(Happened { at: told.at, event })
-    };
-    told.iter().map(|told| read(told)).collect()
 }
 
 async fn logs(app: &App, attempt: &AttemptHandle, tail: usize) -> Result<Vec<Tail>> {

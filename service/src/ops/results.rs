@@ -160,6 +160,15 @@ pub async fn certificate(app: &Shared, caller: &Caller, job: &str) -> Result<(St
     Ok((name, certify::bundle(app, full, node).await?))
 }
 
+/// What the node of a result said last that it is; None if it never did.
+///
+/// # Errors
+/// As [`detail`].
+pub async fn node(app: &App, caller: &Caller, id: &AttemptId) -> Result<Option<hpl_spec::NodeInfo>> {
+    let full = seen(app, caller, id.as_str()).await?;
+    verdict::node_info(&mut *app.db.read().await?, full.key).await
+}
+
 /// The public half of the key that signs certificates.
 #[must_use]
 pub fn certificate_key(app: &App) -> CertificateKey {

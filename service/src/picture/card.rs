@@ -24,7 +24,7 @@ const TRACK: &str = "#2d3238";
 const LOSSES: [&str; 3] = ["#f1c373", "#d59a5b", "#a9764f"];
 const OTHER: &str = "#6b7078";
 /// Its letters beside those that widths are reckoned with.
-const NARROW: f64 = 0.88;
+const NARROW: f64 = 0.85;
 /// How much the light font is thickened, for plain and for bold text.
 const PLAIN: f64 = 0.022;
 const BOLD: f64 = 0.05;
@@ -177,12 +177,12 @@ fn way(svg: &mut Svg, steps: &[Step]) {
     for (name, share, colour) in parts.iter().filter(|p| p.1 >= 0.001) {
         let label = format!("{name} {}", text::percent(*share));
         // The card is drawn in one font, which is narrower than what widths are reckoned with.
-        let wide = 28.0 + text::width(&label, 22.0) * NARROW;
+        let wide = 28.0 + text::width(&label, 20.0) * NARROW;
         if x + wide > WIDTH - EDGE {
             break;
         }
         svg.painted_rect(colour, [x, 555.0, 18.0, 18.0], 3.0);
-        svg.painted_text((x + 28.0, 573.0), Anchor::Start, &ink(22.0, QUIET, PLAIN), &label);
+        svg.painted_text((x + 28.0, 573.0), Anchor::Start, &ink(20.0, QUIET, PLAIN), &label);
         x += wide + 22.0;
     }
 }

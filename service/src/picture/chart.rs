@@ -205,7 +205,9 @@ impl Chart {
             let foot = if y - plot.top < 18.0 { y + 15.0 } else { y - 5.0 };
             if taken.iter().all(|other| (other - foot).abs() >= 15.0) {
                 let label = text::fitting(name, LETTER, (plot.right - plot.left) * 0.8);
-                svg.text("quiet halo", plot.right - 4.0, foot, Anchor::End, &label);
+                let wide = text::width(&label, LETTER);
+                svg.rect("label-ground", plot.right - wide - 6.0, foot - 12.0, wide + 4.0, 16.0);
+                svg.text("quiet", plot.right - 4.0, foot, Anchor::End, &label);
                 taken.push(foot);
             }
         }

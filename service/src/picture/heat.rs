@@ -1,5 +1,7 @@
 //! The heat map of two parameters: a value in each cell, darker where it is higher, the best one framed.
 
+use std::fmt::Write;
+
 use crate::picture::svg::{Anchor, Svg};
 use crate::picture::{LETTER, STRONG, Shape, text};
 
@@ -66,19 +68,15 @@ impl Heat {
         let (known, all) = (self.all().count(), self.rows.len() * self.columns.len());
         let mut out =
             format!("{} by {} and {}: {known} of {all} cells have a value.", self.unit, self.y_label, self.x_label);
-        if let Some((row, column)) = self.best() {
-            if let Some(cell) = self.cell(row, column) {
-                out.push_str(&format!(
-                    " The best is {} {} at {} = {} and {} = {}, from {}.",
-                    text::figure(cell.value),
-                    self.unit,
-                    self.y_label,
-                    self.rows[row],
-                    self.x_label,
-                    self.columns[column],
-                    runs(cell.runs)
-                ));
-            }
+        let best = self.best().and_then(|(row, column)| Some((row, column, self.cell(row, column)?)));
+        if let Some((row, column, cell)) = best {
+            let (value, runs) = (text::figure(cell.value), runs(cell.runs));
+            let (y, x) = (&self.rows[row], &self.columns[column]);
+            let _ = write!(
+                out,
+                " The best is {value} {} at {} = {y} and {} = {x}, from {runs}.",
+                self.unit, self.y_label, self.x_label
+            );
         }
         out
     }

@@ -82,7 +82,7 @@ pub fn picture(most: &Phases, spread: Option<&Spread>, shape: Shape) -> String {
     let row = if shape == Shape::Tall { 44.0 } else { 28.0 };
     let class = format!("{} phases", shape.class());
     let note = if spread.is_some() {
-        "The upper bar: the rank in the middle. Below: each phase, the bar the rank in the middle, the line from the least to the most."
+        "Bars show the rank in the middle (the median), thin lines reach from the rank with the least time to the one with the most."
     } else {
         "Each phase as the rank that needed most time for it counted it."
     };
@@ -124,7 +124,7 @@ fn phase_row(svg: &mut Svg, shape: Shape, i: usize, phase: &Phase, top: f64, (su
     svg.text("", 18.0, foot, Anchor::Start, &name);
     svg.text("quiet figures", width, foot, Anchor::End, &figures);
     svg.rect("bar-track", left, bar, right - left, 14.0);
-    svg.rect("phase", left, bar, (place(phase.typical) - left).max(if phase.typical > 0.0 { 1.5 } else { 0.0 }), 14.0);
+    svg.rect("phase", left, bar, (place(phase.typical) - left).max(if phase.typical > 0.0 { 2.5 } else { 0.0 }), 14.0);
     if let Some(min) = phase.min.filter(|min| phase.max > *min) {
         let (from, to, y) = (place(min), place(phase.max), bar + 7.0);
         svg.line("whisker", (from, y), (to, y));

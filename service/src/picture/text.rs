@@ -66,7 +66,7 @@ pub fn percent(share: f64) -> String {
 pub fn seconds(value: f64) -> String {
     match value {
         v if !v.is_finite() => "unknown".to_owned(),
-        v if v >= 0.0005 && v < 1.0 => format!("{} ms", figure((v * 1e5).round() / 100.0)),
+        v if (0.0005..1.0).contains(&v) => format!("{} ms", figure((v * 1e5).round() / 100.0)),
         v if v < 1000.0 => format!("{} s", figure((v * 100.0).round() / 100.0)),
         v => format!("{} s", figure(v)),
     }

@@ -59,7 +59,7 @@ const WORDS: &[(&str, &str, &str)] = &[
         "Waiting for the slowest",
         "Threads and ranks that are done earlier wait for those that have more to do.",
     ),
-    ("idle", "Idle for other reasons", "Time of the threads that nothing above explains."),
+    ("idle", "Otherwise idle", "Time of the threads that nothing above explains."),
 ];
 
 /// The steps of a run of those floating-point operations, in the order of the way.
@@ -141,7 +141,8 @@ fn bars(steps: &[Step]) -> (Vec<Bar>, f64) {
             bars.push(Bar {
                 name: step.name.clone(),
                 figures,
-                class: "bar-loss",
+                // The products are what the run is for; all else is loss.
+                class: if bars.is_empty() { "bar-peak" } else { "bar-loss" },
                 from: from.min(to),
                 to: from.max(to),
             });
@@ -194,7 +195,9 @@ pub fn picture(way: &Waterfall, flops: f64, shape: Shape) -> String {
     let rows: f64 = if shape == Shape::Tall { 46.0 } else { 30.0 };
     let height = (bars.len().max(1) as f64 * rows + 4.0).max(40.0);
     let class = format!("{} waterfall", shape.class());
-    let mut svg = Svg::new(width, height, &class, "Where your peak went", &description(&steps));
+    let measured = steps.first().is_some_and(|s| s.left.is_some());
+    let title = if measured { "Where your peak went" } else { "Where the time went" };
+    let mut svg = Svg::new(width, height, &class, title, &description(&steps));
     if bars.is_empty() {
         svg.text("quiet", 0.0, 20.0, Anchor::Start, "Nothing was counted.");
     }

@@ -5,6 +5,7 @@
 mod change;
 mod cheats;
 mod estimate;
+mod hopeless;
 mod house;
 mod lists;
 mod quotas;

@@ -1,4 +1,4 @@
-//! A sweep from a pasted HPL.dat: the cost first, netlib's order, one run at a time.
+//! A sweep from a pasted HPL.dat: the cost first, then one run at a time, in a random order.
 
 use serde_json::{Value, json};
 
@@ -97,9 +97,15 @@ async fn the_cost_comes_first_and_the_runs_one_by_one() {
     let quota = House::done(house.post(&ada, "/estimate", long()).await);
     assert_eq!(quota["quota"]["queued"], 1);
 
+    // What comes first, the answer tells; which it is, the dice.
+    let drawn: Vec<_> = made["jobs"].as_array().unwrap().iter().map(|job| numbers(&job["parameters"])).collect();
+    let (mut sorted, mut all) = (drawn.clone(), order());
+    sorted.sort_unstable();
+    all.sort_unstable();
+    assert!(sorted == all && drawn != order(), "{drawn:?}");
     for (at, job) in jobs.iter().enumerate() {
         let held = node.claim(&house).await.unwrap();
-        assert_eq!((held.job.as_str(), numbers(&held.given["parameters"])), (*job, order()[at]));
+        assert_eq!((held.job.as_str(), numbers(&held.given["parameters"])), (*job, drawn[at]));
         assert_eq!(other.gets(&house).await, "", "one at a time");
         let input = held.given["inputs"][0]["text"].as_str().unwrap();
         let lines: Vec<&str> = input.lines().collect();
@@ -176,4 +182,99 @@ async fn what_is_wrong_in_a_pasted_file_is_said_by_line() {
     // Even where nothing is wrong, a sweep waits to be submitted: `draft` says nothing new.
     let made = House::done(house.post(&ada, "/jobs", with(pasted(PASTED), json!({"draft": true}))).await);
     assert_eq!(made["jobs"][0]["state"], "draft");
+}
+
+#[tokio::test]
+async fn a_sweep_is_shown_by_its_points_whatever_the_order_of_its_runs() {
+    let house = House::new(&["--running-max", "4"]).await;
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    let mut node = house.node("one", MACHINE).await;
+    let asked = with(pasted(PASTED), json!({"repeats": 2, "stop_hopeless": true, "title": "which NB"}));
+    let said = House::done(house.post(&ada, "/estimate", asked.clone()).await);
+    assert_eq!(said["cost"]["runs"], 32);
+    let made = House::done(house.post(&ada, "/jobs", asked).await);
+    let path = format!("/sweeps/{}", made["sweep"].as_str().unwrap());
+    let shown = House::done(house.get(&ada, &path).await);
+    assert_eq!(
+        json!([
+            shown["owner"],
+            shown["title"],
+            shown["repeats"],
+            shown["stop_hopeless"],
+            shown["drafts"],
+            shown["over"]
+        ]),
+        json!(["ada", "which NB", 2, true, 32, 0])
+    );
+    assert_eq!((&shown["varied"], &shown["cost"]), (&json!(["depth", "n", "nb", "p", "q"]), &made["cost"]));
+    assert_eq!(shown["best"], Value::Null);
+    let points = shown["points"].as_array().unwrap();
+    let shown_order: Vec<_> = points.iter().map(|point| numbers(&point["parameters"])).collect();
+    let mut by_n = order();
+    by_n.sort_by_key(|[p, q, n, nb, depth]| [*n, *depth, *nb, *p, *q]);
+    assert_eq!(shown_order, by_n);
+    // Every turn is there once, and is that of the job with this place in the answer.
+    let mut turns = vec![];
+    for run in points.iter().flat_map(|point| point["runs"].as_array().unwrap()) {
+        let turn = run["turn"].as_u64().unwrap();
+        assert_eq!(run["job"], made["jobs"][turn as usize - 1]["id"]);
+        turns.push(turn);
+    }
+    turns.sort_unstable();
+    assert_eq!(turns, (1..=32).collect::<Vec<u64>>());
+    assert!(points.iter().all(|point| point["runs"].as_array().unwrap().len() == 2 && point["predicted"] == 96.0));
+
+    // Whoever may not see its jobs does not know of it.
+    assert_eq!(house.get(&bob, &path).await.status, 200);
+    for run in made["jobs"].as_array().unwrap() {
+        let job = run["id"].as_str().unwrap();
+        let private = json!({"visibility": "private"});
+        House::done(house.ask(&ada, "PUT", &format!("/jobs/{job}/visibility"), &[], private).await);
+    }
+    assert_eq!(house.get(&bob, &path).await.verdict(), (404, "not_found"));
+    assert_eq!(house.get(&ada, &path).await.status, 200);
+
+    // All of it is ended at once; what a node has, when the node says so.
+    let cancel = format!("{path}/cancel");
+    House::done(house.post(&ada, &format!("{path}/submit"), Value::Null).await);
+    let held = node.claim(&house).await.unwrap();
+    held.start(&house).await;
+    assert_eq!(house.post(&bob, &cancel, Value::Null).await.verdict(), (404, "not_found"));
+    assert_eq!(House::done(house.post(&ada, &cancel, Value::Null).await), json!({"jobs": 32}));
+    let shown = House::done(house.get(&ada, &path).await);
+    assert_eq!((&shown["over"], house.state(&ada, &held.job).await.as_str()), (&json!(31), "running"));
+    held.fail(&house, 2, "benchmark").await;
+    let job = house.job(&ada, &held.job).await;
+    assert_eq!((&job["state"], &job["stopped"]), (&json!("cancelled"), &Value::Null), "nobody but ada ended it");
+    assert_eq!(house.post(&ada, &cancel, Value::Null).await.verdict(), (409, "conflict"));
+    house.world.check("cancelled").await;
+}
+
+#[tokio::test]
+async fn what_is_asked_of_a_sweep_is_checked() {
+    let house = House::new(&[]).await;
+    let ada = house.person("ada").await;
+    for (asked, field) in [
+        (with(pasted(PASTED), json!({"repeats": 0})), "repeats"),
+        (with(pasted(PASTED), json!({"repeats": 6})), "repeats"),
+        (with(long(), json!({"repeats": 2})), "repeats"),
+        (with(long(), json!({"stop_hopeless": true})), "stop_hopeless"),
+    ] {
+        let refused = house.post(&ada, "/jobs", asked).await;
+        assert_eq!((refused.verdict(), refused.fields()), ((422, "invalid"), vec![field]), "{}", refused.body);
+    }
+    // 5 * 48 runs are more than a sweep may have, though 48 are not.
+    let wide = PASTED.replace("2            # of NBs", "6            # of NBs").replace("128 192 ", "1 2 3 4 5 6 ");
+    assert_eq!(House::done(house.post(&ada, "/estimate", pasted(&wide)).await)["cost"]["runs"], 48);
+    let refused = house.post(&ada, "/jobs", with(pasted(&wide), json!({"repeats": 5}))).await;
+    assert_eq!((refused.verdict(), refused.fields()), ((422, "invalid"), vec!["input"]), "{}", refused.body);
+    // Every point that does not fit is named.
+    house.node("small", crate::house::Machine { memory: 1 << 30, ..MACHINE }).await;
+    let large = PASTED.replace("2000 3000 ", "2000 30000");
+    let said = House::done(house.post(&ada, "/estimate", pasted(&large)).await);
+    let named = said["errors"].as_array().unwrap();
+    assert!(
+        named.len() == 4 && named.iter().all(|e| e["message"].as_str().unwrap().starts_with("N=30000")),
+        "{named:?}"
+    );
 }

@@ -43,13 +43,14 @@ async fn busy_nodes_silent_nodes_and_ones_own_runs() {
     let (first, second) = (house.submit(&ada, long()).await, house.submit(&ada, long()).await);
     let own = house.submit(&bob, long()).await;
     is(waits(&house, &ada, &first).await, "nodes_busy", 0, "the node it fits on is busy; it is next");
-    is(waits(&house, &ada, &second).await, "nodes_busy", 1, "1 job is before it");
-    is(waits(&house, &bob, &own).await, "quota_running", 2, "1 of your runs are under way, 1 may be at once");
+    // After one run of hers it is his turn, once his own has ended.
+    is(waits(&house, &ada, &second).await, "nodes_busy", 2, "2 jobs are before it");
+    is(waits(&house, &bob, &own).await, "quota_running", 1, "1 of your runs are under way, 1 may be at once");
     // Everybody may see why.
-    is(waits(&house, &house.nobody, &own).await, "quota_running", 2, "");
+    is(waits(&house, &house.nobody, &own).await, "quota_running", 1, "");
     held.run(&house, SECOND).await;
     is(waits(&house, &ada, &first).await, "next", 0, "");
-    is(waits(&house, &bob, &own).await, "next", 2, "2 jobs are before it");
+    is(waits(&house, &bob, &own).await, "next", 1, "1 job is before it");
     house.world.advance(6 * MINUTE);
     is(
         waits(&house, &ada, &first).await,

@@ -3,8 +3,13 @@
 #![forbid(unsafe_code)]
 
 mod board;
+mod explore;
 mod forms;
 mod learn;
+mod live;
 mod looks;
 mod operator;
+mod result;
 mod site;
+mod submit;
+mod sweeps;

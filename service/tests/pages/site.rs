@@ -48,6 +48,17 @@ impl Page {
         after.and_then(|text| text.split('"').next()).unwrap_or_else(|| panic!("no field {name}: {main}")).to_owned()
     }
 
+    /// The page without the scripts of the service's own, which it has where they were built in.
+    pub fn without_scripts(&self) -> String {
+        let mut text = String::new();
+        let mut rest = self.text.as_str();
+        while let Some((before, after)) = rest.split_once("<script type=\"module\" src=\"/static/") {
+            text.push_str(before);
+            rest = after.split_once("\"></script>").map_or("", |(_, rest)| rest);
+        }
+        text + rest
+    }
+
     pub fn has(&self, text: &str) -> bool {
         self.text.contains(text)
     }

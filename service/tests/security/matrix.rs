@@ -9,7 +9,7 @@ use crate::support::{Call, PASSWORD, World, at, get, post};
 const ABSENT: &str = "0190f5fe-7c00-7a3b-8b1e-0123456789ab";
 
 /// Where pages send their forms.
-const PAGES: [&str; 27] = [
+const PAGES: [&str; 29] = [
     "/login",
     "/signup",
     "/logout",
@@ -26,6 +26,8 @@ const PAGES: [&str; 27] = [
     "/jobs/{id}/delete",
     "/jobs/{id}/visibility",
     "/sweeps/{id}/submit",
+    "/sweeps/{id}/cancel",
+    "/sweeps/new",
     "/operator/nodes/{id}/drain",
     "/operator/nodes/{id}/undrain",
     "/operator/nodes/{id}/revoke",

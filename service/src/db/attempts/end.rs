@@ -115,7 +115,7 @@ pub(in crate::db) async fn retry_or_fail(tx: &mut Tx, row: &AttemptRow, why: &Lo
     .map_err(explain)?;
     let (retries, cancel, node): (i64, bool, String) = (job.get(0), job.get(1), job.get(2));
     if cancel {
-        return cancelled(tx, row.job, "its owner or an administrator").await;
+        return as_asked(tx, row.job).await;
     }
     if retries >= INFRA_RETRIES {
         let detail = format!("{} (try {} of {})", why.detail, retries + 1, INFRA_RETRIES + 1);
@@ -150,6 +150,21 @@ pub(in crate::db) async fn fail(tx: &mut Tx, job: i64, class: FailClass, code: &
         .map_err(explain)?;
     let event = JobEvent::Failed { class, code: code.into(), detail: detail.into() };
     step(tx, job, &event).await
+}
+
+/// The job was cancelled by whoever asked for it.
+pub(in crate::db) async fn as_asked(tx: &mut Tx, job: i64) -> Result<JobState> {
+    let asked: Option<String> = sqlx::query_scalar(
+        "SELECT data FROM events WHERE job = ? AND kind = 'cancel_requested' ORDER BY seq DESC LIMIT 1",
+    )
+    .bind(job)
+    .fetch_optional(&mut tx.conn)
+    .await
+    .map_err(explain)?;
+    match asked.and_then(|data| serde_json::from_str(&data).ok()) {
+        Some(JobEvent::CancelRequested { by }) => cancelled(tx, job, &by).await,
+        _ => cancelled(tx, job, "its owner or an administrator").await,
+    }
 }
 
 /// The job was cancelled.

@@ -3,7 +3,7 @@
 use hpl_spec::api::agent::AttemptOutcome;
 use hpl_spec::job::{FailClass, JobEvent, JobState};
 
-use super::end::{Lost, cancelled, close, fail, retry_or_fail};
+use super::end::{Lost, as_asked, close, fail, retry_or_fail};
 use super::say::missing_events;
 use super::{AttemptRow, DELIVERY, Writer, admit, identify, revive};
 use crate::db::jobs::{state_of, step};
@@ -61,8 +61,7 @@ pub async fn finish(tx: &mut Tx, finish: &Finish) -> Result<(JobState, bool)> {
             keep_result(tx, &row, result, finish).await?;
             step(tx, row.job, &JobEvent::ResultReceived).await?
         }
-        AttemptOutcome::Cancelled if cancel => cancelled(tx, row.job, "its owner or an administrator").await?,
-        AttemptOutcome::Failed { .. } if cancel => cancelled(tx, row.job, "its owner or an administrator").await?,
+        AttemptOutcome::Cancelled | AttemptOutcome::Failed { .. } if cancel => as_asked(tx, row.job).await?,
         AttemptOutcome::Cancelled => {
             let why = Lost::infra("node_cancelled", "the node ended the run, though nobody had asked for it");
             retry_or_fail(tx, &row, &why).await?

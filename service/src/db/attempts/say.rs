@@ -8,7 +8,7 @@ use sqlx::Row;
 
 use super::{AttemptRow, DELIVERY, EVENTS, GRACE, Writer, admit, revive};
 use crate::db::jobs::step_with;
-use crate::db::{Conn, Tx, explain};
+use crate::db::{Conn, Tx, explain, sweeps};
 use crate::error::{Code, Error, Result};
 
 /// What a beat changed.
@@ -48,7 +48,7 @@ pub async fn beat(
     let row = sqlx::query(
         "UPDATE attempts SET lease_until = ?1, beat_at = ?2, beat_seq = ?3, progress = coalesce(?4, progress),
             dropped = ?5
-          WHERE id = ?6 AND token = ?7 AND fence = ?8 AND state = 'live' AND beat_seq < ?3 RETURNING key",
+          WHERE id = ?6 AND token = ?7 AND fence = ?8 AND state = 'live' AND beat_seq < ?3 RETURNING job",
     )
     .bind(tx.now + lease_ms)
     .bind(tx.now)
@@ -62,7 +62,8 @@ pub async fn beat(
     .await
     .map_err(explain)?;
     let mut dup = false;
-    if row.is_none() {
+    let mut job = row.map(|row| row.get(0));
+    if job.is_none() {
         let mut row = admit(&mut tx.conn, writer).await?;
         dup = seq <= row.beat_seq;
         if !dup {
@@ -79,7 +80,11 @@ pub async fn beat(
             .execute(&mut tx.conn)
             .await
             .map_err(explain)?;
+            job = Some(row.job);
         }
+    }
+    if let (Some(job), Some(progress)) = (job, &beat.progress) {
+        sweeps::stop_if_hopeless(tx, job, progress).await?;
     }
     let (commands, node) = commands(&mut tx.conn, &writer.attempt, daemon).await?;
     Ok(Beaten { dup, commands, node })
@@ -96,7 +101,8 @@ fn progress_json(progress: &Progress) -> String {
 /// Of the database.
 pub async fn commands(conn: &mut Conn, attempt: &str, daemon: Option<&str>) -> Result<(Vec<Command>, Speaker)> {
     let row = sqlx::query(
-        "SELECT j.cancel_requested, n.draining, n.id, n.name, j.walltime_s, a.walltime_s AS told, n.version
+        "SELECT j.cancel_requested, n.draining, n.id, n.name, j.walltime_s, a.walltime_s AS told, n.version,
+                EXISTS (SELECT 1 FROM stopped WHERE job = j.key) AS hopeless
            FROM attempts a JOIN jobs j ON j.key = a.job JOIN nodes n ON n.key = a.node WHERE a.id = ?",
     )
     .bind(attempt)
@@ -105,7 +111,11 @@ pub async fn commands(conn: &mut Conn, attempt: &str, daemon: Option<&str>) -> R
     .map_err(explain)?;
     let mut commands = vec![];
     if row.get("cancel_requested") {
-        commands.push(Command::Cancel { why: "its owner or an administrator cancelled the job".into() });
+        let why = match row.get("hopeless") {
+            true => "its sweep has a better run, which this one could no longer reach",
+            false => "its owner or an administrator cancelled the job",
+        };
+        commands.push(Command::Cancel { why: why.into() });
     }
     let (walltime_s, told): (u32, u32) = (row.get("walltime_s"), row.get("told"));
     if walltime_s != told {
@@ -193,7 +203,11 @@ async fn happen(tx: &mut Tx, row: &AttemptRow, event: &NumberedEvent) -> Result<
         let margin = if moved == JobEvent::Finishing { DELIVERY } else { GRACE };
         sqlx::query(times).bind(tx.now).bind(margin).bind(row.key).execute(&mut tx.conn).await.map_err(explain)?;
     }
-    step_with(tx, row.job, &moved, Some(event.at_ms)).await.map(|_| ())
+    step_with(tx, row.job, &moved, Some(event.at_ms)).await?;
+    match &event.event {
+        AgentEvent::Progress(progress) => sweeps::stop_if_hopeless(tx, row.job, progress).await,
+        _ => Ok(()),
+    }
 }
 
 /// How far a run says it is, checked.

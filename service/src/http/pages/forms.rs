@@ -21,15 +21,25 @@ impl Fields {
         self.0.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
+    /// All fields, in their order.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// What stands in a field without the blanks around it; None if that is nothing.
     pub(super) fn filled(&self, name: &str) -> Option<&str> {
         Some(self.get(name).trim()).filter(|value| !value.is_empty())
     }
 
+    /// Adds a value to those of a field.
+    pub(super) fn push(&mut self, name: &str, value: impl Into<String>) {
+        self.0.push((name.to_owned(), value.into()));
+    }
+
     /// Puts a value where none was sent.
     pub(super) fn prefill(&mut self, name: &str, value: impl Into<String>) {
         if !self.0.iter().any(|(n, _)| n == name) {
-            self.0.push((name.to_owned(), value.into()));
+            self.push(name, value);
         }
     }
 
@@ -98,6 +108,7 @@ const NOTES: &[(&str, &str)] = &[
     ("submitted", "The job is submitted. This page shows what happens to it."),
     ("written", "The sweep is written down. Look at its cost, then start it."),
     ("started", "The sweep is started. Its runs go one by one."),
+    ("sweep_cancelled", "All runs of the sweep that had not ended are to end."),
     ("cancelled", "The job is to end. A node that has it needs a few seconds to stop."),
     ("again", "This is a new job with the same parameters."),
     ("deleted", "The job is deleted, with everything that belonged to it."),

@@ -21,6 +21,10 @@ struct JobsPage {
     frame: Frame,
     jobs: Vec<JobLine>,
     mine: bool,
+    owner: String,
+    /// The same list of one's own jobs, and of everybody's.
+    of_me: String,
+    of_all: String,
     state: String,
     states: Vec<(&'static str, &'static str)>,
     benchmark: String,
@@ -45,14 +49,18 @@ async fn list(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Res
     };
     let found = jobs::list(&app, &visitor.caller, &wanted).await?;
     let now = app.clock.now();
-    let here = |before: &str| {
-        let pairs = ["owner", "state", "benchmark"].map(|name| (name, asked.get(name)));
-        format!("/jobs{}", query(&[&pairs[..], &[("before", before)]].concat()))
-    };
+    let pairs = ["owner", "state", "benchmark"].map(|name| (name, asked.get(name)));
+    let before = |before: &str| query(&[&pairs[..], &[("before", before)]].concat());
+    let here = |id: &str| format!("/jobs{}", before(id));
+    let of = |owner: &str| format!("/jobs{}", query(&[&[("owner", owner)], &pairs[1..]].concat()));
+    let frame = visitor.frame(if mine { "Your jobs" } else { "Jobs" }, "/jobs");
     super::page(&JobsPage {
-        frame: visitor.frame(if mine { "Your jobs" } else { "Jobs" }, "/jobs"),
+        frame: frame.with_call("GET", format!("/api/v1/jobs{}", before(asked.get("before")))),
         jobs: found.jobs.iter().map(|job| JobLine::new(job, now)).collect(),
         mine,
+        owner: asked.get("owner").to_owned(),
+        of_me: of("me"),
+        of_all: of(""),
         state: asked.get("state").to_owned(),
         states: JobState::ALL.map(|state| (state.name(), words::state(state))).to_vec(),
         benchmark: asked.get("benchmark").to_owned(),

@@ -10,8 +10,10 @@ mod about;
 mod account;
 mod assets;
 mod boards;
+mod compare;
 mod entry;
 mod errors;
+mod explore;
 mod forms;
 mod home;
 mod job;
@@ -20,6 +22,7 @@ mod learn;
 mod nodes;
 mod operator;
 mod plain;
+mod queue;
 mod result;
 mod results;
 mod submit;
@@ -49,11 +52,14 @@ pub fn routes() -> Router<Shared> {
         .merge(account::routes())
         .merge(submit::routes())
         .merge(jobs::routes())
+        .merge(queue::routes())
         .merge(job::routes())
         .merge(sweep::routes())
         .merge(boards::routes())
         .merge(results::routes())
         .merge(result::routes())
+        .merge(explore::routes())
+        .merge(compare::routes())
         .merge(nodes::routes())
         .merge(about::routes())
         .merge(operator::routes())

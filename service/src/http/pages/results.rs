@@ -31,11 +31,18 @@ struct ResultsPage {
     newest: String,
     csv: String,
     json: String,
+    /// The same results as a picture.
+    explore: String,
+    /// The same list with the visitor's results alone; empty where nobody is logged in, or it is that list.
+    mine: String,
+    /// The same list with everybody's results; empty where it is that list.
+    everybodys: String,
 }
 
 struct Line {
-    /// The page that tells more.
-    more: String,
+    id: String,
+    /// Whether it can stand beside others: what counts for nothing cannot.
+    comparable: bool,
     label: String,
     owner: String,
     score: String,
@@ -52,11 +59,8 @@ struct Line {
 impl Line {
     fn new(row: ResultRow, now: i64) -> Line {
         Line {
-            more: match row.tier {
-                // The job is known by another one, or not known at all.
-                ResultTier::Orphan => format!("/results/{}", row.id),
-                _ => format!("/jobs/{}", row.job),
-            },
+            comparable: matches!(row.tier, ResultTier::Verified | ResultTier::Reported),
+            id: row.id.to_string(),
             score: words::score(&row.benchmark, row.score),
             label: row.label,
             owner: row.owner.unwrap_or_default(),
@@ -101,6 +105,12 @@ fn wanted(asked: &Fields) -> Result<ResultQuery> {
     if problems.is_empty() { Ok(query) } else { Err(Error::invalid(problems)) }
 }
 
+/// The page that shows what the address asks for as a picture.
+fn explore_of(asked: &Fields) -> String {
+    let same = [("user", "user"), ("kind", "kind"), ("cores", "cores"), ("tier", "tier"), ("min_n", "min_size")];
+    format!("/explore{}", query(&same.map(|(there, here)| (there, asked.get(here)))))
+}
+
 async fn list(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Result<Response> {
     let found = async {
         let query = wanted(&asked)?;
@@ -116,8 +126,16 @@ async fn list(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Res
     let pairs = FILTERS.map(|name| (name, asked.get(name)));
     let filters = query(&[&pairs[..], if all { &[("all", "true")] } else { &[] }].concat());
     let here = |before: &str| format!("/results{}", query(&[&pairs[..], &[("before", before)]].concat()));
+    let of = |user: &str| {
+        let pairs = pairs.map(|(name, value)| (name, if name == "user" { user } else { value }));
+        format!("/results{}", query(&pairs))
+    };
+    let json = format!("/api/v1/results{filters}");
     let page = ResultsPage {
-        frame: visitor.frame("Results", "/results"),
+        frame: visitor.frame("Results", "/results").with_script("explore").with_call("GET", json.as_str()),
+        explore: explore_of(&asked),
+        mine: visitor.name().filter(|me| *me != asked.get("user")).map(of).unwrap_or_default(),
+        everybodys: asked.filled("user").map(|_| of("")).unwrap_or_default(),
         wrong: error.as_ref().map(|error| Wrong::of(error, str::to_owned)).unwrap_or_default(),
         benchmarks: BENCHMARKS.iter().map(|row| (row.name, row.title)).collect(),
         tiers: ResultTier::ALL.map(|tier| (tier.name(), words::tier(tier))).to_vec(),
@@ -125,7 +143,7 @@ async fn list(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Res
         older: next.map(|id| here(id.as_str())).unwrap_or_default(),
         newest: if asked.filled("before").is_some() { here("") } else { String::new() },
         csv: format!("/api/v1/results.csv{filters}"),
-        json: format!("/api/v1/results{filters}"),
+        json,
         asked,
     };
     super::show(error.as_ref().map_or(axum::http::StatusCode::OK, super::status), &page)

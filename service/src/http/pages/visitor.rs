@@ -119,6 +119,11 @@ impl Frame {
         self
     }
 
+    /// Whether a script of its own keeps the page up to date.
+    pub(super) fn lives(&self) -> bool {
+        self.scripts.len() > usize::from(assets::script("all").is_some())
+    }
+
     /// With the call that gives a program what the page shows.
     pub(super) fn with_call(mut self, method: &'static str, path: impl Into<String>) -> Frame {
         self.calls.push(Call { method, path: path.into() });

@@ -264,7 +264,7 @@ mod tests {
             let error = read_names(wrong).unwrap_err();
             assert_eq!(error.errors[0].field, "results", "{wrong}");
         }
-        assert!(read_names(&vec![id; 9].join(",")).is_err() && read_names(&"a:1:b".repeat(2000)).is_err());
+        assert!(read_names(&[id; 9].join(",")).is_err() && read_names(&"a:1:b".repeat(2000)).is_err());
     }
 
     #[test]

@@ -81,6 +81,8 @@ pub async fn requeue(app: &App, caller: &Caller, id: &str) -> Result<Job> {
             },
             walltime_s: Some(job.walltime_s),
             title: job.title.clone(),
+            stop_hopeless: false,
+            repeats: 1,
         };
         let body = submit(app, caller, &request, None).await?;
         let made: Submitted = serde_json::from_str(&body).map_err(Error::internal)?;

@@ -1,7 +1,7 @@
 //! Jobs: estimate, submit, list, look at, end, and try again.
 
 use hpl_spec::api::jobs::{Failure, Job, NodeRef, QuotaLeft, Visibility};
-use hpl_spec::job::FailClass;
+use hpl_spec::job::{FailClass, JobState};
 
 use crate::app::App;
 use crate::db::Conn;
@@ -11,16 +11,29 @@ use crate::http::caller::{Caller, Known, Scope};
 use crate::schedule;
 
 mod change;
+mod eta;
+mod eta_left;
+#[cfg(test)]
+mod eta_tests;
 mod look;
 mod prepare;
+mod queue;
+mod site;
 mod submit;
+mod sweep;
 mod wait;
+mod watch;
 
 pub use change::{cancel, delete, extend, hold, release, requeue, set_visibility};
+pub use eta_left::{Span, expected, left, rough, solve_left};
 pub use look::{ListQuery, get, list};
-pub use prepare::{MOST_INPUT, MOST_RUNS, estimate};
+pub use prepare::{MOST_INPUT, MOST_REPEATS, MOST_RUNS, estimate};
+pub use queue::queue;
+pub use site::{Site, site};
 pub use submit::{submit, submit_draft, submit_sweep};
+pub use sweep::{cancel_sweep, sweep};
 pub use wait::Fleet;
+pub use watch::{Watch, watch};
 
 /// What is left of the caller's quota; the settings' own for somebody who is not known.
 ///
@@ -77,6 +90,7 @@ pub fn present(row: JobRow) -> Result<Job> {
         code,
         detail,
     });
+    let ends = row.cancel_requested && !row.state.is_final();
     Ok(Job {
         id: row.id.parse().map_err(Error::internal)?,
         owner: row.owner_name,
@@ -85,7 +99,7 @@ pub fn present(row: JobRow) -> Result<Job> {
         label: row.label,
         title: row.title,
         state: row.state,
-        cancel_requested: row.cancel_requested && !row.state.is_final(),
+        cancel_requested: ends,
         visibility: if row.public { Visibility::Public } else { Visibility::Private },
         sweep: row.sweep.map(|s| s.parse()).transpose().map_err(Error::internal)?,
         needs: hpl_spec::api::jobs::Needs {
@@ -102,6 +116,7 @@ pub fn present(row: JobRow) -> Result<Job> {
         dropped: latest.as_ref().and_then(|l| serde_json::from_str(&l.dropped).ok()).unwrap_or_default(),
         waits: None,
         failure,
+        stopped: row.stopped.filter(|_| row.state == JobState::Cancelled || ends),
         score: row.score,
         created_at: row.created_at,
         state_at: row.state_at,

@@ -17,9 +17,13 @@ use crate::http::caller::Caller;
 use crate::schedule::{self, Needs, gib};
 
 /// The part of its peak that a node is taken to reach while there is no history.
-const EFFICIENCY: f64 = 0.8;
+pub(super) const EFFICIENCY: f64 = 0.8;
 /// Runs of one sweep.
 pub const MOST_RUNS: usize = 200;
+/// Runs of one point of a sweep.
+pub const MOST_REPEATS: u32 = 5;
+/// Points that do not fit are named one by one up to so many.
+const MOST_PROBLEMS: usize = 20;
 /// Bytes of an input file.
 pub const MOST_INPUT: usize = 64 << 10;
 /// Characters of a title.
@@ -64,6 +68,9 @@ pub(super) async fn prepare(app: &App, conn: &mut Conn, request: &SubmitRequest,
     let needs: Vec<Needs> = plans.iter().map(|plan| needs(request, plan)).collect();
     let largest = nodes.all.iter().max_by_key(|n| n.offer.memory);
     for (plan, need) in plans.iter().zip(&needs) {
+        if problems.len() >= MOST_PROBLEMS {
+            break;
+        }
         if let Some(node) = largest.filter(|n| need.memory > n.offer.memory) {
             let message = format!(
                 "{} needs {} of memory; the largest node, {}, gives a run {} of its {}: make the problem smaller",
@@ -73,8 +80,10 @@ pub(super) async fn prepare(app: &App, conn: &mut Conn, request: &SubmitRequest,
                 gib(node.offer.memory),
                 gib(node.memory)
             );
-            problems.push(Problem::new("parameters", message));
-            break;
+            let problem = Problem::new("parameters", message);
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
         }
     }
     if !problems.is_empty() {
@@ -116,12 +125,15 @@ fn plans(request: &SubmitRequest) -> Result<(&'static Benchmark, Vec<Plan>)> {
         (None, Some(input)) => (row.parse_input)(input).map_err(|problems| under("input", problems))?,
         _ => return Err(Error::field("parameters", "expected either `parameters` or `input`")),
     };
-    if sets.len() > MOST_RUNS {
-        let message = format!("it stands for {} runs; a sweep has at most {MOST_RUNS}: cut it in parts", sets.len());
+    let repeats = if (1..=MOST_REPEATS).contains(&request.repeats) { request.repeats as usize } else { 1 };
+    let runs = sets.len() * repeats;
+    if runs > MOST_RUNS {
+        let message = format!("it stands for {runs} runs; a sweep has at most {MOST_RUNS}: cut it in parts");
         return Err(Error::field("input", message));
     }
     let plans: Result<Vec<Plan>, Vec<Problem>> = sets.iter().map(|set| (row.plan)(set)).collect();
-    Ok((row, plans.map_err(|problems| under("parameters", problems))?))
+    let plans = plans.map_err(|problems| under("parameters", problems))?;
+    Ok((row, plans.into_iter().flat_map(|plan| std::iter::repeat_n(plan, repeats)).collect()))
 }
 
 /// Problems of a field inside another.
@@ -160,6 +172,15 @@ fn check_words(request: &SubmitRequest) -> Vec<Problem> {
     }
     if request.needs.cores.is_some_and(|cores| cores == 0 || cores > 1_000_000) {
         problems.push(Problem::new("needs.cores", "expected 1 to 1000000"));
+    }
+    if !(1..=MOST_REPEATS).contains(&request.repeats) {
+        let message = format!("found {}; expected 1 to {MOST_REPEATS} runs of each point", request.repeats);
+        problems.push(Problem::new("repeats", message));
+    }
+    for (field, given) in [("repeats", request.repeats != 1), ("stop_hopeless", request.stop_hopeless)] {
+        if given && request.input.is_none() {
+            problems.push(Problem::new(field, "counts only for a sweep: give it with `input`, or leave it out"));
+        }
     }
     problems
 }
@@ -272,7 +293,7 @@ pub async fn estimate(app: &App, caller: &Caller, request: &SubmitRequest) -> Re
     Ok(answer)
 }
 
-fn node_ref(node: &NodeRow) -> Result<NodeRef> {
+pub(super) fn node_ref(node: &NodeRow) -> Result<NodeRef> {
     Ok(NodeRef { id: node.id.parse().map_err(Error::internal)?, name: node.name.clone() })
 }
 

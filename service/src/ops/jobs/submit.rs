@@ -6,11 +6,13 @@ use hpl_spec::job::JobState;
 use sha2::{Digest, Sha256};
 
 use super::prepare::{Prepared, cost, prepare};
+use super::sweep::{new_seed, shuffle};
 use super::{find_own, is_express, present};
 use crate::app::App;
 use crate::db::idempotency::{self, Answer};
 use crate::db::jobs::{self, NewJob};
 use crate::db::quotas::{self, Quota};
+use crate::db::sweeps::NewSweep;
 use crate::db::{Tx, orders, queue, sweeps};
 use crate::error::{Code, Error, Result};
 use crate::http::caller::{Caller, Scope};
@@ -21,7 +23,7 @@ use crate::secret::{TokenHash, random_id};
 const DRAFTS: i64 = 1000;
 
 /// Writes down what is asked for: a job, queued or as a draft; or a sweep of drafts. With an idempotency key the same
-/// request gets the same answer. Returns the answer as JSON.
+/// request gets the same answer. Returns the answer as JSON; the jobs of a sweep in the order of their turns.
 ///
 /// # Errors
 /// Something in the request is wrong; the quota of waiting jobs, or that of drafts, is used up; the disk is nearly full.
@@ -42,10 +44,21 @@ pub async fn submit(app: &App, caller: &Caller, request: &SubmitRequest, idem_ke
         (prepare(app, conn, request, &quota).await?, quota)
     };
     let now = app.clock.now();
-    let sweep = request.input.as_ref().map(|input| (random_id::<SweepId>(now), input.clone()));
-    let sweep_id = sweep.as_ref().map(|(id, _)| id.to_string());
-    let new = new_jobs(&prepared, request, user, sweep_id, now);
-    let (cost, warnings, benchmark) = (cost(&prepared.runs), prepared.warnings, prepared.benchmark.name);
+    let sweep = request.input.as_ref().map(|input| NewSweep {
+        id: random_id::<SweepId>(now).to_string(),
+        owner: user,
+        benchmark: prepared.benchmark.name,
+        input: input.clone(),
+        seed: new_seed(),
+        repeats: request.repeats,
+        stop_hopeless: request.stop_hopeless,
+    });
+    let mut new = new_jobs(&prepared, request, user, sweep.as_ref().map(|sweep| sweep.id.clone()), now);
+    if let Some(sweep) = &sweep {
+        // Jobs of a sweep have their turn in the order in which they are written down.
+        shuffle(sweep.seed, &mut new);
+    }
+    let (cost, warnings) = (cost(&prepared.runs), prepared.warnings);
     app.db
         .write(move |tx| {
             Box::pin(async move {
@@ -59,11 +72,12 @@ pub async fn submit(app: &App, caller: &Caller, request: &SubmitRequest, idem_ke
                 } else {
                     check_drafts(tx, user, new.len()).await?;
                 }
-                if let Some((id, input)) = &sweep {
-                    sweeps::create(tx, id.as_str(), user, benchmark, input).await?;
+                if let Some(sweep) = &sweep {
+                    sweeps::create(tx, sweep).await?;
                 }
                 let jobs = create_all(tx, &new).await?;
-                let answer = Submitted { sweep: sweep.map(|(id, _)| id), jobs, cost, warnings };
+                let sweep = sweep.map(|sweep| sweep.id.parse()).transpose().map_err(Error::internal)?;
+                let answer = Submitted { sweep, jobs, cost, warnings };
                 let body = serde_json::to_string(&answer).map_err(Error::internal)?;
                 if let Some(key) = &idem_key {
                     let answer = Answer { status: 201, body: body.clone() };

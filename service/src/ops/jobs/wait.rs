@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 use hpl_spec::api::jobs::{QuotaLeft, Waits};
 use hpl_spec::job::JobState;
 
+use super::queue::Forecast;
+use super::{eta_left, queue};
 use crate::app::App;
+use crate::db::forecast::Line;
 use crate::db::jobs::JobRow;
 use crate::db::nodes::{self, Seen};
-use crate::db::{Conn, Db, queue, quotas};
+use crate::db::{self, Conn, Db, quotas};
 use crate::error::Result;
 use crate::schedule::{Needs, gib};
 
@@ -25,6 +28,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// ...and so many times as old as it took.
 const SHARE: u32 = 50;
 
+/// A forecast, and until when it is good enough.
+type Kept = (Instant, Arc<Forecast>);
+
 /// What was last seen of a large fleet. Only predictions and explanations rest on it: who gets which job is decided by
 /// the database alone.
 #[derive(Debug, Default, Clone)]
@@ -32,6 +38,8 @@ pub struct Fleet {
     last: Arc<Mutex<Look>>,
     /// Held by who looks while others have to wait for it.
     looking: Arc<tokio::sync::Mutex<()>>,
+    /// What a long queue was last seen to come to, and until when that is good enough.
+    forecast: Arc<Mutex<Option<Kept>>>,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +78,20 @@ impl Fleet {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The last forecast, where it is still good enough.
+    pub(super) fn forecast(&self) -> Option<Arc<Forecast>> {
+        let last = self.forecast.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(until, _)| Instant::now() < *until).map(|(_, forecast)| forecast.clone())
+    }
+
+    /// Keeps a forecast that was begun at `began`, if making it took some trouble.
+    pub(super) fn keep(&self, forecast: &Arc<Forecast>, began: Instant) {
+        if forecast.jobs.len() + forecast.nodes.all.len() > FEW_NODES {
+            let until = Instant::now() + LOOK_EVERY.max(SHARE * began.elapsed());
+            *self.forecast.lock().unwrap_or_else(PoisonError::into_inner) = Some((until, forecast.clone()));
+        }
+    }
+
     async fn look_now(&self, conn: &mut Conn) -> Result<Arc<[Seen]>> {
         let began = Instant::now();
         let nodes: Arc<[Seen]> = nodes::fleet(conn).await?.into();
@@ -90,6 +112,7 @@ impl Fleet {
 }
 
 /// The nodes there are.
+#[derive(Debug)]
 pub(super) struct Nodes {
     pub(super) all: Arc<[Seen]>,
     now: i64,
@@ -104,7 +127,7 @@ impl Nodes {
         node.busy || self.now - node.seen_at < AWAY
     }
 
-    fn takes_jobs(&self, node: &Seen) -> bool {
+    pub(super) fn takes_jobs(&self, node: &Seen) -> bool {
         self.is_here(node) && !node.draining && !node.unwell
     }
 
@@ -117,7 +140,7 @@ impl Nodes {
 }
 
 fn waits(code: &str, why: String, position: Option<u32>) -> Option<Waits> {
-    Some(Waits { code: code.into(), why, position })
+    Some(Waits { code: code.into(), why, position, starts: None })
 }
 
 /// Why a job with these needs would wait.
@@ -184,33 +207,68 @@ fn why_none_takes_jobs(nodes: &Nodes, fitting: &[&Seen]) -> String {
     format!("none of the {} nodes it fits on takes jobs now: {}", fitting.len(), some.collect::<Vec<_>>().join(", "))
 }
 
-/// Why a job waits; None if it does not.
-pub(super) async fn why_it_waits(app: &App, conn: &mut Conn, job: &JobRow) -> Result<Option<Waits>> {
-    let now = app.clock.now();
+/// What an owner has left of the runs that may be under way at once.
+fn runs_left(line: Option<&Line>, running_max: u32) -> QuotaLeft {
+    QuotaLeft {
+        running_max: line.map_or(running_max, |line| line.running_max),
+        running: line.map_or(0, |line| line.running),
+        queued_max: 0,
+        queued: 0,
+        walltime_max_s: 0,
+        recent_node_hours: 0.0,
+    }
+}
+
+/// Why a job waits that stands at `position`; None if it does not.
+pub(super) fn why(nodes: &Nodes, job: &JobRow, line: Option<&Line>, running_max: u32, position: u32) -> Option<Waits> {
     match job.state {
         JobState::Held if job.hold == "sweep" => {
-            Ok(waits("sweep_turn", "the runs of a sweep go one by one; another one has its turn".into(), None))
+            waits("sweep_turn", "the runs of a sweep go one by one; another one has its turn".into(), None)
         }
-        JobState::Held => Ok(waits("held", format!("it is held by the {}", job.hold), None)),
-        JobState::Queued if job.not_before > now => {
-            let seconds = (job.not_before - now + 999) / 1000;
-            Ok(waits("not_before", format!("the last try failed; the next may start in {seconds} s"), None))
+        JobState::Held => waits("held", format!("it is held by the {}", job.hold), None),
+        JobState::Queued if job.not_before > nodes.now => {
+            let seconds = (job.not_before - nodes.now + 999) / 1000;
+            waits("not_before", format!("the last try failed; the next may start in {seconds} s"), None)
         }
-        JobState::Queued => {
-            let quota = quotas::of(conn, job.owner, &app.config).await?;
-            let (_, running) = queue::line(conn, job.owner).await?;
-            let left = QuotaLeft {
-                running_max: quota.running_max,
-                running,
-                queued_max: quota.queued_max,
-                queued: 0,
-                walltime_max_s: quota.walltime_max_s,
-                recent_node_hours: 0.0,
-            };
-            let nodes = Nodes::load(app, conn).await?;
-            let position = queue::position(conn, job.owner, Some(job.key)).await?;
-            Ok(why_it_would_wait(&nodes, &job.needs, &left, position))
-        }
-        _ => Ok(None),
+        JobState::Queued => why_it_would_wait(nodes, &job.needs, &runs_left(line, running_max), position),
+        _ => None,
     }
+}
+
+/// Why the start of a job that has no place cannot be told.
+pub(super) fn why_no_start(waits: &Waits) -> &'static str {
+    match waits.code.as_str() {
+        "sweep_turn" => "it begins after the runs of its sweep that come before it",
+        "held" => "somebody has to let it go on",
+        "no_node_fits" => "no node fits",
+        "memory_taken" => "other programs hold the memory of the nodes that are free",
+        "nodes_busy" | "avoids_node" => "no node that it fits on takes jobs now",
+        _ => "too many jobs are before it",
+    }
+}
+
+/// Why a job waits and when it starts; None if it does not wait.
+pub(super) async fn why_it_waits(app: &App, conn: &mut Conn, job: &JobRow) -> Result<Option<Waits>> {
+    if !matches!(job.state, JobState::Held | JobState::Queued) {
+        return Ok(None);
+    }
+    let forecast = queue::forecast(app, conn).await?;
+    let place = forecast.place_of(job.key);
+    let position = match place {
+        Some((position, _)) => position,
+        None => db::queue::position(conn, job.owner, Some(job.key)).await?,
+    };
+    let running_max = quotas::of(conn, job.owner, &app.config).await?.running_max;
+    let (share, running) = db::queue::line(conn, job.owner).await?;
+    let line = Line { share, running, running_max };
+    let nodes = Nodes::load(app, conn).await?;
+    let mut waits = why(&nodes, job, Some(&line), running_max, position);
+    if let Some(waits) = &mut waits {
+        let starts = place.filter(|_| waits.code != "no_node_fits").map(|(_, starts)| starts);
+        waits.starts = Some(match starts {
+            Some(starts) => eta_left::expected(starts, forecast.now),
+            None => eta_left::unknown(why_no_start(waits)),
+        });
+    }
+    Ok(waits)
 }

@@ -24,100 +24,78 @@ fn rate(n: f64, nb: f64) -> f64 {
     230.0 * (1.0 - (-n / 9000.0).exp()) * (1.0 - ((nb - 220.0) / 420.0).powi(2))
 }
 
-fn charts() -> Vec<(&'static str, String)> {
-    let chart = |title: &str, along: Along, x_label: &str, upwards, series: Vec<Series>, levels: Vec<(f64, String)>| {
-        let chart = Chart {
-            title: title.to_owned(),
-            description: String::new(),
-            along,
-            x_label: x_label.to_owned(),
-            upwards,
-            y_label: "Gflop/s".to_owned(),
-            series,
-            levels,
-        };
-        responsive(|shape| chart.picture(shape))
-    };
-    let series = |name: &str, draw, points: Vec<Point>| Series { name: name.to_owned(), draw, points };
-    let live = (0..5000).map(|i| {
+fn chart(title: &str, along: Along, x_label: &str, upwards: Scale, series: Vec<Series>) -> Chart {
+    Chart {
+        title: title.to_owned(),
+        description: String::new(),
+        along,
+        x_label: x_label.to_owned(),
+        upwards,
+        y_label: "Gflop/s".to_owned(),
+        series,
+        levels: vec![],
+    }
+}
+
+fn series(name: &str, draw: Draw, points: Vec<Point>) -> Series {
+    Series { name: name.to_owned(), draw, points }
+}
+
+fn live() -> Chart {
+    let now = (0..5000).map(|i| {
         let t = f64::from(i) / 25.0;
         Point::new(t, 230.0 * (1.0 - (-t / 8.0).exp()) - 60.0 * (t / 200.0).powi(6) + f64::from(i * 7 % 13))
     });
     let so_far = (0..5000).map(|i| Point::new(f64::from(i) / 25.0, 215.0 * (1.0 - (-f64::from(i) / 300.0).exp())));
-    let by_nb = [64.0, 128.0, 192.0, 256.0].map(|nb| {
+    let all = vec![series("now", Draw::Line, now.collect()), series("so far", Draw::Line, so_far.collect())];
+    let levels = vec![(221.0, "your best: 221 Gflop/s".to_owned())];
+    Chart { levels, ..chart("Gflop/s against time", Along::Values(Scale::FromZero), "seconds", Scale::FromZero, all) }
+}
+
+fn against_n() -> Chart {
+    let all = [64.0, 128.0, 192.0, 256.0].map(|nb| {
         let points = (1..9).map(|i| f64::from(i) * 5000.0).map(|n| {
             let y = rate(n, nb);
             Point { x: n, y, range: Some((y * 0.96, y * 1.02)) }
         });
         series(&format!("NB {nb}"), Draw::Both, points.collect())
     });
-    let grids = ["1×4", "2×2", "4×1"].iter().enumerate().map(|(i, _)| {
-        let y = [205.0, 213.0, 180.0][i];
-        Point { x: i as f64, y, range: Some((y - 9.0, y + 5.0)) }
-    });
-    let start = 1_790_000_000.0;
-    let record = [0.0, 3.0, 17.0, 40.0, 88.0]
-        .iter()
-        .zip([80.0, 120.0, 150.0, 205.0, 213.4])
-        .map(|(d, y)| Point::new(start + d * 86_400.0, y));
+    chart("Gflop/s against N", Along::Values(Scale::FromZero), "N", Scale::FromZero, all.to_vec())
+}
+
+fn by_grid() -> Chart {
+    let values = [205.0, 213.0, 180.0].iter().zip([0.0, 1.0, 2.0]);
+    let points = values.map(|(y, x)| Point { x, y: *y, range: Some((y - 9.0, y + 5.0)) }).collect();
     let names = ["1×4", "2×2", "4×1"].map(str::to_owned).to_vec();
-    let log =
-        [(1000.0, 3.0), (2000.0, 12.0), (5000.0, 60.0), (20_000.0, 190.0), (100_000.0, 1500.0), (1_000_000.0, 1e6)];
-    vec![
-        (
-            "Live",
-            chart(
-                "Gflop/s against time",
-                Along::Values(Scale::FromZero),
-                "seconds",
-                Scale::FromZero,
-                vec![series("now", Draw::Line, live.collect()), series("so far", Draw::Line, so_far.collect())],
-                vec![(221.0, "your best: 221 Gflop/s".to_owned())],
-            ),
-        ),
-        (
-            "Against N",
-            chart("Gflop/s against N", Along::Values(Scale::FromZero), "N", Scale::FromZero, by_nb.to_vec(), vec![]),
-        ),
-        (
-            "Against the grid",
-            chart(
-                "Gflop/s by grid",
-                Along::Categories(names),
-                "P×Q",
-                Scale::FromZero,
-                vec![series("", Draw::Points, grids.collect())],
-                vec![],
-            ),
-        ),
-        (
-            "Record",
-            chart(
-                "The record",
-                Along::Values(Scale::Date),
-                "date",
-                Scale::FromZero,
-                vec![series("record", Draw::Stairs, record.collect())],
-                vec![],
-            ),
-        ),
-        (
-            "Logarithms",
-            chart(
-                "Log",
-                Along::Values(Scale::Log),
-                "N",
-                Scale::Log,
-                vec![series(
-                    "a name that is far longer than anybody would call a series of results, or nearly",
-                    Draw::Both,
-                    log.iter().map(|(x, y)| Point::new(*x, *y)).collect(),
-                )],
-                vec![],
-            ),
-        ),
-        ("Nothing", chart("None", Along::Values(Scale::Linear), "N", Scale::FromZero, vec![], vec![])),
+    chart("Gflop/s by grid", Along::Categories(names), "P×Q", Scale::FromZero, vec![series("", Draw::Points, points)])
+}
+
+fn record() -> Chart {
+    let days = [0.0, 3.0, 17.0, 40.0, 88.0].map(|day| 1_790_000_000.0 + day * 86_400.0);
+    let points = days.into_iter().zip([80.0, 120.0, 150.0, 205.0, 213.4]).map(|(t, y)| Point::new(t, y)).collect();
+    let all = vec![series("record", Draw::Stairs, points)];
+    chart("The record", Along::Values(Scale::Date), "date", Scale::FromZero, all)
+}
+
+fn logarithms() -> Chart {
+    let points = [(1e3, 3.0), (2e3, 12.0), (5e3, 60.0), (2e4, 190.0), (1e5, 1500.0), (1e6, 1e6)];
+    let name = "a name that is far longer than anybody would call a series of results, or nearly";
+    let all = vec![series(name, Draw::Both, points.map(|(x, y)| Point::new(x, y)).to_vec())];
+    chart("Log", Along::Values(Scale::Log), "N", Scale::Log, all)
+}
+
+fn charts() -> Vec<(&'static str, String)> {
+    let nothing = chart("None", Along::Values(Scale::Linear), "N", Scale::FromZero, vec![]);
+    [
+        ("Live", live()),
+        ("Against N", against_n()),
+        ("Against the grid", by_grid()),
+        ("Record", record()),
+        ("Logarithms", logarithms()),
+        ("Nothing", nothing),
     ]
+    .map(|(name, chart)| (name, responsive(|shape| chart.picture(shape))))
+    .to_vec()
 }
 
 fn pictures() -> Vec<(&'static str, String)> {

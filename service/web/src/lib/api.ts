@@ -30,6 +30,11 @@ export function post<T>(url: string, body: unknown, signal?: AbortSignal): Promi
   return call("POST", url, body, signal);
 }
 
+/** PUT of JSON with the session of the page. */
+export function put<T>(url: string, body: unknown, signal?: AbortSignal): Promise<Answer<T>> {
+  return call("PUT", url, body, signal);
+}
+
 /** DELETE with the session of the page. */
 export function remove<T>(url: string, signal?: AbortSignal): Promise<Answer<T>> {
   return call("DELETE", url, undefined, signal);

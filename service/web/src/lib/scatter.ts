@@ -32,6 +32,8 @@ export interface ScatterSpec {
   readonly describe?: (point: Point) => string;
   /** A point was clicked, or Enter pressed on it. */
   readonly picked?: (point: Point) => void;
+  /** Whether a point has a ring around it: one that is chosen. `redraw` once that changed. */
+  readonly ringed?: (point: Point) => boolean;
 }
 
 /** The numbers of one group. */
@@ -62,8 +64,12 @@ export class Scatter {
     this.#spec = spec;
     const shapes = spec.groups.map((group, i) => group.shape ?? SHAPES[i % SHAPES.length] ?? "circle");
     const colours = spec.groups.map((group, i) => group.colour ?? (i % 6) + 1);
+    const ringed = (index: number): boolean => {
+      const point = this.#merged.from[index];
+      return point !== undefined && (spec.ringed?.(point) ?? false);
+    };
     const fill = (i: number) => (): string => this.#frame.colour(i);
-    const series = shapes.map((shape, i) => ({ fill: fill(i), width: 1, points: { show: false }, paths: drawn(shape) }));
+    const series = shapes.map((shape, i) => ({ fill: fill(i), width: 1, points: { show: false }, paths: drawn(shape, ringed) }));
     this.#frame = new Frame(
       host,
       {
@@ -95,6 +101,11 @@ export class Scatter {
   /** Shows these points with the next frame: one entry a group; a point with NaN is left out. */
   setData(groups: readonly GroupData[]): void {
     this.#merged = merge(groups);
+    this.#frame.plan();
+  }
+
+  /** Draws the same points again with the next frame. */
+  redraw(): void {
     this.#frame.plan();
   }
 
@@ -148,17 +159,22 @@ export function merge(groups: readonly GroupData[]): Merged {
 }
 
 /** Draws the points of a series as one path of that shape. */
-function drawn(shape: Shape): uPlot.Series.PathBuilder {
+function drawn(shape: Shape, ringed: (index: number) => boolean): uPlot.Series.PathBuilder {
   return (plot, series, from, to) => {
     const path = new Path2D();
+    const rings = new Path2D();
     const r = RADIUS * devicePixelRatio;
     const [xs, ys] = [plot.data[0], plot.data[series] ?? []];
     for (let i = from; i <= to; i += 1) {
       const [at, value] = [xs[i], ys[i]];
       if (at === undefined || value == null) continue;
-      mark(path, shape, plot.valToPos(at, "x", true), plot.valToPos(value, "y", true), r);
+      const [x, y] = [plot.valToPos(at, "x", true), plot.valToPos(value, "y", true)];
+      mark(path, shape, x, y, r);
+      // Two, one within the other: as one line of the points' own width it would hardly be seen.
+      if (ringed(i)) for (const far of [2, 2.25]) mark(rings, "circle", x, y, far * r);
     }
-    return { fill: path, stroke: path };
+    rings.addPath(path);
+    return { fill: path, stroke: rings };
   };
 }
 

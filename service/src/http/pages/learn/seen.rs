@@ -43,6 +43,8 @@ pub fn request(numbers: Numbers) -> SubmitRequest {
         needs: Needs::default(),
         walltime_s: None,
         title: String::new(),
+        stop_hopeless: false,
+        repeats: 1,
     }
 }
 
