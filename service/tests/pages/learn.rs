@@ -65,7 +65,7 @@ async fn one_steps_through_the_panels_by_links() {
     let site = site(&[]).await;
     let mut reader = site.browser();
     let first = reader.get("/learn/panel?n=1000&nb=100&p=2&q=3").await;
-    assert!(first.has("Panel 0") && first.has("the last 9") && !first.has(">Back</a>"), "{}", first.text);
+    assert!(first.has("Panel 0") && first.has("of 0 to 9") && !first.has(">Back</a>"), "{}", first.text);
     let next = links(&first, "/learn/panel?n=1000&nb=100&p=2&q=3&k=").into_iter().next().unwrap();
     assert!(next.ends_with("&k=1#step"), "{next}");
     let second = reader.get(next.split('#').next().unwrap()).await;

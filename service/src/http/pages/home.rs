@@ -9,7 +9,7 @@ use hpl_spec::api::results::{ResultRow, Standing};
 use hpl_spec::benchmark::BENCHMARKS;
 use hpl_spec::job::JobState;
 
-use super::learn::lesson::standing_words;
+use super::learn::lesson::ends::standing_words;
 use super::learn::{own_jobs, seen};
 use super::visitor::{Frame, Visitor};
 use super::words::{self, JobLine, When};

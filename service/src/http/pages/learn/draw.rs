@@ -1,6 +1,6 @@
 //! What the topics about the matrix show: its size, its blocks, its grid, how it lies in memory, how the work goes.
 
-use hpl_spec::advice::{fraction_done, squarest_grid};
+use hpl_spec::advice::{block_size, fraction_done, squarest_grid};
 use hpl_spec::benchmark::figure;
 use hpl_spec::params::{PROCESS, leading_dimension, numroc};
 
@@ -132,6 +132,7 @@ fn map(shown: &mut Shown, layout: &Layout) {
 pub fn nb(numbers: Numbers) -> Shown {
     let mut shown = Shown::default();
     map(&mut shown, &numbers.layout());
+    shown.fact("NB where none is named", block_size(numbers.n as usize).to_string());
     shown.fact("Panels, one after the other", text::count(numbers.panels()));
     shown.fact("A block", format!("{0} × {0}, {1}", numbers.nb, bytes(8 * numbers.nb * numbers.nb)));
     shown.fact("Part of the work that is in the panels", text::percent(panel_share(&numbers)));

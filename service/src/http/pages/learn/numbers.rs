@@ -7,6 +7,7 @@ use hpl_spec::params::{Order, RunParams};
 use crate::error::Error;
 use crate::http::pages::forms::{Fields, Wrong};
 use crate::picture::layout::Layout;
+use crate::picture::text;
 
 /// The largest numbers that are drawn: beyond any machine there is.
 const MOST_N: u64 = 50_000_000;
@@ -54,6 +55,11 @@ impl Numbers {
     /// As the query of an address.
     pub fn query(&self) -> String {
         format!("?n={}&nb={}&p={}&q={}", self.n, self.nb, self.p, self.q)
+    }
+
+    /// In words.
+    pub fn words(&self) -> String {
+        format!("N = {}, NB = {}, {} × {}", text::count(self.n), self.nb, self.p, self.q)
     }
 
     pub fn layout(&self) -> Layout {

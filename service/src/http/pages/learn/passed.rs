@@ -14,7 +14,7 @@ const BROADCAST_LEGEND: &str = "Process columns stand side by side, and time run
                                 the whole panel. An arrow is a message, a thin one carries a piece. From the dot on, \
                                 a column has the panel.";
 const SWAP_LEGEND: &str = "Process rows stand side by side, and time runs down: 1 is as long as a message with the \
-                           whole of U. From the dot on, a row has it. Drawn for pivots that are spread evenly.";
+                           whole of U. From the dot on, a row has it. Drawn for pivots that are spread evenly; what row 0 sends includes the rows that go down.";
 
 /// PFACT, RFACT, NBMIN, NDIV: the panel in parts.
 pub fn panel(numbers: Numbers) -> Shown {

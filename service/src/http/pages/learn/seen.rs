@@ -65,13 +65,13 @@ pub fn predicted(estimate: &Estimate) -> String {
     }
 }
 
-/// On which node, and by what.
+/// For which node times are predicted, and by what: a sentence.
 pub fn basis(estimate: &Estimate) -> String {
     let node = estimate.node.as_ref().map_or("a node", |node| node.name.as_str());
     match estimate.basis.as_str() {
-        "history" => format!("predicted for {node} from earlier runs of about this size"),
-        "peak" => format!("predicted for {node} from what its cores can reach"),
-        _ => "no node that fits has been measured yet, so no time can be told".to_owned(),
+        "history" => format!("Times are predicted for {node} from earlier runs of about this size."),
+        "peak" => format!("Times are predicted for {node} from what its cores can reach."),
+        _ => "No node that fits has been measured yet, so no time can be told.".to_owned(),
     }
 }
 
@@ -93,7 +93,7 @@ pub async fn sizes(app: &App, caller: &Caller, numbers: Numbers, shown: &mut Sho
     }
     shown.tables.push(Table {
         mark: "yours",
-        caption: format!("Half, yours, double. The time is {from}."),
+        caption: format!("Half, yours, double. {from}"),
         head: vec!["N", "Memory", "Work", "Time"],
         rows,
     });
@@ -164,7 +164,7 @@ pub fn residual_words(residual: f64) -> String {
         );
     }
     match (LIMIT / residual.max(f64::MIN_POSITIVE)).floor() {
-        times if times >= 2.0 && times < 1e6 => {
+        times if (2.0..1e6).contains(&times) => {
             let times = text::count(times as u64);
             format!("{} is {times} times below the limit of {LIMIT}: what is left over is rounding", figure(residual))
         }

@@ -66,7 +66,7 @@ pub fn picture(curve: &Curve<'_>, value: impl Fn(f64) -> f64) -> String {
         svg.text("quiet", x, bottom + 18.0, anchor, &words);
     }
     svg.line("axis", (LEFT, bottom), (right, bottom));
-    for level in curve.levels.iter().filter(|level| level.y <= curve.y.most) {
+    for level in curve.levels.iter().filter(|level| level.y <= curve.y.most && up(level.y) + LETTER < bottom) {
         svg.line("reference", (LEFT, up(level.y)), (right, up(level.y)));
         svg.text("quiet", LEFT + 4.0, up(level.y) - 5.0, Anchor::Start, &level.words);
     }
