@@ -33,20 +33,31 @@ const PLAIN_FORM_COOKIE: &str = "hpl-form";
 /// Characters of its value: 128 random bits.
 const SEED_CHARS: usize = 22;
 
+/// Bytes of what a token hides, and of the mask that it is hidden under.
+const BYTES: usize = 32;
+
 /// The token that forms of this request's answer carry in the field `csrf`, and that forms sent by this request
 /// must have carried. Handlers take it as an argument.
+///
+/// What a token hides is the same as long as the session lasts, but no two tokens look alike: each is written under a
+/// mask of its own, drawn anew, with the mask before it. Pages are compressed, and hold what a stranger can put into
+/// their address; if the token stood there unchanged, the length of the page would tell how much of it was guessed
+/// (the BREACH attack, 2013; the mask is the remedy that its authors name).
 #[derive(Debug, Clone)]
 pub struct Guard {
-    token: String,
+    hidden: [u8; BYTES],
     shown: Arc<AtomicBool>,
 }
 
 impl Guard {
-    /// The token for a form of the page to be shown.
+    /// A token for a form of the page to be shown.
     #[must_use]
-    pub fn token(&self) -> &str {
+    pub fn token(&self) -> String {
         self.shown.store(true, Ordering::Relaxed);
-        &self.token
+        let mask = rand::random::<[u8; BYTES]>();
+        let mut token = mask.to_vec();
+        token.extend(mask.iter().zip(&self.hidden).map(|(mask, hidden)| mask ^ hidden));
+        BASE64URL_NOPAD.encode(&token)
     }
 
     /// Whether the field `csrf` of a form that was sent is the right one; compared in constant time.
@@ -54,7 +65,12 @@ impl Guard {
     /// # Errors
     /// [`Code::CrossOrigin`]: it is another one.
     pub fn check(&self, field: &str) -> Result<()> {
-        if bool::from(self.token.as_bytes().ct_eq(field.as_bytes())) {
+        let token = BASE64URL_NOPAD.decode(field.as_bytes()).ok().filter(|token| token.len() == 2 * BYTES);
+        let found = token.map(|token| {
+            let (mask, masked) = token.split_at(BYTES);
+            mask.iter().zip(masked).map(|(mask, masked)| mask ^ masked).collect::<Vec<u8>>()
+        });
+        if found.is_some_and(|found| bool::from(found.ct_eq(&self.hidden))) {
             Ok(())
         } else {
             let detail = "this form belongs to another session, or cookies are switched off; load the page again";
@@ -63,8 +79,7 @@ impl Guard {
     }
 
     fn new(seed: &str) -> Guard {
-        let digest = TokenHash::of(&format!("form {seed}"));
-        Guard { token: BASE64URL_NOPAD.encode(digest.as_bytes()), shown: Arc::default() }
+        Guard { hidden: *TokenHash::of(&format!("form {seed}")).as_bytes(), shown: Arc::default() }
     }
 }
 
@@ -191,9 +206,25 @@ mod tests {
     #[test]
     fn a_form_token_is_good_for_its_session_only() {
         let (mine, other) = (Guard::new("a"), Guard::new("b"));
-        assert!(mine.check(mine.token()).is_ok());
-        for wrong in [other.token(), "", "a"] {
-            assert_eq!(mine.check(wrong).unwrap_err().code, Code::CrossOrigin);
+        let (one, two) = (mine.token(), mine.token());
+        assert!(mine.check(&one).is_ok() && mine.check(&two).is_ok());
+        let cut = one[1..].to_owned();
+        let bare = BASE64URL_NOPAD.encode(&mine.hidden);
+        let nothing = BASE64URL_NOPAD.encode(&[0; 2 * BYTES]);
+        for wrong in [other.token(), String::new(), "a".into(), cut, bare, nothing, "é".into()] {
+            assert_eq!(mine.check(&wrong).unwrap_err().code, Code::CrossOrigin);
+        }
+    }
+
+    #[test]
+    fn no_two_tokens_look_alike() {
+        let guard = Guard::new("a");
+        let tokens: Vec<String> = (0..50).map(|_| guard.token()).collect();
+        for (i, one) in tokens.iter().enumerate() {
+            for other in &tokens[..i] {
+                let same = one.bytes().zip(other.bytes()).filter(|(a, b)| a == b).count();
+                assert!(same < one.len() / 3, "{one} {other}");
+            }
         }
     }
 }

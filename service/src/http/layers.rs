@@ -41,13 +41,15 @@ const LONG_POLLS: [&str; 2] = ["/agent/v1/claim", "/agent/v1/attempts/{attempt}/
 const LONG_PATIENCE: Duration = Duration::from_secs(90);
 /// Answers below this are not worth compressing.
 const COMPRESS_FROM: u64 = 4096;
-/// The media types that are compressed. Pages are not: they hold a secret of the session beside words of the caller's,
-/// and the length of the two compressed together would tell of the secret.
-const COMPRESSED: [&str; 7] = [
+/// The media types that are compressed. The token in the forms of a page looks different each time, so that the length of
+/// a page tells nothing of it: see [`super::csrf::Guard`]. Pages that show a secret are marked [`Secret`].
+const COMPRESSED: [&str; 9] = [
     "application/json",
     "application/jsonl",
     "application/openmetrics-text",
     "text/csv",
+    "text/html",
+    "image/svg+xml",
     "text/plain",
     "text/css",
     "text/javascript",
@@ -60,6 +62,10 @@ pub struct RequestId(pub Uuid);
 /// An extension of answers that come bit by bit: they are not compressed, as that would hold them up.
 #[derive(Debug, Clone, Copy)]
 pub struct Flowing;
+
+/// An extension of answers that hold a secret: they are not compressed, as their length would tell of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Secret;
 
 /// An extension of answers with a status of an error and a text that is meant as it is.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +92,7 @@ pub fn outer(router: Router, app: &Shared) -> Router {
 fn is_worth_compressing(_: StatusCode, _: Version, headers: &HeaderMap, extensions: &Extensions) -> bool {
     let media = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim();
-    extensions.get::<Flowing>().is_none() && COMPRESSED.contains(&media)
+    extensions.get::<Flowing>().is_none() && extensions.get::<Secret>().is_none() && COMPRESSED.contains(&media)
 }
 
 /// The route's pattern; empty if there is none.

@@ -1,6 +1,7 @@
 //! What a run left behind, for people to read.
 
 use bytes::Bytes;
+use hpl_spec::benchmark::BENCHMARKS;
 use hpl_spec::id::{AttemptId, JobId};
 
 use crate::app::App;
@@ -27,6 +28,8 @@ pub struct Record {
     pub logs: Vec<Tail>,
     /// The artifacts of the latest try.
     pub artifacts: Vec<Listed>,
+    /// The beginning of the output file of the benchmark, e.g. HPL.out, and its length.
+    pub output: Option<(Bytes, u64)>,
 }
 
 /// The record of a job; of each log at most the last `tail` bytes.
@@ -39,10 +42,23 @@ pub async fn of_job(app: &App, caller: &Caller, id: &JobId, tail: usize) -> Resu
         let job = events::visible_job(conn, id, caller).await?.ok_or_else(|| Error::not_found("job"))?;
         events::attempt(conn, job.key, None).await?
     };
-    let Some(attempt) = attempt else { return Ok(Record { logs: vec![], artifacts: vec![] }) };
-    let artifacts =
-        files(app, &attempt.id).await?.into_iter().filter(|file| matches!(file.name, FileName::Artifact(_))).collect();
-    Ok(Record { logs: logs(app, &attempt, tail).await?, artifacts })
+    let Some(attempt) = attempt else { return Ok(Record { logs: vec![], artifacts: vec![], output: None }) };
+    let is_artifact = |file: &Listed| matches!(file.name, FileName::Artifact(_));
+    let artifacts: Vec<Listed> = files(app, &attempt.id).await?.into_iter().filter(is_artifact).collect();
+    let output = match artifacts.iter().find(|file| is_output(&file.name)) {
+        Some(file) => match app.store.read(&attempt.id, &file.name, 0, tail).await {
+            Ok(part) => Some((part.bytes, part.total)),
+            Err(ReadError::Absent) => None,
+            Err(ReadError::Io(cause)) => return Err(Error::internal(cause)),
+        },
+        None => None,
+    };
+    Ok(Record { logs: logs(app, &attempt, tail).await?, artifacts, output })
+}
+
+/// Whether it is the output file of a benchmark.
+fn is_output(file: &FileName) -> bool {
+    matches!(file, FileName::Artifact(name) if BENCHMARKS.iter().any(|row| row.output == name.to_string()))
 }
 
 /// What there is of the logs and artifacts of an attempt. Whether the caller may see them is not looked at.

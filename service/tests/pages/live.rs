@@ -118,3 +118,15 @@ async fn lists_have_tabs_and_name_their_call() {
     assert!(page.has("GET /api/v1/jobs?owner=me&#38;state=queued"), "{}", page.text);
     assert!(!site.browser().get("/jobs").await.has(">Yours<"));
 }
+
+#[tokio::test]
+async fn the_report_of_the_program_stands_on_the_page() {
+    let site = site(&[]).await;
+    let mut ada = site.browser();
+    ada.sign_up("ada").await;
+    let job = ada.submit("one").await;
+    site.run_next_job(b"").await;
+    let page = ada.get(&job).await;
+    assert!(page.has("aria-label=\"HPL.out\"") && page.has("HPLinpack 2."), "{}", page.text);
+    assert!(between(&page, "aria-label=\"HPL.out\">", "</pre>").contains("T/V                N    NB     P     Q"));
+}

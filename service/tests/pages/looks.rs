@@ -5,7 +5,7 @@ use axum::http::{Request, StatusCode, header};
 use serde_json::json;
 use tower::ServiceExt;
 
-use crate::site::{finish, site};
+use crate::site::{PASSWORD, finish, site};
 
 #[tokio::test]
 async fn every_page_answers_under_its_heading() {
@@ -72,6 +72,27 @@ async fn the_stylesheet_is_kept_for_ever_under_the_name_of_its_content() {
     assert_eq!(style.status(), StatusCode::OK);
     assert_eq!(style.headers()[header::CACHE_CONTROL], "public, max-age=31536000, immutable");
     assert_eq!(browser.get("/static/style-000000000000.css").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn pages_are_compressed_but_for_those_with_a_secret() {
+    let site = site(&[]).await;
+    let gzip = |path: &str| Request::get(path).header(header::ACCEPT_ENCODING, "gzip");
+    for path in ["/submit", "/learn/nb"] {
+        let page = site.router.clone().oneshot(gzip(path).body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(page.headers()[header::CONTENT_ENCODING], "gzip", "{path}");
+    }
+    let mut ada = site.browser();
+    let token = ada.get("/signup").await.token();
+    assert_ne!(token, ada.get("/signup").await.token(), "no two pages hold the same token");
+    let body = format!("csrf={token}&username=ada&password={}", PASSWORD.replace(' ', "+"));
+    let request = Request::post("/signup")
+        .header(header::ACCEPT_ENCODING, "gzip")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(header::ORIGIN, "http://here.example");
+    // Read as text: it would not be one if it were compressed.
+    let codes = ada.send(request, body).await;
+    assert!(codes.status == StatusCode::CREATED && codes.text.len() > 4096, "{}", codes.text.len());
 }
 
 #[tokio::test]

@@ -226,7 +226,7 @@ async fn renew_codes(State(app): State<Shared>, visitor: Visitor, sent: Fields) 
         Ok(made) => {
             let frame = visitor.frame("Your recovery codes", "/account");
             let page = CodesPage { frame, codes: made.recovery_codes, occasion: Occasion::Renewed };
-            super::show(StatusCode::CREATED, &page)
+            super::show_secret(&page)
         }
         Err(error) => account(&app, &visitor, Typed { wrong_codes: Some(error), ..Typed::default() }).await,
     }
@@ -281,7 +281,7 @@ async fn create_token(State(app): State<Shared>, visitor: Visitor, sent: Fields)
                 token: made.token,
                 ends: When::new(made.info.expires_at, app.clock.now()),
             };
-            super::show(StatusCode::CREATED, &page)
+            super::show_secret(&page)
         }
         Err(error) => {
             account(&app, &visitor, Typed { token: sent, wrong_token: Some(error), ..Typed::default() }).await

@@ -136,7 +136,7 @@ async fn sign_up(
             // The session has just begun: what this page could put in a form belongs to the one before.
             let mut frame = Frame::new("Your recovery codes", "/signup");
             frame.user = matches!(occasion, Occasion::SignedUp { .. }).then_some(user.name);
-            super::show(StatusCode::CREATED, &CodesPage { frame, codes: reply.recovery_codes, occasion })
+            super::show_secret(&CodesPage { frame, codes: reply.recovery_codes, occasion })
         }
         Err(error) => sign_up_page(&app, &visitor, &sent, Some(&error)),
     }

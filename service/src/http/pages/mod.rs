@@ -41,6 +41,7 @@ use axum::response::{IntoResponse, Response};
 pub use self::errors::for_browsers;
 use crate::app::Shared;
 use crate::error::{Error, Result};
+use crate::http::layers::Secret;
 
 /// All pages. They need [`crate::http::auth::protect`] around them; and [`for_browsers`] further out, so that errors
 /// from outside of them, unknown addresses for one, are pages too.
@@ -72,6 +73,13 @@ fn show(status: StatusCode, page: &impl Template) -> Result<Response> {
     let text = page.render().map_err(Error::internal)?;
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     Ok((status, [(header::CONTENT_TYPE, html)], text).into_response())
+}
+
+/// A template that holds a secret, which is shown this once.
+fn show_secret(page: &impl Template) -> Result<Response> {
+    let mut response = show(StatusCode::CREATED, page)?;
+    response.extensions_mut().insert(Secret);
+    Ok(response)
 }
 
 /// A template as the answer to a look.

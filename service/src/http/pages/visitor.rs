@@ -29,7 +29,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
 impl Visitor {
     /// The token that forms of the page to be shown must carry.
     pub(super) fn token(&self) -> String {
-        self.guard.token().to_owned()
+        self.guard.token()
     }
 
     /// The username, if somebody is logged in.

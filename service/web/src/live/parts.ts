@@ -1,6 +1,7 @@
 // Takes parts of a page anew from the service, which makes them: only what changed is changed, the reader's place, focus
 // and opened details stay.
 import { all } from "../lib/dom.ts";
+import { keepTokens } from "../lib/tokens.ts";
 
 /** Takes the parts `data-part` of the page at `url` anew; whether it was there. */
 export async function renew(url: string): Promise<boolean> {
@@ -16,6 +17,7 @@ export async function renew(url: string): Promise<boolean> {
     const made = fresh.querySelector(`[data-part="${old.dataset["part"] ?? ""}"]`);
     if (made === null) continue;
     keepOpen(old, made);
+    keepTokens(made);
     if (old.innerHTML !== made.innerHTML) replace(old, made);
   }
   return true;

@@ -75,6 +75,8 @@ struct JobPage {
     story: Vec<Told>,
     logs: Vec<LogView>,
     artifacts: Vec<(String, String)>,
+    /// The output file of the benchmark: its name, what it says, and whether that is only its beginning.
+    output: Option<(&'static str, String, bool)>,
     result: Option<ResultView>,
     /// The figure of the result, for what is said aloud.
     score: String,
@@ -158,7 +160,7 @@ fn page(
     });
     let running = matches!(job.state, JobState::Running | JobState::Finishing | JobState::Lost);
     let latest = curve.last().copied().or(job.progress).filter(|_| !over);
-    let Record { logs, artifacts } = record;
+    let Record { logs, artifacts, output } = record;
     JobPage {
         frame,
         csrf: if visitor.may_change(&job.owner) { visitor.token() } else { String::new() },
@@ -191,6 +193,10 @@ fn page(
         story: timeline::told(&story, &job, now),
         logs: logs.into_iter().map(log_view).collect(),
         artifacts: artifacts.iter().filter_map(artifact_line).collect(),
+        output: output.map(|(bytes, length)| {
+            let name = benchmark::find(&job.benchmark).map_or("", |row| row.output);
+            (name, plain::text(&bytes), length > bytes.len() as u64)
+        }),
         result,
         score: job.score.map(|score| words::score(&job.benchmark, score)).unwrap_or_default(),
         may: visitor.may_change(&job.owner).then(|| May::with(&job)),

@@ -3,7 +3,6 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
 use hpl_spec::api::accounts::{InviteRequest, QuotaRequest};
@@ -104,7 +103,7 @@ async fn create_join_token(State(app): State<Shared>, visitor: Visitor, sent: Fi
             let ends = When::new(made.info.expires_at, app.clock.now());
             let frame = visitor.frame("A join string", "/operator");
             let page = SecretPage { frame, joins: true, secret: made.join_string, ends };
-            super::super::show(StatusCode::CREATED, &page)
+            super::super::show_secret(&page)
         }
         Err(error) => overview(&app, &visitor, Typed { sent, token: Some(error), ..Typed::default() }).await,
     }
@@ -174,7 +173,7 @@ async fn create_invite(State(app): State<Shared>, visitor: Visitor, sent: Fields
         Ok(made) => {
             let ends = When::new(made.expires_at, app.clock.now());
             let frame = visitor.frame("An invitation", "/operator");
-            super::super::show(StatusCode::CREATED, &SecretPage { frame, joins: false, secret: made.invite, ends })
+            super::super::show_secret(&SecretPage { frame, joins: false, secret: made.invite, ends })
         }
         Err(error) => overview(&app, &visitor, Typed { sent, invite: Some(error), ..Typed::default() }).await,
     }
