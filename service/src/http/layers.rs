@@ -40,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LONG_POLLS: [&str; 2] = ["/agent/v1/claim", "/agent/v1/attempts/{attempt}/wait"];
 const LONG_PATIENCE: Duration = Duration::from_secs(90);
 /// Answers below this are not worth compressing.
-const COMPRESS_FROM: u64 = 4096;
+const COMPRESS_FROM: u64 = 1024;
 /// The media types that are compressed. The token in the forms of a page looks different each time, so that the length of
 /// a page tells nothing of it: see [`super::csrf::Guard`]. Pages that show a secret are marked [`Secret`].
 const COMPRESSED: [&str; 9] = [
