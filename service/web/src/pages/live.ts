@@ -160,16 +160,28 @@ function happened(events: readonly JobEvent[]): void {
 /** All events up to now, in pages, each of which is drawn; says the number of the last. */
 async function history(): Promise<number> {
   let after = 0;
+  // What moved after the service had made the page, and before this look, is news as well.
+  const made = state;
+  let now = made;
   for (;;) {
     const answer = await get<JobEvent[]>(`/api/v1/jobs/${encodeURIComponent(job)}/history?after=${after}&limit=${PAGE}`);
     if (!answer.ok) return after;
-    for (const { seq, kind, data } of answer.value) {
+    for (const { seq, kind, data, state: then } of answer.value) {
       after = seq;
+      now = then;
       if (kind === "claimed") run?.again();
       if (data.kind === "progress") run?.add(data);
     }
     run?.draw();
-    if (answer.value.length < PAGE) return after;
+    if (answer.value.length < PAGE) {
+      if (now !== made) {
+        state = now;
+        if (underWay()) showLog();
+        run?.watchNode();
+        renewParts();
+      }
+      return after;
+    }
     // Others have their turn between two pages: the first frame after each shows it.
     await new Promise((drawn) => requestAnimationFrame(drawn));
   }
@@ -191,5 +203,7 @@ function ended(last: JobState): void {
   finish();
 }
 
+const finished = over();
 const last = await history();
+if (!finished && over()) ended(state);
 if (!over()) followJob(job, { events: happened, reset: () => run?.again(), end: ended }, last);
