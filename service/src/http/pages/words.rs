@@ -8,6 +8,8 @@ use hpl_spec::benchmark::{self, Colour, figure};
 use hpl_spec::job::{FailClass, JobState};
 use jiff::Timestamp;
 
+pub(super) use crate::picture::text::rate;
+
 /// A moment: for machines, for people, and how long ago it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct When {
@@ -87,7 +89,7 @@ pub(super) fn dropped(kinds: &BTreeMap<String, u64>) -> String {
 /// A score with its unit.
 pub(super) fn score(benchmark: &str, score: f64) -> String {
     let unit = benchmark::find(benchmark).map_or("", |row| row.unit);
-    format!("{} {unit}", figure(score))
+    format!("{} {unit}", rate(score))
 }
 
 /// A part of a hundred; nothing where it is not known.

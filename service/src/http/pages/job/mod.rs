@@ -203,8 +203,8 @@ fn stopped_words(benchmark: &str, stopped: &Stopped) -> String {
     format!(
         "Its sweep ended it after {} % of the work: with {} so far it could no longer be the best, which has {}.",
         words::hundredths(stopped.fraction),
-        words::score(benchmark, curve::rounded(stopped.score)),
-        words::score(benchmark, curve::rounded(stopped.best))
+        words::score(benchmark, stopped.score),
+        words::score(benchmark, stopped.best)
     )
 }
 

@@ -266,7 +266,7 @@ pub async fn peaks(app: &App, visitor: &Visitor, site: &Site, numbers: Numbers, 
     let line = |(node, peak): (&crate::ops::nodes::NodeView, f64)| {
         let each = peak / f64::from(node.cores.max(1));
         let cells = [&node.name, &node.kind].map(Clone::clone);
-        let numbers = [node.cores.to_string(), format!("{} Gflop/s", text::figure(peak)), text::figure(each)];
+        let numbers = [node.cores.to_string(), format!("{} Gflop/s", words::rate(peak)), words::rate(each)];
         row(false, cells.into_iter().chain(numbers))
     };
     let rows: Vec<_> = measured.clone().take(NODES).map(line).collect();

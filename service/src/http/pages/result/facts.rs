@@ -117,7 +117,7 @@ pub(super) fn node(info: &NodeInfo) -> Vec<Fact> {
     }
     if let Some(peak) = info.peak {
         let cores = words::count(peak.cores as u64, "core", "cores");
-        facts.push(fact("Measured peak", format!("{} Gflop/s on {cores}", figure(peak.gflops))));
+        facts.push(fact("Measured peak", format!("{} Gflop/s on {cores}", words::rate(peak.gflops))));
     }
     facts.push(fact("Operating system", &info.os));
     facts.push(fact("Its kernel", &info.kernel_release));

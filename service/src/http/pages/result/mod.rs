@@ -147,7 +147,7 @@ impl Hero {
             ResultTier::Verified | ResultTier::Reported => None,
         };
         Hero {
-            score: if row.score > 0.0 { words::thousands(row.score) } else { String::new() },
+            score: if row.score > 0.0 { said::rate(row.score) } else { String::new() },
             unit: words::unit(&row.benchmark),
             of_peak: words::of_peak(detail),
             percent: row.percent.map(|percent| percent.clamp(0.0, 100.0)),

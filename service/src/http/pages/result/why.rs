@@ -6,7 +6,7 @@ use axum::response::Response;
 use hpl_spec::api::insight::{Cause, Diagnosis, RuleLook, RuleOutcome, Severity};
 use hpl_spec::id::AttemptId;
 
-use super::words::{sentence, thousands};
+use super::words::sentence;
 use crate::app::Shared;
 use crate::error::Result;
 use crate::http::extract::Path;
@@ -146,7 +146,7 @@ pub(super) async fn look(State(app): State<Shared>, visitor: Visitor, Path(id): 
     crate::http::pages::page(&WhyPage {
         frame: frame.with_call("GET", format!("/api/v1/results/{id}/diagnosis")),
         label: detail.row.label,
-        figure: format!("{} {unit}", thousands(score)),
+        figure: format!("{} {unit}", words::rate(score)),
         summary,
         tally: tally(&rules),
         causes: causes.into_iter().map(CauseView::of).collect(),

@@ -43,23 +43,6 @@ fn round(value: f64, digits: i32) -> f64 {
     }
 }
 
-/// A figure with its thousands set apart, and without an exponent where that can be read.
-pub(super) fn thousands(value: f64) -> String {
-    if value > 1e-9 && value < 1e-3 {
-        let decimals = (3.0 - value.log10()) as usize;
-        return format!("{value:.decimals$}");
-    }
-    let text = figure(value);
-    let whole = text.bytes().take_while(u8::is_ascii_digit).count();
-    if whole < 5 || text.contains('e') {
-        return text;
-    }
-    let (before, after) = text.split_at(whole);
-    let groups: Vec<&str> =
-        before.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
-    format!("{}{after}", groups.join(","))
-}
-
 /// A span of time that may be very short or very long.
 pub(super) fn span(seconds: f64) -> String {
     const SHORT: [(f64, &str); 4] = [(1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"), (1e-12, "ps")];
@@ -83,7 +66,7 @@ pub(super) fn of_peak(detail: &ResultDetail) -> String {
     let Some(percent) = row.percent.filter(|percent| *percent > 0.0) else {
         return "What the cores of this node can reach was not measured, so there is no percent of peak.".to_owned();
     };
-    let peak = thousands(row.score / percent * 100.0);
+    let peak = words::rate(row.score / percent * 100.0);
     let part = match percent {
         tiny if tiny < 0.001 => "less than 0.001".to_owned(),
         small if small < 0.1 => figure(round(small, 2)),
@@ -94,7 +77,7 @@ pub(super) fn of_peak(detail: &ResultDetail) -> String {
         1 => "this core reaches".to_owned(),
         cores => format!("these {cores} cores reach"),
     };
-    let score = thousands(row.score);
+    let score = words::rate(row.score);
     format!("{score} {unit} is {part} % of the {peak} {unit} that {cores} in nothing but multiply-adds.")
 }
 
@@ -201,12 +184,6 @@ mod tests {
         ] {
             assert_eq!(spoken(value), said, "{value}");
         }
-    }
-
-    #[test]
-    fn thousands_are_set_apart_where_there_are_many() {
-        let said = [9876.5, 12_345.678, 1_234_567.8, 0.000_565, 2.5e12].map(thousands);
-        assert_eq!(said, ["9876.5", "12,345.7", "1,234,568", "0.000565", "2.5000e+12"]);
     }
 
     #[test]

@@ -273,7 +273,7 @@ fn cost_of(estimate: &Estimate) -> Cost {
         label: run.label.clone(),
         runs: *runs,
         seconds: predicted(run.seconds),
-        score: run.score.map(|score| format!("{score:.1}")).unwrap_or_default(),
+        score: run.score.map(super::words::rate).unwrap_or_default(),
         memory: bytes(run.bytes_per_node),
         percent: run
             .node_bytes
