@@ -113,11 +113,11 @@ fn run(sides: &[Side<'_>]) -> Part {
     });
     let rows = vec![
         Row::new("Score", "", score),
-        Row::new("Of peak", "of what the cores reach in a loop of fused multiply-adds", percent),
+        Row::new("Of peak", "of what the cores reach in nothing but multiply-adds", percent),
         Row::new("Time", "of the solve", of_run(sides, |run| Some(words::duration(run.row.seconds)))),
         Row::new("Residual", "what is left over when the answer is put back into the equations", check),
         Row::new("Node", "", of_run(sides, |run| run.row.node.as_ref().map(|node| node.name.clone()))),
-        Row::new("Whose", "", of_run(sides, |run| run.row.owner.clone())),
+        Row::new("Who", "", of_run(sides, |run| run.row.owner.clone())),
         Row::new("Trust", "", of_run(sides, |run| Some(words::tier(run.row.tier).to_owned()))),
     ];
     Part { title: "The run in the middle", rows, note: String::new() }

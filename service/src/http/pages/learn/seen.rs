@@ -280,7 +280,7 @@ pub async fn peaks(app: &App, visitor: &Visitor, site: &Site, numbers: Numbers, 
         shown.tables.push(Table {
             mark: "yours",
             caption: "Peaks of the nodes, as measured".to_owned(),
-            head: vec!["Node", "CPU", "Cores", "Peak", "Gflop/s of a core"],
+            head: vec!["Node", "Processor", "Cores", "Peak", "Gflop/s of a core"],
             rows,
         });
     }

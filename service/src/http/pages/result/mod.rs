@@ -139,10 +139,10 @@ impl Hero {
                 } else {
                     format!(" {}.", words::sentence(&detail.check))
                 };
-                Some(("This figure does not count.", format!("{}{why}", said::about_tier(row.tier))))
+                Some(("This score does not count.", format!("{}{why}", said::about_tier(row.tier))))
             }
             ResultTier::Flagged | ResultTier::Orphan => {
-                Some(("This figure is in no ranking.", said::about_tier(row.tier).to_owned()))
+                Some(("This result is not ranked.", said::about_tier(row.tier).to_owned()))
             }
             ResultTier::Verified | ResultTier::Reported => None,
         };

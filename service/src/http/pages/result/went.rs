@@ -71,7 +71,7 @@ impl Went {
             timers: account.map(|account| timers(&account.timers, watch)).unwrap_or_default(),
             around: if around.generate > 0.0 || around.verify > 0.0 {
                 format!(
-                    "Besides the solve, making the matrix took {} and checking the answer {}. Neither counts for the figure.",
+                    "Besides the solve, making the matrix took {} and checking the answer {}. Neither counts for the score.",
                     watch.say(around.generate),
                     watch.say(around.verify)
                 )

@@ -5,6 +5,8 @@ use hpl_spec::benchmark::{self, figure};
 use hpl_spec::report::{RunReport, Verdict};
 
 use crate::http::pages::words;
+pub(super) use crate::http::pages::words::sentence;
+use crate::picture::text;
 
 /// Residuals below it pass: HPL's custom, by which the service judges every run.
 const LIMIT: f64 = 16.0;
@@ -20,7 +22,11 @@ pub(super) fn unit(benchmark: &str) -> &'static str {
 pub(super) fn spoken(value: f64) -> String {
     const NAMES: [&str; 6] = ["", " million", " billion", " trillion", " quadrillion", " quintillion"];
     if !(1e6..1e21).contains(&value) {
-        return if value < 1e6 { figure(round(value, 3)) } else { figure(value) };
+        return match value {
+            small if small < 1e3 => figure(round(small, 3)),
+            some if some < 1e6 => text::count(round(some, 3) as u64),
+            beyond => figure(beyond),
+        };
     }
     let thousands = (value.log10() / 3.0) as usize;
     let [short, next] = [thousands, thousands + 1].map(|k| round(value / 10f64.powi(3 * k as i32), 3));
@@ -157,12 +163,6 @@ fn about_residual(residual: f64) -> String {
     "More than rounding is left over: the answer is wrong, and a fast wrong answer counts for nothing.".to_owned()
 }
 
-/// With a capital letter at its beginning.
-pub(super) fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,8 +172,8 @@ mod tests {
         for (value, said) in [
             (0.0, "0"),
             (7.0, "7"),
-            (1234.0, "1230"),
-            (999_999.0, "1000000"),
+            (1234.0, "1,230"),
+            (999_999.0, "1,000,000"),
             (1e6, "1 million"),
             (5.334e9, "5.33 billion"),
             (999.9e6, "1 billion"),
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_residual_says_what_it_means() {
-        assert_eq!(about_residual(0.0021), "Rounding only, 7600 times below the limit. The answer is right.");
+        assert_eq!(about_residual(0.0021), "Rounding only, 7,600 times below the limit. The answer is right.");
         assert_eq!(about_residual(15.9), "Rounding only. The answer is right.");
         assert!(about_residual(16.0).contains("is wrong") && about_residual(f64::NAN).contains("No answer"));
         assert!(about_residual(0.0).contains("exact"));
