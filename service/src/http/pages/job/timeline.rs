@@ -132,8 +132,8 @@ fn in_words(event: &JobEvent, job: &Job) -> Option<(String, String)> {
         JobEvent::LeaseLost => ("The node was not heard of any more.".into(), none()),
         JobEvent::Returned { .. } => ("The node was heard of again.".into(), none()),
         JobEvent::Requeued { why } => ("It waits for a node once more.".into(), why.clone()),
-        JobEvent::CancelRequested { by } => (format!("{by} asked to cancel it."), none()),
-        JobEvent::Cancelled { by } => (format!("{by} cancelled it."), none()),
+        JobEvent::CancelRequested { by } => (format!("{} asked to cancel it.", words::sentence(by)), none()),
+        JobEvent::Cancelled { by } => (format!("{} cancelled it.", words::sentence(by)), none()),
         JobEvent::Expired { why } => ("Its time was over.".into(), why.clone()),
     })
 }
