@@ -24,7 +24,12 @@ async fn no_node_or_none_that_fits() {
     let job = house.submit(&ada, with(long(), json!({"needs": {"labels": ["ib"]}}))).await;
     is(waits(&house, &ada, &job).await, "no_node_fits", Value::Null, "no node has joined");
     house.node("one", MACHINE).await;
-    is(waits(&house, &ada, &job).await, "no_node_fits", Value::Null, "the only node, one, does not fit: it lacks the label `ib`");
+    is(
+        waits(&house, &ada, &job).await,
+        "no_node_fits",
+        Value::Null,
+        "the only node, one, does not fit: it lacks the label `ib`",
+    );
     let wide = house.submit(&ada, with(long(), json!({"needs": {"cores": 5}}))).await;
     is(waits(&house, &ada, &wide).await, "no_node_fits", Value::Null, "it has 4 cores of 5 needed");
     house.node("two", Machine { labels: &["ib", "fast"], ..MACHINE }).await;
