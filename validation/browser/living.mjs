@@ -78,7 +78,7 @@ async function share(page, size) {
   expect(copied.split("\n").length >= 31 && copied.includes("Ns"), "the HPL.dat is copied as it is");
   await shot(page, size, "live-result");
   await page.getByRole("link", { name: "See the evidence and what to try next" }).or(page.getByRole("link", { name: /what the rules say|what was looked at/ })).first().click();
-  await heading(page, "Why was it slow?");
+  await heading(page, "Why was it not faster?");
   const next = page.getByRole("link", { name: /^Try this/ }).first();
   if (await next.isVisible()) {
     await next.click();
@@ -104,7 +104,7 @@ async function sweeps(page, size) {
   await page.locator("#all-points table").waitFor();
   expect((await page.locator("#all-points tbody tr").count()) === 4, "the four points are listed before the click");
   await shot(page, size, "live-sweep-new");
-  await page.getByRole("button", { name: "Write the sweep down" }).click();
+  await page.getByRole("button", { name: "Save the sweep" }).click();
   await page.getByRole("button", { name: /^Start these/ }).click();
   await page.waitForURL("**/sweeps/*");
   const address = new URL(page.url()).pathname;

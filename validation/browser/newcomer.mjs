@@ -110,7 +110,7 @@ async function form(page, size) {
 async function pasted(page, size) {
   await page.goto("/submit");
   await page.getByLabel("Your HPL.dat").fill(readFileSync(join(here, "two-runs.dat"), "utf8"));
-  await page.getByRole("button", { name: "Write the sweep down" }).click();
+  await page.getByRole("button", { name: "Save the sweep" }).click();
   await heading(page, "Sweep");
   const sweep = new URL(page.url()).pathname;
   await shot(page, size, "plain-sweep");

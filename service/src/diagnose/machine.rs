@@ -15,8 +15,9 @@ const LOW_IN_A_ROW: usize = 3;
 const WARM: f64 = 85.0;
 /// The load is a mean over the last minute: shorter runs are not judged by it.
 const LOAD_SPAN_S: f64 = 90.0;
-const MB: f64 = 1e6;
-const GB: f64 = 1e9;
+const GIGA: f64 = 1e9;
+const MIB: f64 = 1_048_576.0;
+const GIB: f64 = 1024.0 * MIB;
 
 const NO_SAMPLES: &str = "the node sent too few samples of this while the run was on";
 
@@ -54,17 +55,17 @@ pub(super) fn clocks_fell(known: &Known<'_>, limit: f64) -> Seen {
         let least = values(&clocks)[0];
         let text = format!(
             "{} GHz at first, never for long below {} GHz",
-            rounded(usual / GB),
-            rounded(usual * (1.0 - limit / 100.0) / GB)
+            rounded(usual / GIGA),
+            rounded(usual * (1.0 - limit / 100.0) / GIGA)
         );
-        return Seen::Clear(if is_low(least) { text } else { format!("{} GHz throughout", rounded(usual / GB)) });
+        return Seen::Clear(if is_low(least) { text } else { format!("{} GHz throughout", rounded(usual / GIGA)) });
     };
     let at = began[0].0;
     let then = median(&sorted(&low)).unwrap_or(usual);
     let lost = clocks.iter().map(|(_, clock)| (1.0 - clock / usual).max(0.0)).sum::<f64>() / clocks.len() as f64;
     let mut facts = vec![
-        fact("clock at the beginning", usual / GB, "GHz"),
-        fact("clock after it fell", then / GB, "GHz"),
+        fact("clock at the beginning", usual / GIGA, "GHz"),
+        fact("clock after it fell", then / GIGA, "GHz"),
         fact("it began at", at, "s from the start"),
     ];
     let heat = highest(&course(&moments, |m| m.temperature)).map(|(_, degrees)| degrees);
@@ -75,16 +76,14 @@ pub(super) fn clocks_fell(known: &Known<'_>, limit: f64) -> Seen {
         (Some(degrees), _) if degrees >= WARM => {
             ("the processor was hot", "Let the node cool down and run it again; ask its operator to look at the fans.")
         }
-        (Some(_), _) => {
-            ("it was not hot: a limit of power is likely", "Ask the node's operator about the limit of power.")
-        }
-        (None, _) => ("heat or a limit of power", "Ask the node's operator about cooling and the limit of power."),
+        (Some(_), _) => ("it was not hot: a power limit is likely", "Ask the node's operator about its power limit."),
+        (None, _) => ("heat or a power limit", "Ask the node's operator about cooling and its power limit."),
     };
     let headline = format!(
         "After {} s the cores slowed down from {} to {} GHz: {why_it_fell}.",
         rounded(at),
-        rounded(usual / GB),
-        rounded(then / GB)
+        rounded(usual / GIGA),
+        rounded(then / GIGA)
     );
     let next = vec![advice(next), known.try_with("The same run again, to see whether it stays so", &[])];
     let why = "The score follows the clock: a core that runs a tenth slower computes a tenth less.";
@@ -116,23 +115,23 @@ pub(super) fn swapped(known: &Known<'_>, limit: f64) -> Seen {
     let (Some((_, first)), Some((at, most))) = (swap.first().copied(), highest(&swap)) else {
         return Seen::Unknown("the node has no swap, or sent no samples");
     };
-    let grown = (most - first) / MB;
+    let grown = (most - first) / MIB;
     if grown < limit {
-        return Seen::Clear(format!("{} MB more than at the start, at most", rounded(grown)));
+        return Seen::Clear(format!("{} MiB more than at the start, at most", rounded(grown)));
     }
     let mut facts =
-        vec![fact("swapped out while the run was on", grown / 1e3, "GB"), fact("most at", at, "s from the start")];
+        vec![fact("swapped out while the run was on", grown / 1024.0, "GiB"), fact("most at", at, "s from the start")];
     let mut next = vec![advice("Ask the node's operator whether something else needs its memory.")];
     if let Some(shape) = known.shape {
-        facts.push(fact("the matrix", shape.bytes() / GB, "GB"));
+        facts.push(fact("the matrix", shape.bytes() / GIB, "GiB"));
         let n = shape.whole_blocks(0.9 * shape.n as f64);
         next.insert(0, known.try_with(format!("A smaller matrix: N={n}"), &[("n", n.into())]));
     }
     Draft {
         severe: true,
-        headline: format!("{} GB of memory were swapped out to disk while the run was on.", rounded(grown / 1e3)),
+        headline: format!("{} GiB of memory went to disk while the run was on.", rounded(grown / 1024.0)),
         facts,
-        why: "A disk is a thousand times slower than memory; a run that swaps measures the disk.",
+        why: "A disk is far slower than memory; a run that swaps measures the disk.",
         at_s: Some(at),
         next,
         ..Draft::default()
@@ -157,7 +156,7 @@ pub(super) fn memory_full(known: &Known<'_>, limit: f64) -> Seen {
         next.push(known.try_with(format!("A smaller matrix: N={n}"), &[("n", n.into())]));
     }
     Draft {
-        headline: format!("Only {} % of the node's memory were free.", rounded(least)),
+        headline: format!("Only {} % of the node's memory was free.", rounded(least)),
         facts,
         why: "Without free memory the system throws out files and programs that it needs again, and waits for them.",
         at_s: Some(at),
@@ -291,7 +290,7 @@ pub(super) fn cores_unused(known: &Known<'_>, limit: f64) -> Seen {
     let next = match known.threads_of_a_rank() {
         Some(1) => {
             let (p, q) = hpl_spec::advice::squarest_grid(cores);
-            known.try_with(format!("A rank on every core: {p} x {q}"), &[("p", p.into()), ("q", q.into())])
+            known.try_with(format!("A rank on every core: {p} × {q}"), &[("p", p.into()), ("q", q.into())])
         }
         _ => known.try_with("One rank with a thread on every core", &[("p", 1.into()), ("q", 1.into())]),
     };
@@ -323,7 +322,7 @@ pub(super) fn oversubscribed(known: &Known<'_>, limit: f64) -> Seen {
         headline: format!("{threads} threads had to share {cores} cores."),
         facts,
         why: "Threads that wait for each other and share a core stop each other; such a run is not ranked.",
-        next: vec![known.try_with(format!("As many ranks as cores: {p} x {q}"), &[("p", p.into()), ("q", q.into())])],
+        next: vec![known.try_with(format!("As many ranks as cores: {p} × {q}"), &[("p", p.into()), ("q", q.into())])],
         ..Draft::default()
     }
     .fired()
@@ -335,17 +334,17 @@ pub(super) fn huge_pages_off(known: &Known<'_>, limit: f64) -> Seen {
     let (Some(told), Some(shape)) = (told, known.shape) else {
         return Seen::Unknown("the node does not say whether it has huge pages");
     };
-    let gigabytes = shape.bytes() / GB;
+    let gigabytes = shape.bytes() / GIB;
     if told != "never" || gigabytes < limit {
         return Seen::Clear(format!(
-            "huge pages: {}; {} GB of matrix",
+            "huge pages: {}; {} GiB of matrix",
             told.chars().take(32).collect::<String>(),
             rounded(gigabytes)
         ));
     }
     Draft {
         headline: "Huge pages are switched off on this node.".into(),
-        facts: vec![fact("the matrix", gigabytes, "GB"), fact("pages of 4 kB in it", shape.bytes() / 4096.0, "")],
+        facts: vec![fact("the matrix", gigabytes, "GiB"), fact("pages of 4 KiB in it", shape.bytes() / 4096.0, "")],
         why: "The processor remembers where some thousand pages are; with small ones it looks up addresses all the time.",
         next: vec![advice("Ask the node's operator to set transparent huge pages to `madvise`.")],
         ..Draft::default()

@@ -189,7 +189,7 @@ fn summary(percent: Option<f64>, causes: &[Cause], looks: &[RuleLook]) -> String
             1 => " One more thing stands out.".to_owned(),
             more => format!(" {more} more things stand out."),
         };
-        return format!("{reached} First of all: {}{more}", first.headline);
+        return format!("{reached} {}{more}", first.headline);
     }
     let blind = looks.iter().filter(|look| look.outcome == RuleOutcome::Unknown).count();
     let blind = if blind == 0 {
@@ -210,7 +210,9 @@ fn rounded(value: f64) -> String {
     let decimals = match value.abs() {
         size if size >= 100.0 => 0,
         size if size >= 10.0 => 1,
-        _ => 2,
+        size if size >= 0.1 || size == 0.0 => 2,
+        // Of what is smaller the first two digits that count.
+        size => (2.0 - size.log10()).clamp(2.0, 9.0) as usize,
     };
     if value.abs() >= 1e7 || !value.is_finite() {
         return figure(value);

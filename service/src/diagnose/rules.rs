@@ -34,7 +34,7 @@ pub(super) const RULES: [Rule; 27] = [
         "clocks_fell",
         "Clock of the cores",
         (5.0, "the cores that compute are {} % below their first clock for a fifth of the samples or more"),
-        "Clocks jitter by a percent or two; every percent below that is a percent of the score.",
+        "Clocks jitter by a per cent or two; beyond that, the score falls with the clock.",
         machine::clocks_fell,
     ),
     rule(
@@ -47,7 +47,7 @@ pub(super) const RULES: [Rule; 27] = [
     rule(
         "swapped",
         "Swap",
-        (64.0, "{} MB or more were swapped out while the run was on"),
+        (64.0, "{} MiB or more were swapped out while the run was on"),
         "A little is moved out whenever memory is wanted. HPL walks through all of its matrix again and again, so that more than that stops it.",
         machine::swapped,
     ),
@@ -103,8 +103,8 @@ pub(super) const RULES: [Rule; 27] = [
     rule(
         "huge_pages_off",
         "Huge pages",
-        (1.0, "they are off, and the matrix has {} GB or more"),
-        "Small matrices fit into what the processor remembers of small pages; with N=20000 it was 2 to 3 % on the two cores we measured.",
+        (1.0, "they are off, and the matrix has {} GiB or more"),
+        "Small matrices fit into what the processor remembers of small pages; larger ones do not.",
         machine::huge_pages_off,
     ),
     rule(
@@ -118,21 +118,21 @@ pub(super) const RULES: [Rule; 27] = [
         "kernel_short",
         "Matrix products below the peak",
         (20.0, "{} % of the time or more went into products that were slower than the peak"),
-        "A good kernel reaches nine tenths of the peak; a fifth of all time is twice of what it usually costs.",
+        "Even a good kernel stays a little below the peak; a fifth of the time is more than a little.",
         way::kernel_short,
     ),
     rule(
         "panel_dear",
-        "Panel factorization",
+        "Factoring panels",
         (10.0, "{} % of the time or more"),
         "A panel is narrow and cannot be computed at full speed; with look-ahead most of it hides behind the update.",
         way::panel_dear,
     ),
     rule(
         "pivot_dear",
-        "Pivot exchange",
+        "Agreeing on pivots",
         (5.0, "{} % of the time or more"),
-        "Every column asks all rows of the grid for its pivot. On one node a question takes microseconds.",
+        "Every column asks all rows of the grid for its pivot. On one node a question is answered fast.",
         way::pivot_dear,
     ),
     rule(
@@ -144,9 +144,9 @@ pub(super) const RULES: [Rule; 27] = [
     ),
     rule(
         "swap_dear",
-        "Row exchange",
+        "Swapping rows",
         (8.0, "{} % of the time or more"),
-        "Rows move through memory, not through the multipliers; on one node a few per cent are usual.",
+        "Rows move through memory, not through the multipliers; on one node that takes a few per cent.",
         way::swap_dear,
     ),
     rule(

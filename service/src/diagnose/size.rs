@@ -29,16 +29,18 @@ pub(super) fn grid(known: &Known<'_>, limit: f64) -> Seen {
     let messages: Option<f64> = steps.into_iter().sum();
     let flat = flatness >= limit && messages.is_some_and(|share| share >= DEAR);
     if p <= q && !flat {
-        return Seen::Clear(format!("{p} x {q}"));
+        return Seen::Clear(format!("{p} × {q}"));
     }
     let mut facts = vec![fact("P", p as f64, ""), fact("Q", q as f64, "")];
-    facts.extend(messages.map(|share| fact("pivots, rows and panels under way", share, "% of the time")));
+    facts.extend(
+        messages.map(|share| fact("agreeing on pivots, swapping rows, waiting for panels", share, "% of the time")),
+    );
     let headline = if p > q {
-        format!("The grid {p} x {q} has more rows than columns.")
+        format!("The grid {p} × {q} has more rows than columns.")
     } else {
-        format!("The grid {p} x {q} is flatter than it need be.")
+        format!("The grid {p} × {q} is flatter than it need be.")
     };
-    let text = format!("A grid of {best_p} x {best_q}");
+    let text = format!("A grid of {best_p} × {best_q}");
     Draft {
         headline,
         facts,
@@ -98,9 +100,9 @@ fn larger(known: &Known<'_>, shape: Shape, most: u64) -> Vec<NextTry> {
 fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 90.0 => format!("{} s", rounded(s)),
-        s if s < 5400.0 => format!("{} minutes", rounded(s / 60.0)),
-        s if s < 172_800.0 => format!("{} hours", rounded(s / 3600.0)),
-        s => format!("{} days", rounded(s / 86_400.0)),
+        s if s < 5400.0 => format!("{} min", rounded(s / 60.0)),
+        s if s < 172_800.0 => format!("{} h", rounded(s / 3600.0)),
+        s => format!("{} d", rounded(s / 86_400.0)),
     }
 }
 
@@ -133,7 +135,7 @@ pub(super) fn nb_not_best(known: &Known<'_>, limit: f64) -> Seen {
     };
     let ahead = ahead(known, past);
     if !ahead.is_finite() || ahead < limit {
-        return Seen::Clear(format!("NB={} did not reach more than {} % above", other.nb, rounded(limit)));
+        return Seen::Clear(format!("NB={} was not {} % faster", other.nb, rounded(limit)));
     }
     let mut facts = scores(known, past);
     facts.extend([fact("NB of this run", own.nb as f64, ""), fact("NB of the faster one", other.nb as f64, "")]);
@@ -187,7 +189,7 @@ pub(super) fn slower_than_before(known: &Known<'_>, limit: f64) -> Seen {
     let (headline, text) = if same {
         (format!("The same run was {} % faster before.", rounded(ahead)), "The same run again".to_owned())
     } else {
-        (format!("This node was {} % faster with N={n} on {p} x {q}.", rounded(ahead)), format!("N={n} on {p} x {q}"))
+        (format!("This node was {} % faster with N={n} on {p} × {q}.", rounded(ahead)), format!("N={n} on {p} × {q}"))
     };
     let next = NextTry { text, query: Some(query(&past.parameters, &[])) };
     Draft {

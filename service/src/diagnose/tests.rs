@@ -323,7 +323,7 @@ fn clocks_say_when_they_fell_what_it_cost_and_why() {
     // A fifth slower in 54 of 72 samples.
     assert!((cause.cost_percent.unwrap() - 20.0 * 54.0 / 72.0).abs() < 1e-6, "{cause:?}");
     assert_eq!(cause.severity, Severity::Severe);
-    assert!(cause.headline.contains("After 90 s") && cause.headline.contains("power is likely"), "{cause:?}");
+    assert!(cause.headline.contains("After 90 s") && cause.headline.contains("power limit is likely"), "{cause:?}");
     world.from(80, "temperature_max_celsius", 92.0);
     assert!(world.diagnosis().causes[0].headline.contains("was hot"));
     // Cores without work rest; that is no lower clock of the run.
@@ -359,7 +359,7 @@ fn what_cost_most_comes_first() {
     assert_eq!(order, ["kernel_short", "panel_dear", "swapped", "hot", "block_cut"]);
     let severities = found.causes.iter().map(|cause| cause.severity.name()).collect::<Vec<_>>();
     assert_eq!(severities, ["severe", "severe", "severe", "unknown", "minor"]);
-    assert!(found.summary.contains("First of all: Matrix products") && found.summary.contains("4 more things"));
+    assert!(found.summary.contains("peak. Matrix products") && found.summary.contains("4 more things"));
 }
 
 #[test]

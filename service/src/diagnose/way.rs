@@ -21,6 +21,20 @@ struct Step {
     next: fn(&Known<'_>) -> Vec<NextTry>,
 }
 
+/// A step as the picture of the way calls it.
+fn title(step: &str) -> &str {
+    match step {
+        "kernel shortfall" => "products below the peak",
+        "panel" => "factoring panels",
+        "pivot exchange" => "agreeing on pivots",
+        "row swap" => "swapping rows",
+        "panel broadcast" => "waiting for panels",
+        "imbalance" => "waiting for the slowest",
+        "idle" => "otherwise idle",
+        other => other,
+    }
+}
+
 /// Fires if a step took `limit` per cent of the time.
 fn step(known: &Known<'_>, limit: f64, step: &Step) -> Seen {
     let (Some(share), Some(seconds)) = (known.share(step.name), known.seconds()) else {
@@ -32,7 +46,7 @@ fn step(known: &Known<'_>, limit: f64, step: &Step) -> Seen {
     Draft {
         cost: Some(share),
         headline: step.headline.replace("{}", &rounded(share)),
-        facts: vec![fact(step.name, share, "% of the time"), fact("which is", share / 100.0 * seconds, "s")],
+        facts: vec![fact(title(step.name), share, "% of the time"), fact("in seconds", share / 100.0 * seconds, "s")],
         why: step.why,
         next: (step.next)(known),
         ..Draft::default()
@@ -65,7 +79,7 @@ fn flatter(known: &Known<'_>) -> Option<NextTry> {
     let shape = known.shape.filter(|shape| shape.p > 1)?;
     let p = (1..shape.p).rev().find(|p| shape.ranks().is_multiple_of(*p))?;
     let q = shape.ranks() / p;
-    Some(known.try_with(format!("Fewer rows in the grid: {p} x {q}"), &[("p", p.into()), ("q", q.into())]))
+    Some(known.try_with(format!("Fewer rows in the grid: {p} × {q}"), &[("p", p.into()), ("q", q.into())]))
 }
 
 pub(super) fn kernel_untuned(known: &Known<'_>, _: f64) -> Seen {
@@ -100,7 +114,7 @@ pub(super) fn kernel_short(known: &Known<'_>, limit: f64) -> Seen {
     }
     let about = Step {
         name: "kernel shortfall",
-        headline: "Matrix products ran below the peak: that took {} % of the time.",
+        headline: "Matrix products below the peak took {} % of the time.",
         why: "Nearly all operations are in these products; what they lose, the score loses.",
         next: |known| {
             let narrow = known.shape.filter(|shape| shape.nb < WIDE && shape.n >= 20 * WIDE);
@@ -127,7 +141,7 @@ pub(super) fn panel_dear(known: &Known<'_>, limit: f64) -> Seen {
 pub(super) fn pivot_dear(known: &Known<'_>, limit: f64) -> Seen {
     let about = Step {
         name: "pivot exchange",
-        headline: "Looking for pivots took {} % of the time.",
+        headline: "Agreeing on pivots took {} % of the time.",
         why: "Every column of the matrix is one conversation between all ranks of a column of the grid.",
         next: |known| [flatter(known), larger(known)].into_iter().flatten().collect(),
     };
@@ -152,12 +166,12 @@ pub(super) fn broadcast_waited(known: &Known<'_>, limit: f64) -> Seen {
 pub(super) fn swap_dear(known: &Known<'_>, limit: f64) -> Seen {
     let about = Step {
         name: "row swap",
-        headline: "Exchanging rows took {} % of the time.",
+        headline: "Swapping rows took {} % of the time.",
         why: "Each panel moves its pivot rows through all columns: work for the memory, none for the multipliers.",
         next: |known| {
             let roll = known.word("swap").is_some_and(|word| word != "spread_roll");
             let other =
-                roll.then(|| known.try_with("Another exchange: spread-roll", &[("swap", "spread_roll".into())]));
+                roll.then(|| known.try_with("Another way of swapping: spread-roll", &[("swap", "spread_roll".into())]));
             [other, flatter(known), larger(known)].into_iter().flatten().collect()
         },
     };
@@ -167,7 +181,7 @@ pub(super) fn swap_dear(known: &Known<'_>, limit: f64) -> Seen {
 pub(super) fn threads_waited(known: &Known<'_>, limit: f64) -> Seen {
     let about = Step {
         name: "imbalance",
-        headline: "Threads waited {} % of the time for each other.",
+        headline: "Threads waited for each other {} % of the time.",
         why: "All threads of a rank meet at every column of a panel, and all ranks at the end.",
         next: |known| [narrower(known), larger(known)].into_iter().flatten().collect(),
     };

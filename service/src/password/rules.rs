@@ -16,7 +16,7 @@ const JUDGED_CHARS: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordProblem {
     /// Too short.
-    #[error("the password has {found} characters; at least {MIN_CHARS} are needed")]
+    #[error("a password needs at least {MIN_CHARS} characters; this one has {found}")]
     TooShort {
         /// Characters that came.
         found: usize,

@@ -31,7 +31,7 @@ fn ground(tier: ResultTier) -> &'static str {
 pub fn badge(label: &str, figure: Option<(f64, &str)>, tier: ResultTier) -> String {
     let label = text::fitting(label, SIZE, MOST);
     let says = match figure.filter(|(value, _)| value.is_finite()) {
-        Some((value, unit)) => format!("{} {unit} · {}", text::figure(value), tier.name()),
+        Some((value, unit)) => format!("{} {unit} · {}", text::rate(value), tier.name()),
         None => tier.name().to_owned(),
     };
     let says = text::fitting(&says, SIZE, MOST);

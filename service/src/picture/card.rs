@@ -86,7 +86,7 @@ fn ink(size: f64, fill: &str, weight: f64) -> Ink<'_> {
 #[must_use]
 pub fn card(card: &Card) -> String {
     let figure = card.figure.filter(|v| v.is_finite());
-    let says = figure.map_or_else(|| "No result".to_owned(), |v| format!("{} {}", text::figure(v), card.unit));
+    let says = figure.map_or_else(|| "No result".to_owned(), |v| format!("{} {}", text::rate(v), card.unit));
     let description = format!("{says}, {}, by {}. {}", card.tier.name(), card.user, card.residual);
     let mut svg = Svg::alone(WIDTH, HEIGHT, &format!("{says} · {}", card.site), &description);
     svg.painted_rect(GROUND, [0.0, 0.0, WIDTH, HEIGHT], 0.0);
@@ -119,7 +119,7 @@ fn big(svg: &mut Svg, card: &Card, figure: Option<f64>) {
         svg.painted_text((EDGE, 216.0), Anchor::Start, &ink(84.0, TEXT, BOLD), "No figure that counts");
         return;
     };
-    let digits = text::figure(figure);
+    let digits = text::rate(figure);
     let unit = text::fitting(card.unit, 52.0, 320.0);
     // Long figures are set smaller.
     let room = WIDTH - 2.0 * EDGE - text::width(&unit, 52.0) - 24.0;

@@ -37,7 +37,7 @@ pub fn frames(layout: &Layout, k: u64) -> Vec<Frame> {
         return Vec::new();
     }
     let k = k.min(blocks - 1);
-    let (row, column) = (k % layout.p, k % layout.q);
+    let column = k % layout.q;
     // Only ranks that hold a block of the panel have a part in it.
     let owners: Vec<String> = (k..blocks)
         .take(usize::try_from(layout.p.min(9)).unwrap_or(9))
@@ -60,7 +60,7 @@ pub fn frames(layout: &Layout, k: u64) -> Vec<Frame> {
         "Nothing is left to update.".to_owned()
     } else {
         format!(
-            "Pivot rows are swapped to the top. The ranks in row {row} of the grid solve for U, then all update the {} × {} blocks that are left.",
+            "Pivot rows are swapped to the top, and every rank gets those of its columns. With them all ranks solve for U and update the {} × {} blocks that are left.",
             text::count(left),
             text::count(left)
         )

@@ -25,6 +25,19 @@ pub fn figure(value: f64) -> String {
     grouped(short)
 }
 
+/// A score or a peak without its unit. Four digits that count: the same run again differs in the third. What is for
+/// programs has all of them.
+#[must_use]
+pub fn rate(value: f64) -> String {
+    if value > 1e-9 && value < 1e-3 {
+        // Slow, but no less a score: without an exponent.
+        let decimals = (3.0 - value.log10()) as usize;
+        return format!("{value:.decimals$}");
+    }
+    let short = hpl_spec::benchmark::figure(format!("{value:.3e}").parse().unwrap_or(value));
+    if short.bytes().all(|b| b.is_ascii_digit()) { grouped(&short) } else { short }
+}
+
 /// A whole number with its thousands apart.
 #[must_use]
 pub fn count(value: u64) -> String {

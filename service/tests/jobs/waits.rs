@@ -24,7 +24,12 @@ async fn no_node_or_none_that_fits() {
     let job = house.submit(&ada, with(long(), json!({"needs": {"labels": ["ib"]}}))).await;
     is(waits(&house, &ada, &job).await, "no_node_fits", Value::Null, "no node has joined");
     house.node("one", MACHINE).await;
-    is(waits(&house, &ada, &job).await, "no_node_fits", Value::Null, "one, for one: it lacks the label `ib`");
+    is(
+        waits(&house, &ada, &job).await,
+        "no_node_fits",
+        Value::Null,
+        "the only node, one, does not fit: it lacks the label `ib`",
+    );
     let wide = house.submit(&ada, with(long(), json!({"needs": {"cores": 5}}))).await;
     is(waits(&house, &ada, &wide).await, "no_node_fits", Value::Null, "it has 4 cores of 5 needed");
     house.node("two", Machine { labels: &["ib", "fast"], ..MACHINE }).await;
@@ -45,7 +50,12 @@ async fn busy_nodes_silent_nodes_and_ones_own_runs() {
     is(waits(&house, &ada, &first).await, "nodes_busy", 0, "the node it fits on is busy; it is next");
     // After one run of hers it is his turn, once his own has ended.
     is(waits(&house, &ada, &second).await, "nodes_busy", 2, "2 jobs are before it");
-    is(waits(&house, &bob, &own).await, "quota_running", 1, "1 of your runs are under way, 1 may be at once");
+    is(
+        waits(&house, &bob, &own).await,
+        "quota_running",
+        1,
+        "this account has 1 run under way and may have 1 at a time",
+    );
     // Everybody may see why.
     is(waits(&house, &house.nobody, &own).await, "quota_running", 1, "");
     held.run(&house, SECOND).await;
@@ -56,7 +66,7 @@ async fn busy_nodes_silent_nodes_and_ones_own_runs() {
         waits(&house, &ada, &first).await,
         "nodes_busy",
         0,
-        "none of the 1 nodes it fits on takes jobs now: 1 not heard of in the last minutes",
+        "the only node it fits on takes no jobs now: not heard of in the last minutes",
     );
     assert_eq!(node.gets(&house).await, first);
     // Jobs that have ended wait for nothing.

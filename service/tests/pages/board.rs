@@ -13,7 +13,7 @@ async fn a_ranking_can_be_looked_at_as_it_stood() {
     let mut ada = site.browser();
     ada.sign_up("ada").await;
     let empty = ada.get("/leaderboard/hpl").await;
-    assert!(empty.has("Nobody is in it yet") && empty.has("You have no result in this leaderboard yet."));
+    assert!(empty.has("Nobody is in this leaderboard.") && empty.has("You have no result in this leaderboard yet."));
     assert!(!empty.has("History of the record"));
     ada.submit("the first").await;
     site.run_next_job(b"log").await;
@@ -24,20 +24,20 @@ async fn a_ranking_can_be_looked_at_as_it_stood() {
     site.run_next_job(b"log").await;
 
     let now = bob.get("/leaderboard/hpl").await;
-    assert!(now.has("2 people in this leaderboard") && now.has("<th scope=\"row\">ada</th>"), "{}", now.text);
+    assert!(now.has("2 people are in this leaderboard") && now.has("<th scope=\"row\">ada</th>"), "{}", now.text);
     assert!(now.has("You are number 1 of 2"), "equals share a rank: {}", now.text);
     // The same score again is no new record.
     let history = now.text.split_once("History of the record").unwrap().1.split("</table>").next().unwrap();
     assert!(history.contains(">ada</th>") && !history.contains(">bob</th>"), "{history}");
     for (query, people) in [
-        ("on=2026-11-01", "1 person"),
-        ("on=2026-10-31", "0 people"),
-        ("on=2026-11-03", "2 people"),
-        ("measure=percent", "2 people"),
-        ("cores=4", "2 people"),
-        ("cores=8", "0 people"),
-        ("kind=Test%20%3CCPU%3E&on=2026-11-01", "1 person"),
-        ("verified=yes", "0 people"),
+        ("on=2026-11-01", "1 person is"),
+        ("on=2026-10-31", "Nobody is"),
+        ("on=2026-11-03", "2 people are"),
+        ("measure=percent", "2 people are"),
+        ("cores=4", "2 people are"),
+        ("cores=8", "Nobody is"),
+        ("kind=Test%20%3CCPU%3E&on=2026-11-01", "1 person is"),
+        ("verified=yes", "Nobody is"),
     ] {
         let page = bob.get(&format!("/leaderboard/hpl?{query}")).await;
         assert_eq!(page.status, StatusCode::OK, "{query}");

@@ -114,7 +114,7 @@ async fn nothing_one_and_a_thousand_results_are_drawn() {
     let one = with(&[run(192, 1e6)]).await;
     let page = one.browser().get("/explore").await;
     assert_eq!((page.status, boxes(&page)), (StatusCode::OK, vec![id(1)]));
-    assert!(page.has("One result, of") && page.has("1000000 Gflop/s</a> with N = 20000, NB = 192, P × Q = 2 × 2"));
+    assert!(page.has("One result, of") && page.has("1,000,000 Gflop/s</a> with N = 20000, NB = 192, P × Q = 2 × 2"));
     whole(&page);
 
     let mut many: Vec<Run> = vec![];
@@ -257,7 +257,7 @@ async fn groups_of_many_runs_are_told_apart_by_statistics() {
     assert_eq!(answer["groups"].as_array().unwrap().len(), 4, "{answer}");
 
     let page = browser.get(&format!("/compare?results={},{}", id(1), id(2))).await;
-    assert!(page.has("they are one group") && !page.has("Take it away"), "{}", page.text);
+    assert!(page.has("they are one group") && !page.has("Remove"), "{}", page.text);
 }
 
 #[tokio::test]
@@ -285,7 +285,7 @@ async fn what_cannot_stand_side_by_side_is_named() {
     ] {
         let page = browser.get(&format!("/compare?results={results}")).await;
         assert_eq!(page.status.as_u16(), status, "{results}");
-        assert!(page.has("role=\"alert\"") && page.has(&words) && page.has("Take it away"), "{results}: {}", page.text);
+        assert!(page.has("role=\"alert\"") && page.has(&words) && page.has("Remove"), "{results}: {}", page.text);
         assert!(!page.has("<script>"));
     }
     // As a form without a script sends them.

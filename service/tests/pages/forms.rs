@@ -137,7 +137,7 @@ async fn nothing_typed_is_lost_and_wrong_fields_say_so() {
             "{}",
             page.text
         );
-        assert!(page.has("<a href=\"#f-n\">n</a>"));
+        assert!(page.has("<a href=\"#f-n\">N</a>"));
     }
     let page = ada.post("/submit", &[&fields[..], &[("do", "submit")]].concat()).await;
     assert!(page.has("id=\"wrong-walltime_s\"") && page.has("value=\"soon\"") && page.has("value=\"many\""));
@@ -168,7 +168,7 @@ async fn a_check_costs_nothing_and_a_form_counts_once() {
     {
         assert!(page.has(part), "{part}: {}", page.text);
     }
-    assert!(ada.get("/jobs").await.has("There is no such job"));
+    assert!(ada.get("/jobs").await.has("There is no job yet"));
     let submit = [&fields[..], &[("do", "submit")]].concat();
     let (first, second) = (ada.post("/submit", &submit).await, ada.post("/submit", &submit).await);
     assert_eq!(first.status, StatusCode::SEE_OTHER);

@@ -50,7 +50,7 @@ async fn every_page_answers_under_its_heading() {
     assert!(ada.get("/jobs?owner=me").await.has("<h1>Your jobs</h1>"));
     let page = stranger.get(&job).await;
     assert!(
-        page.has("88.8989 Gflop/s")
+        page.has("88.9 Gflop/s")
             && page.has("Download the certificate")
             && page.has("it works")
             && page.has("/artifacts/HPL.out\">HPL.out</a>"),
@@ -100,11 +100,11 @@ async fn errors_are_pages_for_browsers_and_problems_for_programs() {
     let site = site(&[]).await;
     let mut browser = site.browser();
     for (path, status, words) in [
-        ("/nothing/here", StatusCode::NOT_FOUND, "there is nothing at this address"),
+        ("/nothing/here", StatusCode::NOT_FOUND, "There is nothing at this address"),
         ("/jobs/x", StatusCode::NOT_FOUND, "There is no such thing, or it is not yours to see"),
-        ("/jobs/0190f5fe-7c00-7a3b-8b1e-0123456789ab", StatusCode::NOT_FOUND, "no job of that name"),
-        ("/sweeps/0190f5fe-7c00-7a3b-8b1e-0123456789ab", StatusCode::NOT_FOUND, "no sweep of that name"),
-        ("/leaderboard/chess", StatusCode::NOT_FOUND, "no benchmark of that name"),
+        ("/jobs/0190f5fe-7c00-7a3b-8b1e-0123456789ab", StatusCode::NOT_FOUND, "No job of that name"),
+        ("/sweeps/0190f5fe-7c00-7a3b-8b1e-0123456789ab", StatusCode::NOT_FOUND, "No sweep of that name"),
+        ("/leaderboard/chess", StatusCode::NOT_FOUND, "No benchmark of that name"),
         ("/jobs?state=happy", StatusCode::UNPROCESSABLE_ENTITY, "expected one of those that the page offers"),
         ("/account", StatusCode::UNAUTHORIZED, "href=\"/login?next=%2Faccount\""),
         ("/jobs?owner=me", StatusCode::UNAUTHORIZED, "Log in"),

@@ -71,9 +71,9 @@ async fn a_result_is_told_in_plain_words_with_all_that_is_known() {
     assert_eq!(page.status, StatusCode::OK, "{}", page.text);
     for words in [
         "<h1>a first try</h1>",
-        "88.8989 Gflop/s is 74.1 % of the 120 Gflop/s that these 4 cores reach in nothing but multiply-adds.",
+        "88.9 Gflop/s is 74.1 % of the 120 Gflop/s that these 4 cores reach in nothing but multiply-adds.",
         "5.33 trillion operations",
-        "169000 years",
+        "169,000 years",
         "<strong>0.0172</strong>, must be below 16. Rounding only, 930 times below the limit.",
         "what the 4 threads of this run reach",
         "At that rate the work would take 44 s.",
@@ -95,7 +95,7 @@ async fn a_result_is_told_in_plain_words_with_all_that_is_known() {
         &format!("/api/v1/results/{id}/diagnosis"),
         &format!("/api/v1/results/{id}/previous"),
         &format!("<meta property=\"og:image\" content=\"http://here.example/results/{id}/card.png\">"),
-        &format!("[![HPL: 88.8989 Gflop/s, reported](http://here.example/results/{id}/badge.svg)]"),
+        &format!("[![HPL: 88.9 Gflop/s, reported](http://here.example/results/{id}/badge.svg)]"),
         &format!("href=\"{job}\""),
         "data-copy=\"#input-0-text\"",
     ] {
@@ -123,7 +123,7 @@ async fn an_old_report_without_an_account_is_told_as_far_as_it_goes() {
     judge(&site).await;
     let page = ada.get(&format!("/results/{id}")).await;
     assert!(
-        page.has("did not tell where its time went") && page.has("data-label=\"Time\">42.00\u{a0}s"),
+        page.has("did not say where its time went") && page.has("data-label=\"Time\">42.00\u{a0}s"),
         "{}",
         page.text
     );
@@ -152,10 +152,10 @@ async fn what_does_not_count_says_so() {
         }
     }
     for (id, words) in ids.iter().zip([
-        ["This figure does not count.", "the answer is wrong", "Not passed"],
-        ["This figure does not count.", "was not checked", "Failed its check"],
-        ["This figure is in no ranking.", "nb is 256 instead of 192", "Cannot be true"],
-        ["Not checked yet.", "Nothing was looked at yet.", "No figure"],
+        ["This score does not count.", "the answer is wrong", "Not passed"],
+        ["This score does not count.", "was not checked", "Failed its check"],
+        ["This result is not ranked.", "nb is 256 instead of 192", "Cannot be true"],
+        ["Not checked yet.", "The service has not looked at it yet.", "No score"],
     ]) {
         let page = ada.get(&format!("/results/{id}")).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.text);
@@ -276,7 +276,7 @@ async fn the_certificate_is_one_page_that_says_how_it_is_checked() {
     for words in [
         "<h1>Certificate</h1>",
         "Run by</span> <strong>ada</strong>",
-        "88.8989 <span class=\"unit\">Gflop/s</span>",
+        "88.9 <span class=\"unit\">Gflop/s</span>",
         "The scaled residual 0.0172 is below 16.",
         &format!("--key {key}"),
         &format!("<strong>{}</strong>", key.id()),

@@ -128,7 +128,10 @@ async fn what_is_wrong_or_doubtful_stands_at_its_field() {
         ("q", "8 ranks take turns on the 4 cores of node-one"),
     ] {
         assert!(said(&page, name).contains(words), "{name}: {}", said(&page, name));
-        assert!(page.has(&format!("<a href=\"#f-{name}\">{name}</a>")), "{name} is named above the form");
+        assert!(
+            page.has(&format!("<a href=\"#f-{name}\">{}</a>", name.to_uppercase())),
+            "{name} is named above the form"
+        );
     }
     // Too large a matrix is said at N.
     let page = browser.get("/submit?n=60000").await;

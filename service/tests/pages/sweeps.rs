@@ -47,10 +47,12 @@ async fn lists_become_points_whose_cost_is_seen_first() {
     let lists = [("n", "4000..12000 step 4000"), ("nb", "128 192"), ("grid", "1x1 2x2"), ("repeats", "2")];
     let page =
         send(&mut ada, &with(&[&lists[..], &[("bcast", "ring"), ("bcast", "long"), ("do", "check")]].concat())).await;
-    for part in ["24 points", "48 runs", "h of one node", "N=12000 NB=192 2x2", "Predicted time of the longest run"] {
+    for part in
+        ["24 points", "48 runs", "<dt>Node hours</dt>", "N=12000 NB=192 2x2", "Predicted time of the longest run"]
+    {
         assert!(page.has(part), "{part}: {}", page.text);
     }
-    assert!(ada.get("/jobs").await.has("There is no such job"), "to check costs nothing");
+    assert!(ada.get("/jobs").await.has("There is no job yet"), "to check costs nothing");
 
     let submit = with(&[&lists[..], &[("stop_hopeless", "true"), ("do", "submit")]].concat());
     let (made, again) = (send(&mut ada, &submit).await, send(&mut ada, &submit).await);
@@ -126,7 +128,7 @@ async fn a_sweep_tells_its_best_and_what_was_stopped() {
     assert!(page.has("Stopped early") && page.has("at 40 % it made 70 of the best 88.9 Gflop/s"), "{}", page.text);
     let job = ada.get(&format!("/jobs/{}", got["job"].as_str().unwrap())).await;
     assert!(
-        job.has("the sweep (at 40 % of its work it made 70 of the best 88.8989 Gflop/s) ended it."),
+        job.has("The sweep (at 40 % of its work it made 70 of the best 88.8989 Gflop/s) cancelled it."),
         "{}",
         job.text
     );

@@ -1,11 +1,12 @@
 // The words for numbers, with the examples that the service is tested with.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, bytes, count, duration, figure, fixed, percent } from "../src/lib/format.ts";
+import { ago, bytes, count, duration, figure, fixed, percent, rate } from "../src/lib/format.ts";
 import words from "./words.json" with { type: "json" };
 
 const FORMS: Record<keyof typeof words, (value: number) => string> = {
   figure,
+  rate,
   duration,
   bytes,
   percent,

@@ -78,6 +78,11 @@ pub(super) fn routes() -> Router<Shared> {
     Router::new().route("/limits", get(limits)).route("/about-score", get(score))
 }
 
+/// An amount of work, without an exponent where that can be read.
+fn plain(gflop: f64) -> String {
+    if gflop < 1e-3 { words::rate(gflop) } else { figure(gflop) }
+}
+
 fn rate(number: u32, per: &str) -> String {
     if number == 0 { "no limit".to_owned() } else { format!("{number} {per}") }
 }
@@ -174,9 +179,9 @@ fn worked(n: f64, seconds: f64) -> Example {
         node: String::new(),
         n: count(n as u64),
         seconds: figure(seconds),
-        cube: figure(cube),
-        square: figure(square),
-        work: figure(cube + square),
+        cube: plain(cube),
+        square: plain(square),
+        work: plain(cube + square),
         score: words::score(BENCHMARK, (cube + square) / seconds),
         peak: String::new(),
         percent: String::new(),

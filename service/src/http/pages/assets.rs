@@ -193,6 +193,7 @@ mod tests {
                 let number = example[0].as_f64().unwrap();
                 let said = match kind.as_str() {
                     "figure" => hpl_spec::benchmark::figure(number),
+                    "rate" => words::rate(number),
                     "duration" => words::duration(number),
                     "bytes" => words::bytes(number as u64),
                     "percent" => words::percent(Some(number)),

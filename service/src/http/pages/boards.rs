@@ -294,7 +294,11 @@ async fn board(
         cores_choices,
         cohort,
         lines: board.entries.into_iter().map(|entry| Line::new(entry, visitor.name(), now)).collect(),
-        entries: words::count(board.category.entries, "person", "people"),
+        entries: match board.category.entries {
+            0 => "Nobody is in this leaderboard".to_owned(),
+            1 => "1 person is in this leaderboard, with their best result".to_owned(),
+            many => format!("{many} people are in this leaderboard, each with their best result"),
+        },
         own,
         record_picture: record_picture(&history, now),
         record: record_lines(history, now),

@@ -90,7 +90,7 @@ fn same(field: &str) -> String {
 
 fn sign_up_page(app: &App, visitor: &Visitor, sent: &Fields, error: Option<&Error>) -> Result<Response> {
     let page = SignUpPage {
-        frame: visitor.frame("Sign up", "/signup"),
+        frame: visitor.frame("Sign up", "/signup").with_call("POST", "/api/v1/signup"),
         csrf: visitor.token(),
         closed: app.config.signup() == Signup::Closed,
         invited: app.config.signup() == Signup::Invite,
@@ -144,7 +144,7 @@ async fn sign_up(
 
 fn log_in_page(visitor: &Visitor, sent: &Fields, error: Option<&Error>) -> Result<Response> {
     let page = LogInPage {
-        frame: visitor.frame("Log in", "/login"),
+        frame: visitor.frame("Log in", "/login").with_call("POST", "/api/v1/login"),
         csrf: visitor.token(),
         next: local(sent.get("next")).to_owned(),
         username: sent.get("username").to_owned(),
@@ -187,7 +187,7 @@ async fn log_out(State(app): State<Shared>, visitor: Visitor, session: Session, 
 
 fn recover_page(visitor: &Visitor, sent: &Fields, error: Option<&Error>) -> Result<Response> {
     let page = RecoverPage {
-        frame: visitor.frame("Forgotten password", "/login"),
+        frame: visitor.frame("Forgotten password", "/login").with_call("POST", "/api/v1/recover"),
         csrf: visitor.token(),
         username: sent.get("username").to_owned(),
         wrong: error.map(|error| Wrong::of(error, same)).unwrap_or_default(),

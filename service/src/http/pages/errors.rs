@@ -8,6 +8,7 @@ use axum::response::Response;
 use hpl_spec::api::PROBLEM_JSON;
 
 use super::visitor::{Frame, Visitor};
+use super::words::sentence;
 use super::{forms, show};
 use crate::error::{Code, Error};
 use crate::http::layers::RequestId;
@@ -72,6 +73,7 @@ fn render(
     from: &HeaderMap,
 ) -> Option<Response> {
     let (_, status, title) = error.code.row();
+    let title = if error.code == Code::Unauthenticated { "You are not logged in" } else { title };
     let frame = match visitor {
         Some(visitor) => visitor.frame(title, ""),
         None => Frame::new(title, ""),
@@ -83,7 +85,7 @@ fn render(
     let page = ErrorPage {
         frame,
         status,
-        detail: error.detail.clone(),
+        detail: format!("{}.", sentence(error.detail.trim_end_matches('.'))),
         fields: error.errors.iter().map(|p| (p.field.clone(), p.message.clone())).collect(),
         log_in,
         retry_after: error.retry_after,

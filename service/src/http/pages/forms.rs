@@ -4,6 +4,7 @@ use axum::extract::{Form, FromRequest, Request};
 use axum::response::{IntoResponse, Redirect, Response};
 use hpl_spec::benchmark::Problem;
 
+use super::words::sentence;
 use crate::error::{Code, Error, Result};
 
 /// The fields of a form that was sent.
@@ -86,7 +87,7 @@ impl Wrong {
     pub(super) fn of(error: &Error, renamed: impl Fn(&str) -> String) -> Wrong {
         let fields = error.errors.iter().map(|p| Problem::new(renamed(&p.field), p.message.clone()));
         let fields: Vec<Problem> = fields.collect();
-        let summary = if fields.is_empty() { error.detail.clone() } else { error.code.row().2.to_owned() };
+        let summary = if fields.is_empty() { sentence(&error.detail) } else { error.code.row().2.to_owned() };
         Wrong { summary, fields }
     }
 
@@ -106,13 +107,13 @@ impl Wrong {
 /// words of their own on a page.
 const NOTES: &[(&str, &str)] = &[
     ("submitted", "The job is submitted. This page shows what happens to it."),
-    ("written", "The sweep is written down. Look at its cost, then start it."),
+    ("written", "The sweep is saved. Look at its cost, then start it."),
     ("started", "The sweep is started. Its runs go one by one."),
-    ("sweep_cancelled", "All runs of the sweep that had not ended are to end."),
-    ("cancelled", "The job is to end. A node that has it needs a few seconds to stop."),
+    ("sweep_cancelled", "Every run of the sweep that had not ended is cancelled."),
+    ("cancelled", "The job is cancelled. A node that runs it needs a few seconds to stop."),
     ("again", "This is a new job with the same parameters."),
     ("deleted", "The job is deleted, with everything that belonged to it."),
-    ("visibility", "It is changed who may see this job."),
+    ("visibility", "You have changed who may see this job."),
     ("welcome", "You are logged in."),
     ("out", "You are logged out."),
     (

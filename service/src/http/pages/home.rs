@@ -89,7 +89,7 @@ async fn home(State(app): State<Shared>, visitor: Visitor) -> Result<Response> {
     }
     let (waiting, more_wait) = in_state(&app, &visitor, JobState::Queued).await?;
     let own = own(&app, &visitor).await?;
-    let mut frame = visitor.frame("High Performance Linpack as a service", "/");
+    let mut frame = visitor.frame("How fast can a computer solve equations?", "/");
     frame = frame.with_call("GET", "/api/v1/leaderboards/hpl?limit=1").with_call("GET", "/api/v1/jobs?state=running");
     if own.is_some() {
         frame = frame.with_call("GET", "/api/v1/jobs?owner=me").with_call("GET", "/api/v1/leaderboards/hpl/standing");

@@ -5,7 +5,6 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
-use hpl_spec::benchmark::figure;
 
 use super::visitor::{Frame, Visitor};
 use super::words::{self, When};
@@ -51,7 +50,7 @@ impl Line {
             memory: words::bytes(node.memory),
             peak: node
                 .peak_gflops
-                .map_or_else(|| "not measured".to_owned(), |peak| format!("{} Gflop/s", figure(peak))),
+                .map_or_else(|| "not measured".to_owned(), |peak| format!("{} Gflop/s", words::rate(peak))),
             labels: node.labels.join(", "),
             trusted: node.trusted,
             state,

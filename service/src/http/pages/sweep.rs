@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use hpl_spec::api::sweeps::{SweepPoint, SweepRun, SweepView};
-use hpl_spec::benchmark::{self, figure};
+use hpl_spec::benchmark;
 use hpl_spec::id::SweepId;
 use hpl_spec::job::JobState;
 use serde_json::{Map, Value};
@@ -122,7 +122,7 @@ async fn look(State(app): State<Shared>, visitor: Visitor, Path(id): Path<SweepI
         runs,
         repeats: view.repeats,
         predicted: view.cost.seconds.map(words::duration).unwrap_or_default(),
-        hours: view.cost.node_hours.map(|hours| format!("{hours:.2} h of one node")).unwrap_or_default(),
+        hours: view.cost.node_hours.map(|hours| format!("{hours:.2} node hours")).unwrap_or_default(),
         walltime: words::duration(view.cost.walltime_s as f64),
         drafts: view.drafts as usize,
         drafts_words: words::count(view.drafts, "run", "runs"),
@@ -163,7 +163,7 @@ fn best(view: &SweepView, axes: &[Axis], unit: &str) -> Option<BestView> {
     Some(BestView {
         label: point.label.clone(),
         at: axes.iter().map(|axis| (axis.title.clone(), axis.at(point))).collect(),
-        score: figure((best.score * 100.0).round() / 100.0),
+        score: words::rate(best.score),
         rests: if view.points.len() == 1 { format!("The median of {runs} {unit}.") } else { rests },
         take: format!("/submit{}", parameters_query(&point.parameters)),
     })
@@ -183,7 +183,7 @@ fn parameters_query(parameters: &Value) -> String {
 
 fn lines(view: &SweepView, axes: &[Axis], unit: &str) -> Vec<PointLine> {
     let best = view.best.as_ref().map(|best| best.point as usize);
-    let number = |value: Option<f64>| value.map(|value| figure((value * 100.0).round() / 100.0)).unwrap_or_default();
+    let number = |value: Option<f64>| value.map(words::rate).unwrap_or_default();
     let line = |(at, point): (usize, &SweepPoint)| PointLine {
         best: best == Some(at),
         label: point.label.clone(),
@@ -199,14 +199,14 @@ fn run_view(run: &SweepRun, unit: &str) -> RunView {
     let state = words::state(run.state);
     let percent = |fraction: f64| words::hundredths(fraction);
     let (words, why) = match (run.state, run.score, &run.stopped) {
-        (JobState::Done, Some(score), _) => (figure((score * 100.0).round() / 100.0), String::new()),
+        (JobState::Done, Some(score), _) => (words::rate(score), String::new()),
         (_, _, Some(stopped)) => (
             "Stopped early".to_owned(),
             format!(
                 "at {} % it made {} of the best {} {unit}",
                 percent(stopped.fraction),
-                figure((stopped.score * 100.0).round() / 100.0),
-                figure((stopped.best * 100.0).round() / 100.0)
+                words::rate(stopped.score),
+                words::rate(stopped.best)
             ),
         ),
         (JobState::Running, _, _) => {

@@ -137,7 +137,7 @@ impl Frame {
             ("/submit", "Submit"),
             ("/jobs", "Jobs"),
             ("/results", "Results"),
-            ("/explore", "Compare"),
+            ("/explore", "Explore"),
             ("/leaderboard", "Leaderboard"),
         ];
         entries.map(|(address, words)| (address, words, address == self.here)).to_vec()

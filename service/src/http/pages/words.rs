@@ -7,6 +7,9 @@ use hpl_spec::api::results::ResultTier;
 use hpl_spec::benchmark::{self, Colour, figure};
 use hpl_spec::job::{FailClass, JobState};
 use jiff::Timestamp;
+use serde_json::Value;
+
+pub(super) use crate::picture::text::rate;
 
 /// A moment: for machines, for people, and how long ago it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,12 +90,88 @@ pub(super) fn dropped(kinds: &BTreeMap<String, u64>) -> String {
 /// A score with its unit.
 pub(super) fn score(benchmark: &str, score: f64) -> String {
     let unit = benchmark::find(benchmark).map_or("", |row| row.unit);
-    format!("{} {unit}", figure(score))
+    format!("{} {unit}", rate(score))
 }
 
 /// A part of a hundred; nothing where it is not known.
 pub(super) fn percent(percent: Option<f64>) -> String {
     percent.map_or_else(|| "not known".to_owned(), |value| format!("{value:.1} %"))
+}
+
+/// A value of a parameter, or another fact.
+pub(super) fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "not known".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::String(word) => choice(word),
+        Value::Object(fields) => {
+            let pairs = fields.iter().map(|(name, value)| format!("{} {}", name.replace('_', " "), plain(value)));
+            pairs.collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A word that a parameter takes, as the lessons call it, with HPL's own name where that is another.
+pub(super) fn choice(word: &str) -> String {
+    let said = match word {
+        "row_major" => "row-major",
+        "column_major" => "column-major",
+        "crout" => "Crout",
+        "ring" => "ring (1ring)",
+        "ring_m" => "modified ring (1ringM)",
+        "two_ring" => "two rings (2ring)",
+        "two_ring_m" => "modified two rings (2ringM)",
+        "long_m" => "modified long (longM)",
+        "spread_roll" => "spread-roll",
+        "no_transposed" => "not transposed",
+        other => return other.replace('_', " "),
+    };
+    said.to_owned()
+}
+
+/// The parts of the peak that are healthy on one node.
+pub(super) fn healthy() -> String {
+    let (low, high) = crate::diagnose::HEALTHY;
+    format!("{low} to {high} %")
+}
+
+/// What a field of a form is called, by its name on the wire.
+pub(super) fn field(name: &str) -> String {
+    let said = match name {
+        "order" => "PMAP",
+        "swap_threshold" => "Swapping threshold",
+        "grid" => "P × Q",
+        "walltime_s" => "Longest time",
+        "walltime_max_s" => "Longest run",
+        "input" => "HPL.dat",
+        "min_n" | "min_size" => "N at least",
+        "max_n" => "N at most",
+        "min_score" => "Score at least",
+        "running_max" => "Runs at the same time",
+        "queued_max" => "Waiting jobs and sweeps",
+        "expires_in_days" => "Days until it ends",
+        "scopes" => "What it may do",
+        "name" => "What it is for",
+        "subject" => "Name",
+        "uses" => "How many accounts it is good for",
+        "nodes" => "How many nodes may join by it",
+        "minutes" => "Minutes until it ends",
+        "days" => "Days until it ends",
+        "kind" => "Processor",
+        "repeats" => "Runs of each point",
+        "on" => "As it stood on",
+        other if super::submit::about::of(other).is_some() => return other.to_uppercase(),
+        other => return sentence(&other.replace('_', " ")),
+    };
+    said.to_owned()
+}
+
+/// With a capital letter at its beginning.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// A state in a word or two.
@@ -117,17 +196,16 @@ pub(super) fn state(state: JobState) -> &'static str {
 /// A state in a sentence.
 pub(super) fn about_state(state: JobState) -> &'static str {
     match state {
-        JobState::Draft => "It is written down and costs nothing until you start it.",
-        JobState::Held => "It waits for something other than a free computer.",
-        JobState::Queued => "It starts as soon as a computer that is large enough is free and it is its turn.",
-        JobState::Claimed => "A computer has taken it and begins in a moment.",
-        JobState::Preparing => "The computer makes ready: it writes the input and starts the program.",
+        JobState::Draft => "It is saved and costs nothing until you start it.",
+        JobState::Held => "It waits for something other than a free node.",
+        JobState::Queued => "It starts when a node that is large enough is free and its turn has come.",
+        JobState::Claimed => "A node has taken it and begins in a moment.",
+        JobState::Preparing => "The node gets ready: it writes the input and starts the program.",
         JobState::Running => "The program is computing.",
         JobState::Finishing => "The program has ended; its output is on the way here.",
         JobState::Verifying => "The service looks at the result before it counts.",
         JobState::Lost => {
-            "The computer has not been heard of for a while. The run may still go on, so no second one is \
-                           started yet."
+            "The node has not been heard of for a while. The run may still go on, so no second one is started yet."
         }
         JobState::Done => "It ended, and its answer passed the check.",
         JobState::Failed => "It ended without a result that counts.",
@@ -152,7 +230,7 @@ pub(super) fn state_class(state: JobState) -> &'static str {
 pub(super) fn fail_class(class: FailClass) -> &'static str {
     match class {
         FailClass::Benchmark => "The run itself went wrong",
-        FailClass::Infra => "The computer or the network went wrong, not your run",
+        FailClass::Infra => "The node or the network failed, not your run",
         FailClass::Policy => "A limit was reached",
     }
 }
@@ -173,7 +251,7 @@ pub(super) fn tier(tier: ResultTier) -> &'static str {
 pub(super) fn about_tier(tier: ResultTier) -> &'static str {
     match tier {
         ResultTier::Pending => "It has come and was not looked at yet.",
-        ResultTier::Verified => "Our own program on a computer we trust, and every check is as it should be.",
+        ResultTier::Verified => "Our own program on a node we trust, and every check is as it should be.",
         ResultTier::Reported => "Nothing speaks against it, but something rests on the word of others.",
         ResultTier::Flagged => "Something about it cannot be true. It is kept, with the reason, and is not ranked.",
         ResultTier::Failed => "The answer did not pass the check or could not be read, so it counts for nothing.",

@@ -146,7 +146,8 @@ fn waits(code: &str, why: String, position: Option<u32>) -> Option<Waits> {
 /// Why a job with these needs would wait.
 pub(super) fn why_it_would_wait(nodes: &Nodes, needs: &Needs, quota: &QuotaLeft, position: u32) -> Option<Waits> {
     if quota.running >= quota.running_max {
-        let why = format!("{} of your runs are under way, {} may be at once", quota.running, quota.running_max);
+        let (running, runs) = (quota.running, if quota.running == 1 { "run" } else { "runs" });
+        let why = format!("this account has {running} {runs} under way and may have {} at a time", quota.running_max);
         return waits("quota_running", why, Some(position));
     }
     let (fitting, others): (Vec<_>, Vec<_>) = nodes.all.iter().partition(|n| n.offer.fits(needs).is_ok());
@@ -155,7 +156,10 @@ pub(super) fn why_it_would_wait(nodes: &Nodes, needs: &Needs, quota: &QuotaLeft,
             None => "no node has joined yet".to_owned(),
             Some(node) => {
                 let reason = node.offer.fits(needs).err().unwrap_or_default();
-                format!("none of {} nodes fits; {}, for one: {reason}", others.len(), node.name)
+                match others.len() {
+                    1 => format!("the only node, {}, does not fit: {reason}", node.name),
+                    all => format!("none of {all} nodes fits; {}, for one: {reason}", node.name),
+                }
             }
         };
         return waits("no_node_fits", why, None);
@@ -166,7 +170,7 @@ pub(super) fn why_it_would_wait(nodes: &Nodes, needs: &Needs, quota: &QuotaLeft,
     }
     let avoided = |n: &Seen| needs.avoid.as_ref() == Some(&n.offer.node) && needs.node.as_ref() != Some(&n.offer.node);
     if here.iter().all(|n| avoided(n)) {
-        let why = "the last try failed on the only node it fits on, which gets it again five minutes after";
+        let why = "the last try failed on the only node it fits on, which gets it again after five minutes";
         return waits("avoids_node", why.into(), Some(position));
     }
     let Some(free) = here.iter().filter(|n| !n.busy && !avoided(n)).max_by_key(|n| n.memory_available) else {
@@ -179,8 +183,7 @@ pub(super) fn why_it_would_wait(nodes: &Nodes, needs: &Needs, quota: &QuotaLeft,
     };
     if free.memory_available < needs.memory {
         let (has, wants) = (gib(free.memory_available), gib(needs.memory));
-        let why =
-            format!("of the nodes that are free, {} can give most: {has} of memory now; it needs {wants}", free.name);
+        let why = format!("of the free nodes, {} has most memory to give: {has} now; it needs {wants}", free.name);
         return waits("memory_taken", why, Some(position));
     }
     waits("next", before(position), Some(position))
@@ -203,7 +206,12 @@ fn why_none_takes_jobs(nodes: &Nodes, fitting: &[&Seen]) -> String {
         (count(&|n| nodes.is_here(n) && n.draining), "drained by an administrator"),
         (count(&|n| nodes.is_here(n) && !n.draining && n.unwell), "not well, by its own account"),
     ];
-    let some = reasons.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"));
+    let some = reasons.iter().filter(|(number, _)| *number > 0);
+    if fitting.len() == 1 {
+        let why = some.map(|(_, what)| *what).collect::<Vec<_>>().join(", ");
+        return format!("the only node it fits on takes no jobs now: {why}");
+    }
+    let some = some.map(|(number, what)| format!("{number} {what}"));
     format!("none of the {} nodes it fits on takes jobs now: {}", fitting.len(), some.collect::<Vec<_>>().join(", "))
 }
 
@@ -239,7 +247,7 @@ pub(super) fn why(nodes: &Nodes, job: &JobRow, line: Option<&Line>, running_max:
 pub(super) fn why_no_start(waits: &Waits) -> &'static str {
     match waits.code.as_str() {
         "sweep_turn" => "it begins after the runs of its sweep that come before it",
-        "held" => "somebody has to let it go on",
+        "held" => "somebody has to release it",
         "no_node_fits" => "no node fits",
         "memory_taken" => "other programs hold the memory of the nodes that are free",
         "nodes_busy" | "avoids_node" => "no node that it fits on takes jobs now",

@@ -12,7 +12,7 @@ export interface Estimate {
   readonly node: { readonly id: string; readonly name: string } | null;
   readonly basis: string;
   readonly position: number;
-  readonly waits: { readonly why: string } | null;
+  readonly waits: { readonly code: string; readonly why: string; readonly position: number | null } | null;
   readonly quota: {
     readonly running_max: number;
     readonly running: number;
@@ -62,6 +62,12 @@ function memory(run: RunEstimate): string {
   return `${bytes(run.bytes_per_node)} of ${bytes(run.node_bytes)}: ${percent} %`;
 }
 
+/** Whether a run would wait, and why. */
+function waits({ waits }: Estimate): string {
+  if (waits === null) return "no";
+  return waits.code === "next" && waits.position === 0 ? "no: a node is free" : `yes: ${waits.why}`;
+}
+
 /** What stands in each place of the panel, by its key. */
 export function lines(said: Estimate): Readonly<Record<string, string>> {
   const { quota, cost, runs } = said;
@@ -87,7 +93,7 @@ export function lines(said: Estimate): Readonly<Record<string, string>> {
     node_memory: memory(run),
     work: `${figure(work)} Gflop`,
     walltime: duration(cost.walltime_s),
-    waits: said.waits?.why ?? "it would not wait",
+    waits: waits(said),
   };
 }
 

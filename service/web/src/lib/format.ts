@@ -19,9 +19,9 @@ export function fixed(value: number, decimals: number): string {
   return Math.abs(value) < 1e21 ? even(near, value.toFixed(Math.min(100, decimals + 60)), decimals) : near;
 }
 
-function scientific(value: number): string {
-  const [near = "", exponent = "+0"] = value.toExponential(4).split("e");
-  const digits = even(near, value.toExponential(64).replace(/e.*/, ""), 4);
+function scientific(value: number, decimals = 4): string {
+  const [near = "", exponent = "+0"] = value.toExponential(decimals).split("e");
+  const digits = even(near, value.toExponential(64).replace(/e.*/, ""), decimals);
   return `${digits}e${exponent.charAt(0)}${exponent.slice(1).padStart(2, "0")}`;
 }
 
@@ -60,7 +60,14 @@ export function bytes(bytes: number): string {
 
 /** A score with its unit, which the page knows from the service: `41.25 Gflop/s`. */
 export function score(value: number, unit = "Gflop/s"): string {
-  return `${figure(value)} ${unit}`;
+  return `${rate(value)} ${unit}`;
+}
+
+/** A score or a peak without its unit: four significant digits, thousands apart. */
+export function rate(value: number): string {
+  if (value > 1e-9 && value < 1e-3) return fixed(value, Math.trunc(3 - Math.log10(value)));
+  const words = figure(Number.isFinite(value) ? Number(scientific(value, 3)) : value);
+  return /^\d+$/.test(words) ? words.replace(/\B(?=(\d{3})+$)/g, ",") : words;
 }
 
 /** A part of a hundred: `82.1 %`; null is `not known`. */

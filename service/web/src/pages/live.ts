@@ -3,7 +3,7 @@ import { get } from "../lib/api.ts";
 import { Chart } from "../lib/chart.ts";
 import { find, make, need, show, text } from "../lib/dom.ts";
 import { followJob, type JobEvent, type JobState, type Progress } from "../lib/events.ts";
-import { duration, figure, score } from "../lib/format.ts";
+import { duration, rate, score } from "../lib/format.ts";
 import { CurveData } from "../live/curve-data.ts";
 import { LogView } from "../live/log-view.ts";
 import { NodeStrip } from "../live/node-strip.ts";
@@ -81,7 +81,6 @@ class Run {
 }
 
 function chart(host: HTMLElement): Chart {
-  const short = (value: number): string => figure(Number(value.toPrecision(4)));
   const lines = [
     { label: "now", width: 1 },
     { label: "so far", width: 3 },
@@ -90,8 +89,8 @@ function chart(host: HTMLElement): Chart {
   ];
   return new Chart(host, {
     title: `${unit} over time`,
-    x: { label: "computing", unit: "s", zero: true, format: short },
-    y: { label: "speed", unit, format: short },
+    x: { label: "computing", unit: "s", zero: true, format: rate },
+    y: { label: "speed", unit, format: rate },
     lines: Number.isNaN(best) ? lines.slice(0, 3) : lines,
     height: 320,
   });
@@ -106,12 +105,11 @@ function pace(progress: Progress): void {
     const place = document.getElementById(id);
     if (place !== null) text(place, words);
   };
-  const rate = (value: number): string => score(Number(value.toPrecision(4)), unit);
   const [left, end] = [timeLeft(progress), projected(progress)];
   say("pace-percent", `${percent} %`);
-  say("pace-now", rate(progress.score_now));
-  say("pace-so-far", `${rate(progress.score)} after ${duration(progress.seconds)}`);
-  say("pace-projected", end === null ? "not known yet" : rate(end.score));
+  say("pace-now", score(progress.score_now, unit));
+  say("pace-so-far", `${score(progress.score, unit)} after ${duration(progress.seconds)}`);
+  say("pace-projected", end === null ? "not known yet" : score(end.score, unit));
   if (left !== null && state === "running") {
     const at = new Date(Date.now() + 1000 * left.likely);
     say("pace-ends", `${words(left)}, at ${at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`);

@@ -1,7 +1,6 @@
 //! Every run of each group as a dot, on one axis.
 
 use hpl_spec::api::insight::{Comparison, RunGroup};
-use hpl_spec::benchmark::figure;
 
 use super::number;
 use crate::picture::axis::{Axis, Scale};
@@ -105,8 +104,13 @@ fn description(found: &Comparison) -> String {
         let runs = super::words::count(group.n, "run", "runs");
         let scores = &group.scores;
         let span = match group.n {
-            1 => figure(scores.median),
-            _ => format!("from {} to {}, median {}", figure(scores.min), figure(scores.max), figure(scores.median)),
+            1 => super::words::rate(scores.median),
+            _ => format!(
+                "from {} to {}, median {}",
+                super::words::rate(scores.min),
+                super::words::rate(scores.max),
+                super::words::rate(scores.median)
+            ),
         };
         format!("{}: {runs}, {span} {}.", number(i), found.unit)
     };

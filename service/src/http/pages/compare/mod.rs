@@ -12,7 +12,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use hpl_spec::api::insight::{Comparison, GroupRun, RunGroup};
-use hpl_spec::benchmark::figure;
 use hpl_spec::id::AttemptId;
 
 use self::rows::{Part, Side};
@@ -204,7 +203,7 @@ impl ComparePage {
             label: group.label.clone(),
             kind: group.kind.clone(),
             cores: words::count(group.cores, "core", "cores"),
-            median: format!("{} {}", figure(group.scores.median), found.unit),
+            median: format!("{} {}", words::rate(group.scores.median), found.unit),
             runs: words::count(group.n, "run", "runs"),
             result: group
                 .result

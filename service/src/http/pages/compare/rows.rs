@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use hpl_spec::api::insight::{RunGroup, ScoreSummary};
 use hpl_spec::api::results::ResultDetail;
-use hpl_spec::benchmark::figure;
 use hpl_spec::report::{Phases, SweepReport};
 use serde_json::Value;
 
@@ -79,8 +78,8 @@ fn of_run(sides: &[Side<'_>], say: impl Fn(&ResultDetail) -> Option<String>) -> 
 
 /// What all runs of each group say together.
 fn scores(sides: &[Side<'_>], unit: &str) -> Part {
-    let span = |low: f64, high: f64| format!("{} to {}", figure(low), figure(high));
-    let median = each(sides, |_, scores| Some(format!("{} {unit}", figure(scores.median))));
+    let span = |low: f64, high: f64| format!("{} to {}", words::rate(low), words::rate(high));
+    let median = each(sides, |_, scores| Some(format!("{} {unit}", words::rate(scores.median))));
     let runs = each(sides, |group, _| Some(format!("{}{}", group.n, if group.more { ", and older ones" } else { "" })));
     let interval = each(sides, |group, scores| match scores.interval {
         Some(it) => Some(format!("{} ({:.0} %)", span(it.low, it.high), it.confidence_percent.floor())),
@@ -114,11 +113,11 @@ fn run(sides: &[Side<'_>]) -> Part {
     });
     let rows = vec![
         Row::new("Score", "", score),
-        Row::new("Of peak", "of what the cores reach in a loop of fused multiply-adds", percent),
+        Row::new("Of peak", "of what the cores reach in nothing but multiply-adds", percent),
         Row::new("Time", "of the solve", of_run(sides, |run| Some(words::duration(run.row.seconds)))),
         Row::new("Residual", "what is left over when the answer is put back into the equations", check),
         Row::new("Node", "", of_run(sides, |run| run.row.node.as_ref().map(|node| node.name.clone()))),
-        Row::new("Whose", "", of_run(sides, |run| run.row.owner.clone())),
+        Row::new("Who", "", of_run(sides, |run| run.row.owner.clone())),
         Row::new("Trust", "", of_run(sides, |run| Some(words::tier(run.row.tier).to_owned()))),
     ];
     Part { title: "The run in the middle", rows, note: String::new() }

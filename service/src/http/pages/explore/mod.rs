@@ -13,7 +13,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use hpl_spec::api::insight::{Exploration, ExplorePoint};
-use hpl_spec::benchmark::figure;
 use hpl_spec::id::NodeId;
 
 use self::filter::{Axis, BENCHMARK, By, Cell, FILTERS, LIMITS, TIERS, Wanted, address};
@@ -271,7 +270,7 @@ fn best(spot: &Spot<'_>, unit: &str) -> Best {
     let place = spot.place;
     Best {
         id: spot.point.id.to_string(),
-        score: format!("{} {unit}", figure(spot.point.score)),
+        score: format!("{} {unit}", words::rate(spot.point.score)),
         with: format!("N = {}, NB = {}, P × Q = {}", place.n, place.nb, place.grid()),
     }
 }
@@ -280,7 +279,7 @@ fn best(spot: &Spot<'_>, unit: &str) -> Best {
 fn in_words(cell: Option<HeatCell>, says: Cell) -> String {
     cell.map_or_else(String::new, |cell| {
         let score = if says == Cell::Best { cell.best } else { cell.median };
-        format!("{} ({})", figure(score), words::count(cell.runs as u64, "run", "runs"))
+        format!("{} ({})", words::rate(score), words::count(cell.runs as u64, "run", "runs"))
     })
 }
 

@@ -121,7 +121,7 @@ pub(super) fn heat(table: &HeatTable, says: Cell, unit: &str) -> String {
         title: format!("{word} {unit} by NB and N"),
         x_label: "N".to_owned(),
         y_label: "NB".to_owned(),
-        unit: format!("{word} {unit}"),
+        unit: unit.to_owned(),
         columns: table.columns.iter().map(|n| n.short()).collect(),
         rows: table.rows.iter().map(|(nb, _)| nb.short()).collect(),
         cells: table.rows.iter().flat_map(|(_, cells)| cells).map(|found| found.map(cell)).collect(),

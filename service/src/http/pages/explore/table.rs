@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use hpl_spec::api::insight::ExplorePoint;
-use hpl_spec::benchmark::figure;
 use hpl_spec::id::AttemptId;
 
 use super::super::words::{self, When};
@@ -61,7 +60,7 @@ fn line(point: &ExplorePoint, spot: Option<SpotData>, now: i64) -> Line {
         (Some(p), Some(q)) => format!("{p} × {q}"),
         _ => "–".to_owned(),
     };
-    let score = figure(point.score);
+    let score = words::rate(point.score);
     let name = match Place::of(point) {
         Some(place) => format!("N {}, NB {}, {}: {score}", place.n, place.nb, place.grid()),
         None => format!("{score}, parameters not known"),

@@ -1,6 +1,6 @@
 //! How fast a run goes: the figures beside its progress, and its curve as a picture for those without a script.
 
-use hpl_spec::benchmark::{self, figure};
+use hpl_spec::benchmark;
 use hpl_spec::job::Progress;
 
 use crate::http::pages::words;
@@ -21,20 +21,15 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn of(benchmark: &str, progress: &Progress) -> Pace {
-        let projected = projected(progress).map(|(_, score)| words::score(benchmark, rounded(score)));
+        let projected = projected(progress).map(|(_, score)| words::score(benchmark, score));
         Pace {
             percent: words::hundredths(progress.fraction),
             took: words::duration(progress.seconds),
-            now: words::score(benchmark, rounded(progress.score_now)),
-            so_far: words::score(benchmark, rounded(progress.score)),
+            now: words::score(benchmark, progress.score_now),
+            so_far: words::score(benchmark, progress.score),
             projected: projected.unwrap_or_default(),
         }
     }
-}
-
-/// Four digits: a rate that is being measured has no more.
-pub(super) fn rounded(score: f64) -> f64 {
-    format!("{score:.3e}").parse().unwrap_or(score)
 }
 
 /// When the solve will have ended, in seconds since it began, and with which score.
@@ -63,11 +58,11 @@ pub(super) fn picture(benchmark: &str, points: &[Progress], runs: bool, best: Op
     let mut description = format!(
         "After {} of computing: {} {unit} in the latest step, {} {unit} so far.",
         words::duration(last.seconds),
-        figure(rounded(last.score_now)),
-        figure(rounded(last.score))
+        words::rate(last.score_now),
+        words::rate(last.score)
     );
     if let Some((seconds, score)) = end {
-        let (seconds, score) = (words::duration(seconds), figure(rounded(score)));
+        let (seconds, score) = (words::duration(seconds), words::rate(score));
         description += &format!(" Projected: {score} {unit} after {seconds}.");
     }
     let chart = Chart {

@@ -16,7 +16,6 @@ use hpl_spec::api::jobs::{Expected, Job, Stopped, Visibility};
 use hpl_spec::benchmark;
 use hpl_spec::id::JobId;
 use hpl_spec::job::JobState;
-use serde_json::Value;
 
 use self::actions::May;
 use self::curve::Pace;
@@ -24,6 +23,7 @@ use self::timeline::{Station, Told};
 use super::forms::Fields;
 use super::plain;
 use super::result::ResultView;
+use super::submit::about::ABOUT;
 use super::visitor::{Frame, Visitor};
 use super::words::{self, When};
 use crate::app::Shared;
@@ -81,6 +81,8 @@ struct JobPage {
     /// The figure of the result, for what is said aloud.
     score: String,
     may: Option<May>,
+    /// Whether the lesson may have led here.
+    lesson: bool,
     private: bool,
 }
 
@@ -199,6 +201,7 @@ fn page(
         }),
         result,
         score: job.score.map(|score| words::score(&job.benchmark, score)).unwrap_or_default(),
+        lesson: visitor.name() == Some(&job.owner) && job.sweep.is_none(),
         may: visitor.may_change(&job.owner).then(|| May::with(&job)),
         private: job.visibility == Visibility::Private,
         job,
@@ -209,8 +212,8 @@ fn stopped_words(benchmark: &str, stopped: &Stopped) -> String {
     format!(
         "Its sweep ended it after {} % of the work: with {} so far it could no longer be the best, which has {}.",
         words::hundredths(stopped.fraction),
-        words::score(benchmark, curve::rounded(stopped.score)),
-        words::score(benchmark, curve::rounded(stopped.best))
+        words::score(benchmark, stopped.score),
+        words::score(benchmark, stopped.best)
     )
 }
 
@@ -222,12 +225,14 @@ fn artifact_line(file: &Listed) -> Option<(String, String)> {
     }
 }
 
-/// The parameters with their names for people.
+/// The parameters with their names for people, the four that matter most first.
 fn parameters(job: &Job) -> Vec<(String, String)> {
     let schema = benchmark::find(&job.benchmark).map(|row| (row.schema)()).unwrap_or_default();
     let title = |name: &str| schema["properties"][name]["title"].as_str().unwrap_or(name).to_owned();
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), |word| word.replace('_', " "));
-    job.parameters.as_object().into_iter().flatten().map(|(name, value)| (title(name), text(value))).collect()
+    let place = |name: &str| ABOUT.iter().position(|about| about.name == name).unwrap_or(ABOUT.len());
+    let mut values: Vec<_> = job.parameters.as_object().into_iter().flatten().collect();
+    values.sort_by_key(|(name, _)| place(name));
+    values.into_iter().map(|(name, value)| (title(name), words::plain(value))).collect()
 }
 
 fn log_view(tail: record::Tail) -> LogView {

@@ -111,8 +111,8 @@ fn in_words(event: &JobEvent, job: &Job) -> Option<(String, String)> {
     let none = String::new;
     Some(match event {
         JobEvent::Progress(_) => return None,
-        JobEvent::Created { state: JobState::Draft } => ("It was written down as a draft.".into(), none()),
-        JobEvent::Created { .. } => ("It was submitted and began to wait for a computer.".into(), none()),
+        JobEvent::Created { state: JobState::Draft } => ("It was saved as a draft.".into(), none()),
+        JobEvent::Created { .. } => ("It was submitted and began to wait for a node.".into(), none()),
         JobEvent::Submitted => ("The draft was started.".into(), none()),
         JobEvent::Held { why } => ("It was put on hold.".into(), why.clone()),
         JobEvent::Released => ("It is on hold no longer.".into(), none()),
@@ -120,7 +120,7 @@ fn in_words(event: &JobEvent, job: &Job) -> Option<(String, String)> {
             let name = job.node.as_ref().filter(|known| known.id == *node).map(|known| known.name.clone());
             (format!("The node {} took it.", name.unwrap_or_else(|| node.to_string())), none())
         }
-        JobEvent::Preparing => ("The node made ready.".into(), none()),
+        JobEvent::Preparing => ("The node got ready.".into(), none()),
         JobEvent::Started => ("The program began to compute.".into(), none()),
         JobEvent::Finishing => ("The program ended.".into(), none()),
         JobEvent::ResultReceived => ("The result came in.".into(), none()),
@@ -132,8 +132,8 @@ fn in_words(event: &JobEvent, job: &Job) -> Option<(String, String)> {
         JobEvent::LeaseLost => ("The node was not heard of any more.".into(), none()),
         JobEvent::Returned { .. } => ("The node was heard of again.".into(), none()),
         JobEvent::Requeued { why } => ("It waits for a node once more.".into(), why.clone()),
-        JobEvent::CancelRequested { by } => (format!("{by} asked for its end."), none()),
-        JobEvent::Cancelled { by } => (format!("{by} ended it."), none()),
+        JobEvent::CancelRequested { by } => (format!("{} asked to cancel it.", words::sentence(by)), none()),
+        JobEvent::Cancelled { by } => (format!("{} cancelled it.", words::sentence(by)), none()),
         JobEvent::Expired { why } => ("Its time was over.".into(), why.clone()),
     })
 }

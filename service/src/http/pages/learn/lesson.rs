@@ -16,6 +16,7 @@ use super::{BENCHMARK, draw, own_jobs, seen};
 use crate::app::{App, Shared};
 use crate::error::Result;
 use crate::http::pages::forms::{Fields, query};
+use crate::http::pages::submit::price;
 use crate::http::pages::visitor::{Frame, Visitor};
 use crate::http::pages::words::{bytes, duration};
 use crate::ops::nodes;
@@ -186,7 +187,11 @@ pub async fn page(State(app): State<Shared>, visitor: Visitor, asked: Fields) ->
     };
     let frame = visitor.frame(format!("Your first LINPACK: {}", STEPS[step - 1]), "/learn").with_script("learn");
     match step {
-        1 => crate::http::pages::page(&Step1 { frame, picture: blocks::system(read.numbers.n), lesson }),
+        1 => crate::http::pages::page(&Step1 {
+            frame: frame.with_call("GET", "/api/v1/benchmarks/hpl"),
+            picture: blocks::system(read.numbers.n),
+            lesson,
+        }),
         2 => size(&app, &visitor, frame, lesson, read, &trial).await,
         3 => shape(frame, lesson, read, &site),
         4 => start(&app, &visitor, frame, lesson, &known).await,
@@ -313,8 +318,8 @@ async fn start(app: &App, visitor: &Visitor, frame: Frame, lesson: Lesson, known
         lines.push(("Memory", format!("{}{of}", bytes(run.bytes_per_node))));
         lines.push(("Work", draw::work_words(run.work)));
         lines.push(("Predicted time", seen::predicted(&estimate)));
-        lines.push(("Ended at the latest after", duration(f64::from(run.walltime_s))));
-        lines.push(("Would it wait?", estimate.waits.as_ref().map_or_else(|| "no".to_owned(), |w| w.why.clone())));
+        lines.push(("Longest time", duration(f64::from(run.walltime_s))));
+        lines.push(("Would it wait?", price::waits(&estimate)));
     }
     let here = format!("{HERE}?step=4{}", numbers.query().replace('?', "&"));
     let back = query(&[("next", &here)]);

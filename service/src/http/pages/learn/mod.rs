@@ -76,7 +76,7 @@ async fn index(State(app): State<Shared>, visitor: Visitor) -> Result<Response> 
 }
 
 async fn glossary(visitor: Visitor) -> Result<Response> {
-    super::page(&GlossaryPage { frame: visitor.frame("Glossary", "/learn") })
+    super::page(&GlossaryPage { frame: visitor.frame("Glossary", "/learn").with_call("GET", "/api/v1/benchmarks/hpl") })
 }
 
 /// The visitor's latest job; None for strangers.

@@ -266,7 +266,7 @@ pub async fn peaks(app: &App, visitor: &Visitor, site: &Site, numbers: Numbers, 
     let line = |(node, peak): (&crate::ops::nodes::NodeView, f64)| {
         let each = peak / f64::from(node.cores.max(1));
         let cells = [&node.name, &node.kind].map(Clone::clone);
-        let numbers = [node.cores.to_string(), format!("{} Gflop/s", text::figure(peak)), text::figure(each)];
+        let numbers = [node.cores.to_string(), format!("{} Gflop/s", words::rate(peak)), words::rate(each)];
         row(false, cells.into_iter().chain(numbers))
     };
     let rows: Vec<_> = measured.clone().take(NODES).map(line).collect();
@@ -280,7 +280,7 @@ pub async fn peaks(app: &App, visitor: &Visitor, site: &Site, numbers: Numbers, 
         shown.tables.push(Table {
             mark: "yours",
             caption: "Peaks of the nodes, as measured".to_owned(),
-            head: vec!["Node", "CPU", "Cores", "Peak", "Gflop/s of a core"],
+            head: vec!["Node", "Processor", "Cores", "Peak", "Gflop/s of a core"],
             rows,
         });
     }

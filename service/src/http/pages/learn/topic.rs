@@ -131,7 +131,7 @@ pub const TOPICS: [Topic; 11] = [
     topic(
         "peak",
         "Percent of peak",
-        "Percent of peak: how good is the figure?",
+        "Percent of peak: how good is the score?",
         Part::Answer,
         (1, 1),
         "Percent of peak is your score, measured against the most that the same cores can do.",

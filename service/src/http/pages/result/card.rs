@@ -4,7 +4,7 @@ use askama::Template;
 use hpl_spec::api::results::{ResultDetail, ResultTier};
 use hpl_spec::report::SweepReport;
 
-use super::words::{Residual, of_peak, span, thousands, unit};
+use super::words::{Residual, of_peak, span, unit};
 use crate::http::pages::words;
 
 /// A result in words, as a part of pages.
@@ -37,7 +37,7 @@ impl ResultView {
         ResultView {
             id: row.id.to_string(),
             job: row.job.to_string(),
-            score: thousands(row.score),
+            score: words::rate(row.score),
             unit: unit(&row.benchmark),
             of_peak: of_peak(&result),
             took: span(row.seconds),

@@ -8,7 +8,7 @@ use hpl_spec::id::AttemptId;
 
 use super::facts::{self, ParameterLine};
 use super::whole::Whole;
-use super::words::{Residual, of_peak, sentence, span, thousands, unit};
+use super::words::{Residual, of_peak, sentence, span, unit};
 use super::{Report, share};
 use crate::app::Shared;
 use crate::error::{Code, Error, Result};
@@ -76,7 +76,7 @@ pub(super) async fn look(
         benchmark: benchmark::find(&row.benchmark).map_or(row.benchmark.clone(), |row| row.title.to_owned()),
         owner: row.owner.clone().unwrap_or_default(),
         label: row.label.clone(),
-        score: thousands(row.score),
+        score: words::rate(row.score),
         unit: unit(&row.benchmark),
         of_peak: of_peak(&detail),
         node: row.node.as_ref().map(|node| node.name.clone()).unwrap_or_default(),

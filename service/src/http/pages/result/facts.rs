@@ -10,8 +10,8 @@ use hpl_spec::node::{Cache, CacheKind};
 use hpl_spec::report::SweepReport;
 use serde_json::Value;
 
-use super::words::sentence;
 use crate::http::pages::words;
+pub(super) use crate::http::pages::words::{plain, sentence};
 
 /// A look at a result and what it saw.
 pub(super) struct FindingLine {
@@ -25,7 +25,7 @@ pub(super) struct FindingLine {
 /// The looks: name on the wire, name for people, what is asked.
 const LOOKS: [(&str, &str, &str); 16] = [
     ("parameters", "Parameters", "Is it the run that was asked for?"),
-    ("score", "Score", "Does the figure follow from N and the time?"),
+    ("score", "Score", "Does the score follow from N and the time?"),
     ("residual", "Residual", "Is the answer right?"),
     ("norms", "Norms", "Does the residual follow from its parts?"),
     ("verdict", "Verdict", "Do the program and the service come to the same?"),
@@ -82,9 +82,9 @@ impl Looks {
 pub(super) fn reproduced(times: u32) -> String {
     match times {
         0 => "No other node or day came to the same with these parameters yet.".to_owned(),
-        1 => "The same run came within 5 % of this figure once more, on another node or another day.".to_owned(),
-        1000.. => "The same run came within 5 % of this figure 1000 times or more, on other nodes or days.".to_owned(),
-        times => format!("The same run came within 5 % of this figure {times} times more, on other nodes or days."),
+        1 => "The same run came within 5 % of this score once more, on another node or another day.".to_owned(),
+        1000.. => "The same run came within 5 % of this score 1000 times or more, on other nodes or days.".to_owned(),
+        times => format!("The same run came within 5 % of this score {times} times more, on other nodes or days."),
     }
 }
 
@@ -117,7 +117,7 @@ pub(super) fn node(info: &NodeInfo) -> Vec<Fact> {
     }
     if let Some(peak) = info.peak {
         let cores = words::count(peak.cores as u64, "core", "cores");
-        facts.push(fact("Measured peak", format!("{} Gflop/s on {cores}", figure(peak.gflops))));
+        facts.push(fact("Measured peak", format!("{} Gflop/s on {cores}", words::rate(peak.gflops))));
     }
     facts.push(fact("Operating system", &info.os));
     facts.push(fact("Its kernel", &info.kernel_release));
@@ -168,9 +168,20 @@ pub(super) fn measured(evidence: &Evidence) -> Vec<Fact> {
     facts
 }
 
+/// The name of a fact as people write it.
+fn titled(name: &str) -> String {
+    let word = |word: &str| match word {
+        "aslr" | "cpu" | "gpu" | "mpi" | "numa" | "oom" | "smt" => word.to_uppercase(),
+        "s" => "in seconds".to_owned(),
+        other => other.to_owned(),
+    };
+    let name = name.split('_').map(word).collect::<Vec<_>>().join(" ");
+    if name == "xhpl" { name } else { sentence(&name) }
+}
+
 /// Facts by name, as they came.
 pub(super) fn named(facts: &BTreeMap<String, String>) -> Vec<Fact> {
-    facts.iter().map(|(name, value)| (sentence(&name.replace('_', " ")), value.clone())).collect()
+    facts.iter().map(|(name, value)| (titled(name), value.clone())).collect()
 }
 
 /// The words of a launch line as a shell takes them.
@@ -251,21 +262,6 @@ pub(super) fn schema(benchmark: &str) -> Value {
 /// A parameter's name for people.
 pub(super) fn title(schema: &Value, name: &str) -> String {
     schema["properties"][name]["title"].as_str().map_or_else(|| name.replace('_', " "), str::to_owned)
-}
-
-/// A value for people.
-pub(super) fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "not known".to_owned(),
-        Value::Bool(true) => "yes".to_owned(),
-        Value::Bool(false) => "no".to_owned(),
-        Value::String(word) => word.replace('_', " "),
-        Value::Object(fields) => {
-            let pairs = fields.iter().map(|(name, value)| format!("{} {}", name.replace('_', " "), plain(value)));
-            pairs.collect::<Vec<_>>().join(", ")
-        }
-        other => other.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -139,15 +139,15 @@ impl Hero {
                 } else {
                     format!(" {}.", words::sentence(&detail.check))
                 };
-                Some(("This figure does not count.", format!("{}{why}", said::about_tier(row.tier))))
+                Some(("This score does not count.", format!("{}{why}", said::about_tier(row.tier))))
             }
             ResultTier::Flagged | ResultTier::Orphan => {
-                Some(("This figure is in no ranking.", said::about_tier(row.tier).to_owned()))
+                Some(("This result is not ranked.", said::about_tier(row.tier).to_owned()))
             }
             ResultTier::Verified | ResultTier::Reported => None,
         };
         Hero {
-            score: if row.score > 0.0 { words::thousands(row.score) } else { String::new() },
+            score: if row.score > 0.0 { said::rate(row.score) } else { String::new() },
             unit: words::unit(&row.benchmark),
             of_peak: words::of_peak(detail),
             percent: row.percent.map(|percent| percent.clamp(0.0, 100.0)),

@@ -1,11 +1,10 @@
 //! What is other than in the same user's run before.
 
 use hpl_spec::api::insight::{Change, Previous};
-use hpl_spec::benchmark::figure;
 
 use super::facts;
 use super::words::{sentence, unit};
-use crate::http::pages::words::When;
+use crate::http::pages::words::{self, When};
 
 /// This run beside the one before.
 pub(super) struct PreviousView {
@@ -59,8 +58,8 @@ impl PreviousView {
             id: before.id.to_string(),
             label: before.label,
             when: When::new(before.created_at, now),
-            score_before: figure(before.score),
-            score_now: figure(row.score),
+            score_before: words::rate(before.score),
+            score_now: words::rate(row.score),
             unit: unit(&row.benchmark),
             change: change_percent.map(change).unwrap_or_default(),
             unknown,

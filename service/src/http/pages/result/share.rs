@@ -11,7 +11,6 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use hpl_spec::api::jobs::Visibility;
 use hpl_spec::api::results::{ResultDetail, ResultTier};
-use hpl_spec::benchmark::figure;
 use hpl_spec::id::AttemptId;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -61,7 +60,7 @@ impl Share {
         let page = page(origin, &row.id);
         let badge = format!("{page}/badge.svg");
         let says = match figure_of(detail) {
-            Some((score, unit)) => format!("{}: {} {unit}, {}", short(&row.benchmark), figure(score), row.tier),
+            Some((score, unit)) => format!("{}: {} {unit}, {}", short(&row.benchmark), words::rate(score), row.tier),
             None => format!("{}: {}", short(&row.benchmark), row.tier),
         };
         Share {
@@ -93,7 +92,7 @@ pub(super) fn preview(detail: &ResultDetail, origin: &str) -> Option<visitor::Sh
         return None;
     }
     let title = match figure_of(detail) {
-        Some((score, unit)) => format!("{} {unit}, {}", figure(score), words::tier(row.tier).to_lowercase()),
+        Some((score, unit)) => format!("{} {unit}, {}", words::rate(score), words::tier(row.tier).to_lowercase()),
         None => format!("{}: {}", row.label, words::tier(row.tier).to_lowercase()),
     };
     let about = match figure_of(detail) {

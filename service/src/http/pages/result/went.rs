@@ -71,7 +71,7 @@ impl Went {
             timers: account.map(|account| timers(&account.timers, watch)).unwrap_or_default(),
             around: if around.generate > 0.0 || around.verify > 0.0 {
                 format!(
-                    "Besides the solve, making the matrix took {} and checking the answer {}. Neither counts for the figure.",
+                    "Besides the solve, making the matrix took {} and checking the answer {}. Neither counts for the score.",
                     watch.say(around.generate),
                     watch.say(around.verify)
                 )
@@ -134,7 +134,7 @@ fn waterfall(account: &Account, flops: f64, watch: Watch) -> Waterfall {
         format!(
             "xhpl measured what the {threads} of this run reach in nothing but multiply-adds just before it began: {} \
              Gflop/s. Each step takes something away; what is left at the end is the score.",
-            figure(way.peak)
+            words::rate(way.peak)
         )
     } else {
         format!("The peak of the {threads} was not measured before this run, so the steps are told in time alone.")

@@ -6,7 +6,7 @@ use axum::response::Response;
 use hpl_spec::api::insight::{Cause, Diagnosis, RuleLook, RuleOutcome, Severity};
 use hpl_spec::id::AttemptId;
 
-use super::words::{sentence, thousands};
+use super::words::sentence;
 use crate::app::Shared;
 use crate::error::Result;
 use crate::http::extract::Path;
@@ -55,7 +55,7 @@ struct RuleLine {
 /// What the page of the result quotes.
 pub(super) struct Quote {
     pub(super) headline: String,
-    /// Empty where it cannot be computed.
+    /// Empty where it cannot be computed, or is in the headline.
     pub(super) cost: String,
     /// How many more there are.
     pub(super) more: usize,
@@ -64,7 +64,8 @@ pub(super) struct Quote {
 /// The most costly finding; None where nothing stands out.
 pub(super) fn quote(diagnosis: &Diagnosis) -> Option<Quote> {
     let (first, rest) = diagnosis.causes.split_first()?;
-    let known = first.cost_percent.is_some();
+    // Many headlines name the cost themselves.
+    let known = first.cost_percent.is_some() && !first.headline.contains("% of the time");
     let cost = if known { cost(first) } else { String::new() };
     Some(Quote { headline: first.headline.clone(), cost, more: rest.len() })
 }
@@ -141,12 +142,12 @@ impl RuleLine {
 pub(super) async fn look(State(app): State<Shared>, visitor: Visitor, Path(id): Path<AttemptId>) -> Result<Response> {
     let detail = results::detail(&app, &visitor.caller, &id).await?;
     let diagnosis = insight::diagnosis(&app, &visitor.caller, &id).await?;
-    let frame = visitor.frame(format!("Why was it slow? {}", detail.row.label), "/results");
+    let frame = visitor.frame(format!("Why was it not faster? {}", detail.row.label), "/results");
     let Diagnosis { summary, score, unit, causes, rules, .. } = diagnosis;
     crate::http::pages::page(&WhyPage {
         frame: frame.with_call("GET", format!("/api/v1/results/{id}/diagnosis")),
         label: detail.row.label,
-        figure: format!("{} {unit}", thousands(score)),
+        figure: format!("{} {unit}", words::rate(score)),
         summary,
         tally: tally(&rules),
         causes: causes.into_iter().map(CauseView::of).collect(),

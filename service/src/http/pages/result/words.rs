@@ -5,6 +5,8 @@ use hpl_spec::benchmark::{self, figure};
 use hpl_spec::report::{RunReport, Verdict};
 
 use crate::http::pages::words;
+pub(super) use crate::http::pages::words::sentence;
+use crate::picture::text;
 
 /// Residuals below it pass: HPL's custom, by which the service judges every run.
 const LIMIT: f64 = 16.0;
@@ -20,7 +22,11 @@ pub(super) fn unit(benchmark: &str) -> &'static str {
 pub(super) fn spoken(value: f64) -> String {
     const NAMES: [&str; 6] = ["", " million", " billion", " trillion", " quadrillion", " quintillion"];
     if !(1e6..1e21).contains(&value) {
-        return if value < 1e6 { figure(round(value, 3)) } else { figure(value) };
+        return match value {
+            small if small < 1e3 => figure(round(small, 3)),
+            some if some < 1e6 => text::count(round(some, 3) as u64),
+            beyond => figure(beyond),
+        };
     }
     let thousands = (value.log10() / 3.0) as usize;
     let [short, next] = [thousands, thousands + 1].map(|k| round(value / 10f64.powi(3 * k as i32), 3));
@@ -41,23 +47,6 @@ fn round(value: f64, digits: i32) -> f64 {
     } else {
         (value / unit).round() * unit
     }
-}
-
-/// A figure with its thousands set apart, and without an exponent where that can be read.
-pub(super) fn thousands(value: f64) -> String {
-    if value > 1e-9 && value < 1e-3 {
-        let decimals = (3.0 - value.log10()) as usize;
-        return format!("{value:.decimals$}");
-    }
-    let text = figure(value);
-    let whole = text.bytes().take_while(u8::is_ascii_digit).count();
-    if whole < 5 || text.contains('e') {
-        return text;
-    }
-    let (before, after) = text.split_at(whole);
-    let groups: Vec<&str> =
-        before.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
-    format!("{}{after}", groups.join(","))
 }
 
 /// A span of time that may be very short or very long.
@@ -83,7 +72,7 @@ pub(super) fn of_peak(detail: &ResultDetail) -> String {
     let Some(percent) = row.percent.filter(|percent| *percent > 0.0) else {
         return "What the cores of this node can reach was not measured, so there is no percent of peak.".to_owned();
     };
-    let peak = thousands(row.score / percent * 100.0);
+    let peak = words::rate(row.score / percent * 100.0);
     let part = match percent {
         tiny if tiny < 0.001 => "less than 0.001".to_owned(),
         small if small < 0.1 => figure(round(small, 2)),
@@ -94,7 +83,7 @@ pub(super) fn of_peak(detail: &ResultDetail) -> String {
         1 => "this core reaches".to_owned(),
         cores => format!("these {cores} cores reach"),
     };
-    let score = thousands(row.score);
+    let score = words::rate(row.score);
     format!("{score} {unit} is {part} % of the {peak} {unit} that {cores} in nothing but multiply-adds.")
 }
 
@@ -174,12 +163,6 @@ fn about_residual(residual: f64) -> String {
     "More than rounding is left over: the answer is wrong, and a fast wrong answer counts for nothing.".to_owned()
 }
 
-/// With a capital letter at its beginning.
-pub(super) fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,8 +172,8 @@ mod tests {
         for (value, said) in [
             (0.0, "0"),
             (7.0, "7"),
-            (1234.0, "1230"),
-            (999_999.0, "1000000"),
+            (1234.0, "1,230"),
+            (999_999.0, "1,000,000"),
             (1e6, "1 million"),
             (5.334e9, "5.33 billion"),
             (999.9e6, "1 billion"),
@@ -201,12 +184,6 @@ mod tests {
         ] {
             assert_eq!(spoken(value), said, "{value}");
         }
-    }
-
-    #[test]
-    fn thousands_are_set_apart_where_there_are_many() {
-        let said = [9876.5, 12_345.678, 1_234_567.8, 0.000_565, 2.5e12].map(thousands);
-        assert_eq!(said, ["9876.5", "12,345.7", "1,234,568", "0.000565", "2.5000e+12"]);
     }
 
     #[test]
@@ -227,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_residual_says_what_it_means() {
-        assert_eq!(about_residual(0.0021), "Rounding only, 7600 times below the limit. The answer is right.");
+        assert_eq!(about_residual(0.0021), "Rounding only, 7,600 times below the limit. The answer is right.");
         assert_eq!(about_residual(15.9), "Rounding only. The answer is right.");
         assert!(about_residual(16.0).contains("is wrong") && about_residual(f64::NAN).contains("No answer"));
         assert!(about_residual(0.0).contains("exact"));

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::super::forms::{Fields, Wrong};
+use super::super::words::choice;
 use super::about;
 
 /// A field of the form.
@@ -57,7 +58,7 @@ pub(in super::super) fn words(field: &Value) -> Vec<(String, String)> {
         return [("true", "yes"), ("false", "no")].map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec();
     }
     let words = field["enum"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    words.map(|word| (word.to_owned(), word.replace('_', " "))).collect()
+    words.map(|word| (word.to_owned(), choice(word))).collect()
 }
 
 fn one(name: &str, field: &Value, needed: bool, sent: &Fields, wrong: &Wrong, doubts: &Wrong) -> Choice {

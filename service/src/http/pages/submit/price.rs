@@ -41,9 +41,9 @@ const LINES: [(&str, &str); 12] = [
     ("rank_memory", "Memory of each rank"),
     ("node_memory", "Memory on the node"),
     ("work", "Work"),
-    ("walltime", "Ended at the latest after"),
+    ("walltime", "Longest time"),
     ("position", "Before it in the queue"),
-    ("waits", "It would wait because"),
+    ("waits", "Would it wait?"),
     ("queued", "Your quota: waiting"),
     ("running", "Your quota: running"),
     ("used", "Node hours you used lately"),
@@ -106,6 +106,15 @@ pub(in super::super) fn basis(estimate: &Estimate) -> String {
     }
 }
 
+/// Whether a run would wait, and why.
+pub(in super::super) fn waits(estimate: &Estimate) -> String {
+    match &estimate.waits {
+        None => "no".to_owned(),
+        Some(waits) if waits.code == "next" && waits.position == Some(0) => "no: a node is free".to_owned(),
+        Some(waits) => format!("yes: {}", waits.why),
+    }
+}
+
 /// A number with blanks between its thousands, which do not break.
 pub(in super::super) fn spaced(number: u64) -> String {
     let digits = number.to_string();
@@ -151,7 +160,7 @@ fn value(key: &str, estimate: &Estimate, row: &Benchmark) -> Option<String> {
             format!("{} {}", figure(work), row.unit.strip_suffix("/s").unwrap_or(row.unit))
         }
         "walltime" => duration(estimate.cost.walltime_s as f64),
-        "waits" => estimate.waits.as_ref().map_or_else(|| "it would not wait".to_owned(), |w| w.why.clone()),
+        "waits" => waits(estimate),
         _ => return None,
     })
 }

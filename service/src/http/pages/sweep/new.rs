@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::super::forms::{Fields, Wrong, on_to};
 use super::super::submit::ask::{self, renamed};
 use super::super::submit::preset;
-use super::super::submit::price::{basis, predicted};
+use super::super::submit::price::{basis, predicted, waits};
 use super::super::submit::{NodeChoice, about, choice, ground, in_words, node_choices, row};
 use super::super::visitor::{Frame, Visitor};
 use super::super::words::{bytes, count, duration};
@@ -268,12 +268,12 @@ fn cost_of(estimate: &Estimate) -> Cost {
     let longest =
         estimate.runs.iter().filter_map(|run| run.seconds).fold(None, |a: Option<f64>, b| Some(a.unwrap_or(b).max(b)));
     let walltime = estimate.runs.iter().map(|run| run.walltime_s).max().unwrap_or_default();
-    let hours = estimate.cost.node_hours.map(|hours| format!("{hours:.2} h of one node"));
+    let hours = estimate.cost.node_hours.map(|hours| format!("{hours:.2}"));
     let row = |(run, runs): &(&RunEstimate, u32)| PointCost {
         label: run.label.clone(),
         runs: *runs,
         seconds: predicted(run.seconds),
-        score: run.score.map(|score| format!("{score:.1}")).unwrap_or_default(),
+        score: run.score.map(super::words::rate).unwrap_or_default(),
         memory: bytes(run.bytes_per_node),
         percent: run
             .node_bytes
@@ -290,14 +290,11 @@ fn cost_of(estimate: &Estimate) -> Cost {
             ("Predicted time of all", predicted(estimate.cost.seconds)),
             ("Node hours", hours.unwrap_or_else(|| "cannot be predicted yet".to_owned())),
             ("Predicted time of the longest run", predicted(longest)),
-            ("A run is ended at the latest after", duration(f64::from(walltime))),
-            ("All of them at the latest after", format!("{} of computing", duration(estimate.cost.walltime_s as f64))),
+            ("Longest time of a run", duration(f64::from(walltime))),
+            ("Longest time of all", format!("{} of computing", duration(estimate.cost.walltime_s as f64))),
             ("The prediction rests on", basis(estimate)),
             ("Before it in the queue", count(estimate.position, "job", "jobs")),
-            (
-                "It would wait because",
-                estimate.waits.as_ref().map_or_else(|| "it would not wait".into(), |w| w.why.clone()),
-            ),
+            ("Would it wait?", waits(estimate)),
             ("Your quota: waiting", format!("{} of {} used; a sweep counts as one", quota.queued, quota.queued_max)),
         ]
     };

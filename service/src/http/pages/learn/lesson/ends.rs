@@ -13,6 +13,7 @@ use super::super::topic::numbers_of;
 use super::super::{BENCHMARK, draw, seen};
 use super::{Known, Lesson, fits, latest_result};
 use crate::app::App;
+use crate::diagnose::HEALTHY;
 use crate::error::Result;
 use crate::http::pages::visitor::{Frame, Visitor};
 use crate::http::pages::words::{self, duration};
@@ -122,7 +123,7 @@ fn job_view(job: Job) -> JobView {
         why: job.waits.map(|waits| waits.why).unwrap_or_default(),
         percent: progress.map(|p| words::hundredths(p.fraction)),
         progress: progress.map_or_else(String::new, |p| {
-            format!("{} so far, {} on average", duration(p.seconds), words::score(BENCHMARK, p.score))
+            format!("{} so far, at {} on average", duration(p.seconds), words::score(BENCHMARK, p.score))
         }),
         over,
         done: job.state == JobState::Done,
@@ -190,8 +191,8 @@ fn board(top: Vec<BoardEntry>, own: Option<BoardEntry>, me: Option<&str>) -> Opt
     };
     (!entries.is_empty()).then(|| Table {
         mark: "yours",
-        caption: "The leaderboard: of each person the best result".to_owned(),
-        head: vec!["Rank", "Who", "Score", "Of peak", "Run"],
+        caption: "The leaderboard: each person’s best result".to_owned(),
+        head: vec!["Place", "Who", "Score", "Of peak", "Run"],
         rows: entries.iter().map(line).collect(),
     })
 }
@@ -224,9 +225,11 @@ fn outcome(detail: ResultDetail, own: bool) -> Outcome {
 /// What a part of the peak says.
 fn percent_words(percent: Option<f64>) -> &'static str {
     match percent {
-        None => "The peak of that computer was not measured.",
-        Some(percent) if percent >= 60.0 => "That is healthy: most of what the cores can do went into your equations.",
-        Some(percent) if percent >= 30.0 => "There is room. A larger N, or another NB, often helps.",
+        None => "The peak of that node was not measured.",
+        Some(percent) if percent >= HEALTHY.0 => {
+            "That is healthy: most of what the cores can do went into your equations."
+        }
+        Some(percent) if percent >= HEALTHY.0 / 2.0 => "There is room. A larger N, or another NB, often helps.",
         Some(_) => {
             "Something is in the way. Most often N is too small, so that moving data takes longer than computing."
         }
@@ -242,7 +245,7 @@ fn to_try(ran: Numbers, site: &Site) -> Vec<Try> {
     if larger > ran.n {
         let times = draw::gflop(&Numbers { n: larger, ..ran }) / draw::gflop(&ran);
         let words = format!(
-            "A larger matrix, N = {}: {} times the work, usually a better figure",
+            "A larger matrix, N = {}: {} times the work, usually a better score",
             text::count(larger),
             text::figure((times * 10.0).round() / 10.0)
         );

@@ -107,7 +107,10 @@ pub fn recursion(nb: u64, nbmin: u64, ndiv: u64) -> String {
 /// A few columns of the local matrix in memory: `rows` that count, then padding up to `leading`.
 pub fn padding(rows: u64, leading: u64) -> String {
     let pad = leading.saturating_sub(rows);
-    let about = format!("Each column of {rows} numbers is followed by {pad} that are not used.");
+    let about = match pad {
+        0 => format!("Columns of {} numbers follow each other without a gap.", text::count(rows)),
+        _ => format!("Each column of {} numbers is followed by {} unused ones.", text::count(rows), text::count(pad)),
+    };
     let draw = |shape: Shape| {
         let width = shape.width();
         let columns = 3;
