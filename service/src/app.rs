@@ -22,6 +22,7 @@ use crate::http::watch::Streams;
 use crate::hub::Hub;
 use crate::limits::{Limits, LoginDelays, Rates};
 use crate::metrics::Metrics;
+use crate::ops::insight::Samples;
 use crate::ops::jobs::Fleet;
 use crate::ops::operator::Reach;
 use crate::password::Passwords;
@@ -56,6 +57,8 @@ pub struct App {
     pub delays: LoginDelays,
     /// What was last seen of the nodes, where they are many.
     pub fleet: Fleet,
+    /// What was made of the figures of nodes that were looked at last.
+    pub samples: Samples,
     /// Signs certificates.
     pub signing: SigningKey,
     /// Makes the tokens of attempts.
@@ -127,6 +130,7 @@ impl App {
             limits: Limits::new(rates),
             delays: LoginDelays::default(),
             fleet: Fleet::default(),
+            samples: Samples::default(),
             signing,
             attempt_key,
             metrics,

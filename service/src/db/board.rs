@@ -129,6 +129,7 @@ struct Place {
 /// # Errors
 /// The database fails.
 pub async fn entries(conn: &mut Conn, board: &Board, after: Option<i64>, limit: u32) -> Result<Vec<BoardEntry>> {
+    let from_the_top = after.is_none();
     let after = match after {
         None => Place { value: f64::MAX, result: i64::MIN },
         Some(result) => Place { value: value_of(conn, board, result).await?, result },
@@ -140,9 +141,10 @@ pub async fn entries(conn: &mut Conn, board: &Board, after: Option<i64>, limit: 
     let asked = if board.view.is_all() { asked } else { bind_view!(asked, board.view) };
     let found: Vec<Entry> = asked.fetch_all(&mut *conn).await.map_err(explain)?;
     let Some(first) = found.first() else { return Ok(vec![]) };
-    let first = Place { value: first.value, result: first.row.key };
-    let (better, before) = before(conn, board, first).await?;
-    let (mut rank, mut value) = (better + 1, first.value);
+    let place = Place { value: first.value, result: first.row.key };
+    // Nothing comes before the first of all; to count that takes as long as to find the entries.
+    let (better, before) = if from_the_top { (0, 0) } else { before(conn, board, place).await? };
+    let (mut rank, mut value) = (better + 1, place.value);
     let mut entries = Vec::with_capacity(found.len());
     for (position, entry) in (before + 1..).zip(found) {
         if entry.value < value {

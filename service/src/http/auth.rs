@@ -46,19 +46,28 @@ async fn identify(State(app): State<Shared>, session: Session, mut request: Requ
             }
         },
     };
-    match &user {
-        None => app.limits.check(Limit::Anonymous, &Key::address(address)),
-        Some(Known { proof: Proof::Token { key, .. }, .. }) => {
-            app.limits.check(Limit::Api, &Key::name(&format!("token {key}")))
-        }
-        Some(user) => app.limits.check(Limit::Api, &Key::name(&format!("user {}", user.key))),
-    }?;
     let caller = Caller { user, address };
+    count(&app, &caller)?;
     request.extensions_mut().insert(caller.clone());
     let mut response = next.run(request).await;
     // For the log line.
     response.extensions_mut().insert(caller);
     Ok(response)
+}
+
+/// Counts a call against the rate of whoever makes it.
+///
+/// # Errors
+/// The rate is used up.
+pub(super) fn count(app: &App, caller: &Caller) -> Result<()> {
+    match &caller.user {
+        None => app.limits.check(Limit::Anonymous, &Key::address(caller.address))?,
+        Some(Known { proof: Proof::Token { key, .. }, .. }) => {
+            app.limits.check(Limit::Api, &Key::name(&format!("token {key}")))?;
+        }
+        Some(user) => app.limits.check(Limit::Api, &Key::name(&format!("user {}", user.key)))?,
+    }
+    Ok(())
 }
 
 /// Where the request came from.

@@ -14,15 +14,17 @@ use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::db::insight as db;
-use crate::diagnose::{self, Case, Past, Watched};
+use crate::diagnose::{self, Case, Past};
 use crate::error::{Code, Error, Result};
 use crate::http::caller::Caller;
 use crate::ops::results::{self, ResultQuery};
 
 mod compare;
+mod pieces;
 mod samples;
 
 pub use compare::{CompareQuery, compare};
+pub use pieces::Samples;
 pub use samples::{MetricsQuery, metrics};
 
 /// Points where no number was named, and the most.
@@ -90,8 +92,7 @@ fn named(name: Option<&str>) -> Result<&'static Benchmark> {
 pub async fn diagnosis(app: &App, caller: &Caller, id: &AttemptId) -> Result<Diagnosis> {
     let detail = results::detail(app, caller, id).await?;
     let node = db::node_info(&mut *app.db.read().await?, id).await?;
-    let mut watched = Watched::default();
-    samples::each(&app.store, id, |sample| watched.see(&sample)).await?;
+    let watched = app.samples.watched(&app.store, id).await?;
     let history = history(app, caller, &detail).await?;
     let row = &detail.row;
     Ok(diagnose::diagnose(&Case {

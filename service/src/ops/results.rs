@@ -222,7 +222,8 @@ pub async fn standing(app: &App, caller: &Caller, benchmark: &str, query: &Board
 /// # Errors
 /// As [`leaderboard`].
 pub async fn record(app: &App, benchmark: &str, query: &BoardQuery) -> Result<RecordHistory> {
-    let (board, unit) = named(benchmark, query)?;
+    let (mut board, unit) = named(benchmark, query)?;
+    board.view = View::default();
     let mut reader = app.db.read().await?;
     let category = board::category(&mut reader, &board).await?;
     Ok(RecordHistory { category, unit, steps: board::record(&mut reader, &board).await? })

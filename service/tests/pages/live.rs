@@ -107,6 +107,46 @@ async fn the_queue_says_who_is_next_and_when() {
 }
 
 #[tokio::test]
+async fn the_queue_tells_nothing_of_a_private_sweep() {
+    let site = site(&["--running-max", "2"]).await;
+    site.join_node().await;
+    let (mut ada, mut bob) = (site.browser(), site.browser());
+    ada.sign_up("ada").await;
+    bob.sign_up("bob").await;
+    let form = bob.get("/sweeps/new").await;
+    let (token, once) = (form.token(), form.field("once"));
+    let fields = [
+        ("csrf", token.as_str()),
+        ("once", &once),
+        ("seen", "yes"),
+        ("do", "submit"),
+        ("n", "2000 3000 4000"),
+        ("nb", "128"),
+        ("grid", "1x1"),
+        ("title", "a secret of mine"),
+        ("visibility", "private"),
+    ];
+    let made = bob.post("/sweeps/new", &fields).await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text);
+    let path = made.location.split('?').next().unwrap().to_owned();
+    let token = bob.get(&path).await.token();
+    assert_eq!(bob.post(&format!("{path}/submit"), &[("csrf", token.as_str())]).await.status, StatusCode::SEE_OTHER);
+    let id = path.rsplit('/').next().unwrap();
+    assert!(bob.get("/queue").await.has("1 more run of the same sweep"));
+    for page in [ada.get("/queue").await, ada.get("/api/v1/queue").await, site.browser().get("/api/v1/queue").await] {
+        assert!(page.has("rivate run"), "{}", page.text);
+        for secret in [id, "a secret of mine", "bob", "N=", "of the same sweep", "\"more_of_sweep\":1"] {
+            assert!(!page.has(secret), "{secret}: {}", page.text);
+        }
+    }
+    // Nor does the sweep itself.
+    for hidden in [path.clone(), format!("/api/v1{path}")] {
+        assert_eq!(ada.get(&hidden).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(bob.get(&hidden).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
 async fn lists_have_tabs_and_name_their_call() {
     let site = site(&[]).await;
     let mut ada = site.browser();

@@ -238,6 +238,24 @@ async fn badge_and_preview_can_be_shown_elsewhere_and_are_asked_for_once() {
 }
 
 #[tokio::test]
+async fn to_draw_a_preview_counts_as_many_calls() {
+    let site = site(&["--stranger-calls-per-minute", "50"]).await;
+    let mut ada = site.browser();
+    ada.sign_up("ada").await;
+    ada.submit("").await;
+    let id = run(&site, |_| ()).await;
+    judge(&site).await;
+    let card = async |host: &str| bare(&site, &format!("/results/{id}/card.png"), host, "").await.0;
+    // Whatever host is named, it is another picture; the same one is kept.
+    assert_eq!(card("one.example").await, StatusCode::OK);
+    assert_eq!(card("one.example").await, StatusCode::OK);
+    assert_eq!(card("two.example").await, StatusCode::OK);
+    assert_eq!(card("three.example").await, StatusCode::TOO_MANY_REQUESTS);
+    let (status, ..) = bare(&site, &format!("/results/{id}/badge.svg"), "three.example", "").await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
 async fn nobody_chooses_the_host_that_is_shared() {
     let site_open = site(&[]).await;
     let mut ada = site_open.browser();

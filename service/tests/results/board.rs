@@ -56,6 +56,10 @@ async fn records_are_remembered() {
         steps.map(|row| row["owner"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(record().await, ["user1", "user2", "user4"]);
+    // It is the record of all, whatever part of the leaderboard is looked at.
+    let (_, all) = service.get(None, "/api/v1/leaderboards/hpl/record?kind=cpu").await;
+    let (_, part) = service.get(None, "/api/v1/leaderboards/hpl/record?kind=cpu&at=1&verified=true").await;
+    assert_eq!((&part, &all["category"]["entries"]), (&all, &json!(4)));
     service.sql("DELETE FROM jobs WHERE key = 4".into()).await;
     assert_eq!(record().await, ["user1", "user2"]);
     service.sql("DELETE FROM users WHERE key = 2".into()).await;

@@ -1,5 +1,7 @@
 //! Every route of the OpenAPI document, asked by those who must not be answered.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use service::secret::{Secret, TokenKind};
 
@@ -9,13 +11,14 @@ use crate::support::{Call, PASSWORD, World, at, get, post};
 const ABSENT: &str = "0190f5fe-7c00-7a3b-8b1e-0123456789ab";
 
 /// Where pages send their forms.
-const PAGES: [&str; 29] = [
+const PAGES: [&str; 30] = [
     "/login",
     "/signup",
     "/logout",
     "/recover",
     "/submit",
     "/account/password",
+    "/account/recovery-codes",
     "/account/tokens",
     "/account/tokens/1/revoke",
     "/account/sessions/others/end",
@@ -125,6 +128,40 @@ impl Operation {
             _ if self.is_of_nodes() && self.changes() => json!({}),
             _ => return None,
         })
+    }
+}
+
+/// The addresses in the sources of the pages that take a form.
+fn forms_of_the_sources() -> Vec<String> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/pages")];
+    let mut found = vec![];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let text = std::fs::read_to_string(path).unwrap();
+                let routes = text.lines().flat_map(|line| line.split(".route(\"").skip(1));
+                let posts = routes.filter(|route| route.contains("post(")).filter_map(|route| route.split('"').next());
+                found.extend(posts.map(str::to_owned));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_form_of_the_pages_is_looked_at() {
+    let found = forms_of_the_sources();
+    assert_eq!(found.len(), PAGES.len(), "{found:?}");
+    for form in found {
+        let same = |page: &&str| {
+            let (one, other) = (page.split('/'), form.split('/'));
+            one.clone().count() == other.clone().count()
+                && one.zip(other).all(|(one, other)| one == other || other.starts_with('{'))
+        };
+        assert!(PAGES.iter().any(|page| same(&page)), "{form} is not in the list");
     }
 }
 

@@ -25,18 +25,28 @@ impl View {
     }
 }
 
-/// Of each owner the best result that counts. Its numbers: 1 benchmark, 2 measure, 3 CPU model or nothing, 4 cores or 0,
+/// The results that count, owner by owner. Its numbers: 1 benchmark, 2 measure, 3 CPU model or nothing, 4 cores or 0,
 /// 8 the moment, 9 whether only verified, 10 the cohort or nothing.
-macro_rules! best {
+macro_rules! counting {
     () => {
-        "WITH best (owner, value, result) AS (
-            SELECT owner, max(CASE ?2 WHEN 'score' THEN score ELSE percent END), key
-              FROM results INDEXED BY results_moment
+        "FROM results INDEXED BY results_moment
              WHERE ranked = 1 AND benchmark = ?1 AND (?2 = 'score' OR percent > 0)
                AND (?3 = '' OR kind = ?3) AND (?4 = 0 OR cores = ?4)
                AND created_at < ?8 AND (?9 = 0 OR tier = 'verified')
                AND (?10 = '' OR owner IN (SELECT key FROM users WHERE cohort = ?10))
-             GROUP BY owner) "
+             GROUP BY owner"
+    };
+}
+
+/// Of each owner the best result that counts.
+macro_rules! best {
+    () => {
+        concat!(
+            "WITH best (owner, value, result) AS (
+                SELECT owner, max(CASE ?2 WHEN 'score' THEN score ELSE percent END), key ",
+            counting!(),
+            ") "
+        )
     };
 }
 
@@ -73,7 +83,7 @@ pub(in crate::db) const STANDING: &str = concat!(
     " FROM (SELECT value, result FROM best WHERE owner = ?5) b CROSS JOIN results r ON r.key = b.result ",
     beside!()
 );
-pub(in crate::db) const COUNT: &str = concat!(best!(), "SELECT count(*) FROM best ");
+pub(in crate::db) const COUNT: &str = concat!("SELECT count(*) FROM (SELECT 1 ", counting!(), ") ");
 
 /// How many people are in it.
 ///

@@ -8,14 +8,12 @@ use hpl_spec::id::AttemptId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::pieces;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::http::caller::Caller;
 use crate::ops::jobs;
-use crate::store::{ReadError, Store};
 
-/// Bytes of the file that are read at once; a page of samples is as long.
-const PIECE: usize = 1 << 20;
 /// Stretches of a chart, at the least and at the most.
 const POINTS: std::ops::RangeInclusive<u32> = 2..=2000;
 /// Figures of a chart.
@@ -65,74 +63,23 @@ pub async fn metrics(app: &App, caller: &Caller, job: &str, query: &MetricsQuery
     };
     match query.points {
         None => {
-            let read = piece(&app.store, &attempt, offset).await?;
+            let read = pieces::piece(&app.store, &attempt, offset).await?;
             (page.next, page.total, page.unreadable, page.samples) =
                 (read.next, read.total, read.unreadable, read.samples);
             page.count = u32::try_from(page.samples.len()).unwrap_or(u32::MAX);
         }
         Some(points) => {
-            let mut thin = Thin::new(points);
-            (page.total, page.unreadable) = each(&app.store, &attempt, |sample| thin.see(&sample)).await?;
-            page.count = thin.count;
-            page.chart = Some(thin.into_chart());
+            let read = app.samples.chart(&app.store, &attempt, points).await?;
+            (page.total, page.unreadable, page.count) = (read.total, read.unreadable, read.of.count);
+            page.chart = Some(read.of.chart());
         }
     }
     Ok(page)
 }
 
-/// A piece of the file, read.
-struct Piece {
-    samples: Vec<Sample>,
-    unreadable: u32,
-    next: Option<u64>,
-    total: u64,
-}
-
-/// The whole lines among the bytes from `offset` on. A last line without its end is still being written.
-async fn piece(store: &Store, attempt: &AttemptId, offset: u64) -> Result<Piece> {
-    let part = match store.read_metrics(attempt, offset, PIECE).await {
-        Ok(part) => part,
-        Err(ReadError::Absent) => return Ok(Piece { samples: vec![], unreadable: 0, next: None, total: 0 }),
-        Err(error) => return Err(Error::internal(error)),
-    };
-    let mut read = Piece { samples: vec![], unreadable: 0, next: None, total: part.total };
-    let at_the_end = offset.saturating_add(part.bytes.len() as u64) >= part.total;
-    let whole = match part.bytes.iter().rposition(|byte| *byte == b'\n') {
-        Some(end) => end + 1,
-        None if at_the_end => 0,
-        // No sample is as long: what lies here is none.
-        None => {
-            read.unreadable = 1;
-            part.bytes.len()
-        }
-    };
-    for line in part.bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        match serde_json::from_slice(line) {
-            Ok(sample) => read.samples.push(sample),
-            Err(_) => read.unreadable = read.unreadable.saturating_add(1),
-        }
-    }
-    read.next = (whole > 0 && !at_the_end).then(|| offset + whole as u64);
-    Ok(read)
-}
-
-/// Shows `see` all samples of an attempt in turn, a piece in memory at a time. Says how many bytes there are, and how many
-/// lines could not be read.
-pub(super) async fn each(store: &Store, attempt: &AttemptId, mut see: impl FnMut(Sample)) -> Result<(u64, u32)> {
-    let (mut offset, mut unreadable) = (0, 0_u32);
-    loop {
-        let read = piece(store, attempt, offset).await?;
-        unreadable = unreadable.saturating_add(read.unreadable);
-        read.samples.into_iter().for_each(&mut see);
-        match read.next {
-            Some(next) => offset = next,
-            None => return Ok((read.total, unreadable)),
-        }
-    }
-}
-
 /// Samples put into stretches of equal length, which double whenever there are too many.
-struct Thin {
+#[derive(Debug, Clone)]
+pub(super) struct Thin {
     points: u64,
     step_ms: u64,
     count: u32,
@@ -140,14 +87,14 @@ struct Thin {
     stretches: BTreeMap<u64, Stretch>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 struct Stretch {
     count: u32,
     at_ms: f64,
     values: Vec<Option<Summed>>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Summed {
     min: f64,
     sum: f64,
@@ -186,11 +133,11 @@ impl Stretch {
 }
 
 impl Thin {
-    fn new(points: u32) -> Thin {
+    pub(super) fn new(points: u32) -> Thin {
         Thin { points: points.into(), step_ms: 1, count: 0, names: vec![], stretches: BTreeMap::new() }
     }
 
-    fn see(&mut self, sample: &Sample) {
+    pub(super) fn see(&mut self, sample: &Sample) {
         self.count = self.count.saturating_add(1);
         let mut this = Stretch { count: 1, at_ms: sample.at_ms as f64, values: vec![] };
         for (name, value) in sample.values.iter().filter(|(_, value)| value.is_finite()) {
@@ -219,16 +166,16 @@ impl Thin {
         }
     }
 
-    fn into_chart(self) -> MetricsChart {
+    fn chart(&self) -> MetricsChart {
         let mut chart = MetricsChart { step_ms: self.step_ms, ..MetricsChart::default() };
         chart.at_ms = self.stretches.values().map(|s| (s.at_ms / f64::from(s.count.max(1))).round() as u64).collect();
-        for (series, name) in self.names.into_iter().enumerate() {
+        for (series, name) in self.names.iter().enumerate() {
             let of = |pick: fn(Summed) -> f64| -> Vec<Option<f64>> {
                 let one = |s: &Stretch| s.values.get(series).copied().flatten().map(pick).filter(|v| v.is_finite());
                 self.stretches.values().map(one).collect()
             };
             let mean = |s: Summed| s.sum / f64::from(s.count.max(1));
-            chart.series.insert(name, MetricsSeries { min: of(|s| s.min), mean: of(mean), max: of(|s| s.max) });
+            chart.series.insert(name.clone(), MetricsSeries { min: of(|s| s.min), mean: of(mean), max: of(|s| s.max) });
         }
         chart
     }
@@ -249,7 +196,7 @@ mod tests {
             thin.see(&sample(5000 * i, "load_tasks", if i == 777 { 99.0 } else { 1.0 }));
         }
         thin.see(&sample(1, "power_w", 7.0));
-        let chart = thin.into_chart();
+        let chart = thin.chart();
         let load = &chart.series["load_tasks"];
         assert!((5..=10).contains(&chart.at_ms.len()), "{chart:?}");
         assert!(chart.at_ms.is_sorted() && chart.at_ms.len() == load.mean.len());
@@ -263,10 +210,10 @@ mod tests {
     #[test]
     fn few_samples_stay_as_they_are() {
         let mut thin = Thin::new(300);
-        assert_eq!(Thin::new(2).into_chart().at_ms, [] as [u64; 0]);
+        assert_eq!(Thin::new(2).chart().at_ms, [] as [u64; 0]);
         thin.see(&sample(5000, "a", 1.0));
         thin.see(&sample(10_000, "a", 2.0));
-        let chart = thin.into_chart();
+        let chart = thin.chart();
         assert_eq!(chart.at_ms, [5000, 10_000]);
         assert_eq!(chart.series["a"].mean, [Some(1.0), Some(2.0)]);
     }
@@ -277,11 +224,11 @@ mod tests {
         for (at, value) in [(u64::MAX, f64::MAX), (0, f64::MAX), (u64::MAX, f64::MAX), (3, f64::NAN)] {
             thin.see(&sample(at, "a", value));
         }
-        let chart = thin.into_chart();
+        let chart = thin.chart();
         assert!(chart.at_ms.len() <= 2);
         assert!(chart.series["a"].mean.iter().flatten().all(|v| v.is_finite()));
         let mut thin = Thin::new(2);
         (0..1000).for_each(|i| thin.see(&sample(0, &format!("x{i}"), 1.0)));
-        assert_eq!(thin.into_chart().series.len(), MOST_SERIES);
+        assert_eq!(thin.chart().series.len(), MOST_SERIES);
     }
 }

@@ -29,7 +29,7 @@ pub use eta_left::{Span, expected, left, rough, solve_left};
 pub use look::{ListQuery, get, list};
 pub use prepare::{MOST_INPUT, MOST_REPEATS, MOST_RUNS, estimate};
 pub use queue::queue;
-pub use site::{Site, site};
+pub use site::{Site, node_called, site};
 pub use submit::{submit, submit_draft, submit_sweep};
 pub use sweep::{cancel_sweep, sweep};
 pub use wait::Fleet;

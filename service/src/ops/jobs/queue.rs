@@ -1,6 +1,6 @@
 //! The queue as a whole: what runs where, what waits, in which order it goes on and when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use hpl_spec::job::{JobState, Progress};
 use super::eta::{self, JobNow, NodeNow, OwnerNow, Place};
 use super::eta_left::{self, Left, Run};
 use super::visible;
-use super::wait::{self, Nodes};
+use super::wait::{self, Known, Nodes};
 use crate::app::App;
 use crate::db::forecast::{self, Line, Which};
 use crate::db::jobs::JobRow;
@@ -49,11 +49,19 @@ impl Forecast {
     }
 }
 
-/// The forecast of now, or of a moment ago where it takes some trouble to make.
+/// The forecast of now, or of a moment ago where it takes some trouble to make. Of a long queue one is made at a time:
+/// readers are few, and all who look at the queue look at the same.
 pub(super) async fn forecast(app: &App, conn: &mut Conn) -> Result<Arc<Forecast>> {
-    if let Some(forecast) = app.fleet.forecast() {
-        return Ok(forecast);
+    let turn = app.fleet.foreseeing().try_lock();
+    match app.fleet.known() {
+        Known::Fresh(forecast) => Ok(forecast),
+        Known::Old(forecast) if turn.is_err() => Ok(forecast),
+        // Where there is none to tell meanwhile, all make one who have a connection to read with; those are few.
+        Known::Old(_) | Known::Nothing => make(app, conn).await,
     }
+}
+
+async fn make(app: &App, conn: &mut Conn) -> Result<Arc<Forecast>> {
     let (began, now) = (Instant::now(), app.clock.now());
     let jobs = forecast::jobs(conn, Which::Waiting, AHEAD).await?;
     let runs = forecast::jobs(conn, Which::Running, RUNS).await?;
@@ -79,7 +87,9 @@ pub(super) async fn forecast(app: &App, conn: &mut Conn) -> Result<Arc<Forecast>
     let jobs_now: Vec<JobNow> = jobs.iter().map(|job| job_now(job, now)).collect();
     let owner = |line: &Line| OwnerNow { share: line.share, running: line.running, running_max: line.running_max };
     let owners = lines.iter().map(|(key, line)| (*key, owner(line))).collect();
-    let places = eta::forecast(now, &nodes_now, &owners, &jobs_now);
+    // A long queue takes some hundredths of a second: not for the threads that serve.
+    let play = move || eta::forecast(now, &nodes_now, &owners, &jobs_now);
+    let places = tokio::task::spawn_blocking(play).await.map_err(Error::internal)?;
     let made = Arc::new(Forecast { now, jobs, runs, places, lines, nodes });
     app.fleet.keep(&made, began);
     Ok(made)
@@ -132,12 +142,13 @@ pub async fn queue(app: &App, caller: &Caller) -> Result<Queue> {
         let job = &forecast.jobs[place.job];
         waiting.extend(row(app, caller, &forecast, job, Some((position, &place.starts))));
     }
-    let placed: Vec<usize> = forecast.places.iter().map(|place| place.job).collect();
+    let placed: BTreeSet<usize> = forecast.places.iter().map(|place| place.job).collect();
     let others = forecast.jobs.iter().enumerate().filter(|(n, _)| !placed.contains(n)).map(|(_, job)| job);
     // Those beyond what was looked at have no reason that could be told.
     for job in others.chain(&held).take(SHOWN.saturating_sub(waiting.len())) {
         let mut found = row(app, caller, &forecast, job, None);
-        if let (Some(found), Some(sweep)) = (&mut found, job.sweep.as_ref().filter(|_| job.hold == "sweep")) {
+        let sweep = job.sweep.as_ref().filter(|_| job.hold == "sweep" && visible(caller, job));
+        if let (Some(found), Some(sweep)) = (&mut found, sweep) {
             found.sweep = sweep.parse().ok();
             found.more_of_sweep = forecast::held_of_sweep(conn, sweep).await?.saturating_sub(1);
         }

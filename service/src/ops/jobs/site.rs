@@ -8,7 +8,7 @@ use super::prepare::{EFFICIENCY, node_ref};
 use super::wait::Nodes;
 use crate::app::App;
 use crate::db::{nodes, results};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::schedule::{self, Needs};
 
 /// A node as somebody who plans a run wants to know it.
@@ -60,4 +60,14 @@ pub async fn site(app: &App, node: Option<&NodeId>, benchmark: &Benchmark, sizes
         peak: row.peak(benchmark),
         history,
     }))
+}
+
+/// The node of that name, of several the one that was heard of last. None if there is none.
+///
+/// # Errors
+/// Of the database.
+pub async fn node_called(app: &App, name: &str) -> Result<Option<NodeId>> {
+    let all = Nodes::load(app, &mut *app.db.read().await?).await?;
+    let called = all.all.iter().filter(|node| node.name == name).max_by_key(|node| (node.seen_at, node.key));
+    called.map(|node| node.offer.node.parse().map_err(Error::internal)).transpose()
 }

@@ -28,6 +28,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// ...and so many times as old as it took.
 const SHARE: u32 = 50;
 
+/// A forecast that is out of date is still told for so long, while somebody makes another one.
+const OVERLAP: Duration = Duration::from_secs(10);
+
 /// A forecast, and until when it is good enough.
 type Kept = (Instant, Arc<Forecast>);
 
@@ -40,6 +43,18 @@ pub struct Fleet {
     looking: Arc<tokio::sync::Mutex<()>>,
     /// What a long queue was last seen to come to, and until when that is good enough.
     forecast: Arc<Mutex<Option<Kept>>>,
+    /// Held by who makes another one of a long queue.
+    foreseeing: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Whether a forecast has to be made.
+pub(super) enum Known {
+    /// No: it is good enough.
+    Fresh(Arc<Forecast>),
+    /// It is, by whoever comes first; this one serves all others.
+    Old(Arc<Forecast>),
+    /// It is, and there is none to tell meanwhile.
+    Nothing,
 }
 
 #[derive(Debug, Default)]
@@ -78,10 +93,20 @@ impl Fleet {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The last forecast, where it is still good enough.
-    pub(super) fn forecast(&self) -> Option<Arc<Forecast>> {
+    /// The last forecast.
+    pub(super) fn known(&self) -> Known {
         let last = self.forecast.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().filter(|(until, _)| Instant::now() < *until).map(|(_, forecast)| forecast.clone())
+        let now = Instant::now();
+        match last.as_ref() {
+            Some((until, forecast)) if now < *until => Known::Fresh(forecast.clone()),
+            Some((until, forecast)) if now < *until + OVERLAP => Known::Old(forecast.clone()),
+            _ => Known::Nothing,
+        }
+    }
+
+    /// The turn to make a forecast of a long queue: one at a time, however many ask.
+    pub(super) fn foreseeing(&self) -> &tokio::sync::Mutex<()> {
+        &self.foreseeing
     }
 
     /// Keeps a forecast that was begun at `began`, if making it took some trouble.

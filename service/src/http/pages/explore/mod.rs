@@ -24,7 +24,7 @@ use super::words::{self, When};
 use crate::app::{App, Shared};
 use crate::error::{Error, Result};
 use crate::ops::insight::{self, ExploreQuery};
-use crate::ops::{nodes, results};
+use crate::ops::{jobs, results};
 
 /// Names that a field offers at most while one types.
 const OFFERED: usize = 100;
@@ -146,9 +146,11 @@ async fn node_named(app: &App, name: &str) -> Result<NodeId> {
     if let Ok(id) = name.parse() {
         return Ok(id);
     }
-    let all = nodes::list(app).await?;
-    let found = all.into_iter().find(|node| node.name == name);
-    found.map(|node| node.id).ok_or_else(|| Error::field("node", format!("there is no node called `{name}`")))
+    let found = jobs::node_called(app, name).await?;
+    found.ok_or_else(|| {
+        let shown: String = name.chars().take(60).collect();
+        Error::field("node", format!("there is no node called `{shown}`"))
+    })
 }
 
 /// The filters as they are named for programs.

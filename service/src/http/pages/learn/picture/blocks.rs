@@ -71,6 +71,9 @@ pub fn levels(width: u64, nbmin: u64, ndiv: u64) -> Vec<Vec<u64>> {
     levels
 }
 
+/// Parts of a line of the panel below which it is drawn whole.
+const NARROWEST: f64 = 2.0;
+
 /// A panel of NB columns, cut in parts until they are narrow enough.
 pub fn recursion(nb: u64, nbmin: u64, ndiv: u64) -> String {
     let levels = levels(nb, nbmin, ndiv);
@@ -90,6 +93,11 @@ pub fn recursion(nb: u64, nbmin: u64, ndiv: u64) -> String {
             let (mut x, y) = (1.0, 2.0 + row as f64 * line);
             let last = row + 1 == levels.len();
             let each = |part: u64| part as f64 / nb.max(1) as f64 * (width - 2.0);
+            if level.iter().all(|part| each(*part) < NARROWEST) {
+                // So many that none could be seen.
+                svg.rect(if last { "leaf" } else { "block" }, x, y, width - 2.0, line - 7.0);
+                continue;
+            }
             for part in level {
                 let wide = each(*part);
                 svg.rect(if last { "leaf" } else { "block" }, x, y, wide, line - 7.0);
@@ -158,6 +166,13 @@ pub fn bars(title: &str, lines: &[(String, f64)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panel_in_thousands_of_parts_is_no_large_picture() {
+        let large = recursion(10_000, 4, 2);
+        assert!(large.len() < 120_000, "{}", large.len());
+        assert!(large.contains("1250") || large.contains("1252"), "wide parts are still told");
+    }
 
     #[test]
     fn panels_are_cut_as_hpl_cuts_them() {
