@@ -167,6 +167,10 @@ async fn the_report_of_the_program_stands_on_the_page() {
     let job = ada.submit("one").await;
     site.run_next_job(b"").await;
     let page = ada.get(&job).await;
-    assert!(page.has("aria-label=\"HPL.out\"") && page.has("High-Performance Linpack benchmark, native Rust"), "{}", page.text);
+    assert!(
+        page.has("aria-label=\"HPL.out\"") && page.has("High-Performance Linpack benchmark, native Rust"),
+        "{}",
+        page.text
+    );
     assert!(between(&page, "aria-label=\"HPL.out\">", "</pre>").contains("T/V "));
 }
