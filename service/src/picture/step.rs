@@ -300,7 +300,7 @@ mod tests {
             "{words:?}"
         );
         assert!(
-            words[2].sentence.contains("row 0 of the grid") && words[2].sentence.contains("5 × 5 blocks"),
+            words[2].sentence.contains("all ranks solve for U") && words[2].sentence.contains("5 × 5 blocks"),
             "{words:?}"
         );
         assert!(words[3].sentence.contains("50 % of the columns") && words[3].sentence.contains("88 % of the work"));
