@@ -150,7 +150,12 @@ fn bars(steps: &[Step]) -> (Vec<Bar>, f64) {
         return (bars, until);
     };
     let figures = |rate: f64, share: f64, sign: &str| {
-        format!("{sign}{} Gflop/s · {sign}{}", text::figure(rate), text::percent(share))
+        let percent = text::percent(share);
+        // Of what is next to nothing, the digits tell nothing.
+        if percent.starts_with("under") {
+            return percent;
+        }
+        format!("{sign}{} Gflop/s · {sign}{percent}", text::figure(rate))
     };
     let mut before = peak;
     let mut most = peak;
@@ -201,7 +206,8 @@ pub fn picture(way: &Waterfall, flops: f64, shape: Shape) -> String {
     if bars.is_empty() {
         svg.text("quiet", 0.0, 20.0, Anchor::Start, "Nothing was counted.");
     }
-    let (left, right) = if shape == Shape::Tall { (0.0, width) } else { (204.0, width - 176.0) };
+    let widest = bars.iter().map(|bar| text::width(&bar.figures, LETTER)).fold(0.0, f64::max);
+    let (left, right) = if shape == Shape::Tall { (0.0, width) } else { (204.0, width - (widest + 12.0).min(300.0)) };
     let place = |value: f64| left + (right - left) * if most > 0.0 { (value / most).clamp(0.0, 1.0) } else { 0.0 };
     for (i, bar) in bars.iter().enumerate() {
         let top = i as f64 * rows + 2.0;
@@ -258,6 +264,30 @@ mod tests {
             let picture = picture(&way, flops, shape);
             check(&picture);
             assert!(picture.contains("280 Gflop/s") && picture.contains("Your score"), "{picture}");
+        }
+    }
+
+    #[test]
+    fn figures_stand_beside_the_bars() {
+        let (mut way, flops) = way(280.0);
+        way.losses.iter_mut().filter(|loss| loss.what == "solve").for_each(|loss| loss.seconds = 1e-7);
+        let tiny = picture(&way, flops, Shape::Wide);
+        assert!(tiny.contains(">under 0.1 %<") && !tiny.contains("e-"), "{tiny}");
+        // However long they are, the widest of them ends where the picture does and begins after the bars.
+        for scale in [1.0, 1e4] {
+            let scaled = Waterfall { peak: way.peak * scale, ..way.clone() };
+            let steps = steps(&scaled, flops * scale);
+            let (bars, _) = bars(&steps);
+            let picture = picture(&scaled, flops * scale, Shape::Wide);
+            let track = picture.split("bar-track").nth(1).unwrap();
+            let number = |name: &str| -> f64 {
+                track.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
+            };
+            let end = number("x") + number("width");
+            for bar in &bars {
+                let begins = Shape::Wide.width() - text::width(&bar.figures, LETTER);
+                assert!(begins >= end + 8.0, "{} begins at {begins}, the bars end at {end}", bar.figures);
+            }
         }
     }
 

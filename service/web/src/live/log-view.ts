@@ -28,9 +28,12 @@ export class LogView {
   readonly #found = make("span", { class: "found quiet", role: "status" });
   readonly #holes = make("p", { class: "note" });
   readonly #end = make("p", { class: "quiet" });
-  readonly #download = make("a", { download: true }, "Download all of it");
+  readonly #download = make("p", {}, make("a", { download: true }, "Download all of it"));
+  readonly #bar = make("div", { class: "logbar" });
   readonly #tabs: readonly HTMLButtonElement[];
   #name: Name = "out";
+  /** Whether the log is followed, once its first bytes or its end came. */
+  #alives: boolean | null = null;
   #runs: boolean;
   #follows: boolean;
   /** The line of the hit that was gone to. */
@@ -71,14 +74,8 @@ export class LogView {
     const field = make("div", { class: "field" }, make("label", { for: "log-find" }, "Search in the log"), this.#find);
     const which = make("div", { class: "buttons log-which", role: "group", "aria-label": "Which log" }, ...this.#tabs);
     this.#view.append(this.#room, this.#shown);
-    host.append(
-      which,
-      make("div", { class: "logbar" }, field, back, next, this.#found, this.#follow),
-      this.#holes,
-      this.#view,
-      this.#end,
-      make("p", {}, this.#download),
-    );
+    this.#bar.append(field, back, next, this.#found, this.#follow);
+    host.append(which, this.#bar, this.#holes, this.#view, this.#end, this.#download);
     new ResizeObserver(() => this.#plan()).observe(this.#view);
     show(host, true);
     show(this.#holes, false);
@@ -103,7 +100,8 @@ export class LogView {
     this.#name = name;
     this.#tabs.forEach((tab, i) => tab.setAttribute("aria-pressed", String((i === 0) === (name === "out"))));
     this.#view.setAttribute("aria-label", name === "out" ? "What the program printed" : "What it printed as warnings and errors");
-    this.#download.href = this.#url + name;
+    this.#download.querySelector("a")?.setAttribute("href", this.#url + name);
+    this.#alives = null;
     this.#here = -1;
     this.#drawn = "";
     show(this.#holes, false);
@@ -130,8 +128,17 @@ export class LogView {
 
   #alive(follows: boolean): void {
     show(this.#follow, follows);
-    if (follows) text(this.#end, "The log is followed as it grows.");
-    else text(this.#end, this.#lines.count === 0 ? "Nothing was printed." : "This is all of it.");
+    this.#alives = follows;
+    this.#plan();
+  }
+
+  /** An empty log has nothing to look at, to search or to load: a sentence says so. */
+  #state(): void {
+    const empty = this.#lines.count === 0;
+    for (const part of [this.#bar, this.#view, this.#download]) show(part, !empty);
+    if (this.#alives === null) return;
+    const followed = empty ? "Nothing was printed yet. What comes is shown here." : "The log is followed as it grows.";
+    text(this.#end, this.#alives ? followed : empty ? "Nothing was printed." : "This is all of it.");
   }
 
   #setFollow(follows: boolean): void {
@@ -206,6 +213,7 @@ export class LogView {
   }
 
   #draw(): void {
+    this.#state();
     const [lines, scale] = [this.#lines.count, this.#scale()];
     const high = this.#view.clientHeight;
     if (this.#follows) this.#scrollTo(lines * scale);
