@@ -91,6 +91,8 @@ struct Fits {
     /// For each job the row of the table.
     class: Vec<usize>,
     table: Vec<Vec<bool>>,
+    /// For each node the rows in which it stands.
+    of_node: Vec<Vec<usize>>,
 }
 
 impl Fits {
@@ -106,7 +108,16 @@ impl Fits {
                 kinds.len() - 1
             }));
         }
-        Fits { class, table }
+        let rows = |node: usize| (0..table.len()).filter(|&row| table[row][node]).collect();
+        let of_node = (0..nodes.len()).map(rows).collect();
+        Fits { class, table, of_node }
+    }
+
+    /// How many of these jobs need what each row of the table says.
+    fn counted(&self, jobs: &[usize]) -> Vec<u32> {
+        let mut counts = vec![0; self.table.len()];
+        jobs.iter().for_each(|&job| counts[self.class[job]] += 1);
+        counts
     }
 
     fn on(&self, job: usize, node: usize) -> bool {
@@ -200,6 +211,7 @@ impl<'p> Play<'p> {
     /// Gives jobs to all nodes that are free at `t`.
     fn give_out(&mut self, t: f64) {
         let mut ready = self.ready(t);
+        let mut counts = self.fits.counted(&ready);
         for node in 0..self.nodes.len() {
             if ready.is_empty() {
                 return;
@@ -207,11 +219,16 @@ impl<'p> Play<'p> {
             if self.then[node].free_at > t || !self.nodes[node].takes {
                 continue;
             }
+            // A node that nothing fits on stays free while all others are given their jobs one by one.
+            if self.fits.of_node[node].iter().all(|&row| counts[row] == 0) {
+                continue;
+            }
             if let Some(job) = self.pick(&ready, node, t) {
                 self.give(node, job, t);
                 let owner = self.jobs[job].owner;
                 let full = self.is_full(owner);
                 ready.retain(|&other| other != job && !(full && self.jobs[other].owner == owner));
+                counts = self.fits.counted(&ready);
             }
         }
     }

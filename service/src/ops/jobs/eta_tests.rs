@@ -169,3 +169,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn nodes_that_nothing_fits_on_cost_nothing() {
+    // A fleet of small idle nodes, a few large ones that are busy, and jobs that all need something else.
+    let mut nodes: Vec<NodeNow> = (0..1600).map(|n| node(&format!("small{n}"), 4, None)).collect();
+    nodes.extend((0..100).map(|n| node(&format!("large{n}"), 1000, Some((9, exactly(10.0 + f64::from(n)))))));
+    let jobs: Vec<JobNow> = (0..500).map(|n| job(i64::from(n % 50), 100 + n, Some(50.0 + f64::from(n)))).collect();
+    let lines = owners(&(0..50).map(|owner| (owner, NO_SHARE, 0, 9)).collect::<Vec<_>>());
+    let began = std::time::Instant::now();
+    let places = forecast(NOW, &nodes, &lines, &jobs);
+    assert_eq!(places.len(), 500);
+    assert!(places.iter().all(|place| span(place).likely >= 10.0));
+    // A twentieth of that is usual, even here where nothing is optimised.
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    println!("{:?}", began.elapsed());
+}
