@@ -4,8 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::NodeId;
 
-use super::accounts::QuotaRequest;
-
 /// A node as its operator sees it, revoked ones included.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -94,9 +92,12 @@ pub struct JoinTokenInfo {
 pub struct QuotaSet {
     /// `user:NAME` or `cohort:NAME`.
     pub subject: String,
-    /// What is allowed to it.
-    #[serde(flatten)]
-    pub quota: QuotaRequest,
+    /// Runs at the same time; none: as the cohort or the service has it.
+    pub running_max: Option<u32>,
+    /// Waiting jobs and sweeps; none: as the cohort or the service has it.
+    pub queued_max: Option<u32>,
+    /// The longest walltime of a job in seconds; none: as the cohort or the service has it.
+    pub walltime_max_s: Option<u32>,
     /// When it was set, milliseconds since the epoch.
     pub changed_at: i64,
 }

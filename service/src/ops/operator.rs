@@ -1,7 +1,6 @@
 //! What operators do about nodes, join strings and invitations, on the pages, over the API and on the console alike:
 //! so it takes a database, not the whole service. Every change is audited in the unit that makes it.
 
-use hpl_spec::api::accounts::QuotaRequest;
 use hpl_spec::api::operator::{InviteInfo, JoinTokenInfo, JoinTokenRequest, NewJoinToken, OperatorNode, QuotaSet};
 use hpl_spec::benchmark::Problem;
 use hpl_spec::job::JobState;
@@ -219,8 +218,7 @@ pub async fn invites(db: &Db, now: i64) -> Result<Vec<InviteInfo>> {
 pub async fn quotas(db: &Db) -> Result<Vec<QuotaSet>> {
     let shown = |row: quotas::Set| {
         let quotas::Override { running_max, queued_max, walltime_max_s } = row.quota;
-        let quota = QuotaRequest { running_max, queued_max, walltime_max_s };
-        QuotaSet { subject: row.subject, quota, changed_at: row.changed_at }
+        QuotaSet { subject: row.subject, running_max, queued_max, walltime_max_s, changed_at: row.changed_at }
     };
     Ok(quotas::list(&mut *db.read().await?, QUOTAS).await?.into_iter().map(shown).collect())
 }

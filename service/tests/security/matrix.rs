@@ -156,7 +156,7 @@ fn every_form_of_the_pages_is_looked_at() {
     let found = forms_of_the_sources();
     assert_eq!(found.len(), PAGES.len(), "{found:?}");
     for form in found {
-        let same = |page: &&str| {
+        let same = |page: &str| {
             let (one, other) = (page.split('/'), form.split('/'));
             one.clone().count() == other.clone().count()
                 && one.zip(other).all(|(one, other)| one == other || other.starts_with('{'))

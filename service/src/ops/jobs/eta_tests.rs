@@ -181,7 +181,6 @@ fn nodes_that_nothing_fits_on_cost_nothing() {
     let places = forecast(NOW, &nodes, &lines, &jobs);
     assert_eq!(places.len(), 500);
     assert!(places.iter().all(|place| span(place).likely >= 10.0));
-    // A twentieth of that is usual, even here where nothing is optimised.
-    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
-    println!("{:?}", began.elapsed());
+    // A twentieth of that is usual, even where nothing is optimised.
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
 }

@@ -123,9 +123,9 @@ impl QuotaLine {
         let number = |value: Option<u32>| value.map_or_else(|| "as usual".to_owned(), |value| value.to_string());
         let span = |seconds: u32| duration(f64::from(seconds));
         QuotaLine {
-            running: number(set.quota.running_max),
-            queued: number(set.quota.queued_max),
-            walltime: set.quota.walltime_max_s.map_or_else(|| "as usual".to_owned(), span),
+            running: number(set.running_max),
+            queued: number(set.queued_max),
+            walltime: set.walltime_max_s.map_or_else(|| "as usual".to_owned(), span),
             changed: When::new(set.changed_at, now),
             subject: set.subject,
         }
