@@ -35,11 +35,11 @@ async function run(page, size, name) {
     timeout: PATIENCE,
   });
   await shot(page, size, "live-job-running");
-  await page.getByRole("link", { name: "See all of this result" }).waitFor({ timeout: PATIENCE });
+  await page.getByRole("link", { name: "See the whole result" }).waitFor({ timeout: PATIENCE });
   expect(new URL(page.url()).pathname === address, "the page of the job has not been left");
   await shot(page, size, "live-job-done");
   await log(page, size);
-  await page.getByRole("link", { name: "See all of this result" }).click();
+  await page.getByRole("link", { name: "See the whole result" }).click();
   await page.waitForURL("**/results/*");
   return { job: address, result: new URL(page.url()).pathname };
 }
