@@ -7,7 +7,7 @@
 //!   samples ─► watched ───────────┘                  └─► machine: clocks, heat, memory, cores, other load
 //! ```
 //! Pure. A rule says that it fired, that all is well, or that it could not look; it never guesses: no cause without a
-//! number of this run. Every threshold stands in the table of [`rules`], with the reason for it.
+//! number of this run. Every threshold stands in the table of `rules`, with the reason for it.
 //!
 //! What is read here was written by others. A number that is none, a missing part or a report of an older program
 //! makes rules say that they do not know.
