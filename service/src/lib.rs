@@ -13,7 +13,7 @@
 //! - State has one owner: the database. `hub` only wakes those who then look there.
 //! - A job moves by [`hpl_spec::JobState::after`] alone, in the transaction that appends the event: `db::jobs::step`.
 //! - Every write of a node names its fence; see `db::attempts`.
-//! - Decisions are pure: [`schedule`], [`evidence`], [`diagnose`], [`statistics`]; clocks and files are handed in.
+//! - Decisions are pure: [`schedule`], [`evidence`], `diagnose`, `statistics`; clocks and files are handed in.
 //! - Nothing but the registry ([`hpl_spec::benchmark`]) knows what a benchmark is.
 #![forbid(unsafe_code)]
 
@@ -28,7 +28,7 @@ pub mod clock;
 pub mod config;
 pub mod csv;
 pub mod db;
-pub mod diagnose;
+mod diagnose;
 pub mod disk;
 pub mod error;
 pub mod evidence;
@@ -40,14 +40,14 @@ pub mod logging;
 pub mod metrics;
 pub mod ops;
 pub mod password;
-pub mod picture;
+mod picture;
 mod private_file;
 pub mod reaper;
 pub mod run;
 pub mod schedule;
 pub mod secret;
 pub mod serve;
-pub mod statistics;
+mod statistics;
 pub mod store;
 pub mod tls;
 pub mod verify;

@@ -28,7 +28,7 @@ use hpl_spec::evidence::Evidence;
 use hpl_spec::id::AttemptId;
 use serde_json::Value;
 
-pub use watched::{Moment, Watched};
+pub use watched::Watched;
 
 use known::Known;
 use rules::RULES;

@@ -29,17 +29,6 @@ const NARROW: f64 = 0.85;
 const PLAIN: f64 = 0.022;
 const BOLD: f64 = 0.05;
 
-/// The small picture at the foot of the card.
-#[derive(Debug, Clone, Copy)]
-pub enum Small<'a> {
-    /// None.
-    Nothing,
-    /// Where the peak went.
-    Way(&'a [Step]),
-    /// Gflop/s (second) over time (first).
-    Curve(&'a [(f64, f64)]),
-}
-
 /// What a card shows. Texts are cut where they are too long.
 #[derive(Debug, Clone, Copy)]
 pub struct Card<'a> {
@@ -63,8 +52,8 @@ pub struct Card<'a> {
     pub tier: ResultTier,
     /// A sentence on the residual; may be empty.
     pub residual: &'a str,
-    /// The small picture.
-    pub small: Small<'a>,
+    /// Where the peak went, drawn small at the foot; empty: nothing is drawn there.
+    pub way: &'a [Step],
 }
 
 /// Ground and letters of a tier's mark.
@@ -94,11 +83,7 @@ pub fn card(card: &Card) -> String {
     head(&mut svg, card);
     big(&mut svg, card, figure);
     words(&mut svg, card);
-    match card.small {
-        Small::Way(steps) => way(&mut svg, steps),
-        Small::Curve(points) => curve(&mut svg, points),
-        Small::Nothing => {}
-    }
+    way(&mut svg, card.way);
     svg.finish()
 }
 
@@ -187,38 +172,12 @@ fn way(svg: &mut Svg, steps: &[Step]) {
     }
 }
 
-/// The curve of the rate, as bars beside each other.
-fn curve(svg: &mut Svg, points: &[(f64, f64)]) {
-    const BARS: usize = 120;
-    const ROOM: f64 = 100.0;
-    let good: Vec<(f64, f64)> =
-        points.iter().copied().filter(|(t, rate)| t.is_finite() && rate.is_finite() && *rate >= 0.0).collect();
-    let ends = good.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), p| (a.min(p.0), b.max(p.0)));
-    let most = good.iter().map(|p| p.1).fold(0.0, f64::max);
-    if good.len() < 2 || ends.1 <= ends.0 || most <= 0.0 {
-        return;
-    }
-    let mut bars = [None::<f64>; BARS];
-    for (t, rate) in good {
-        let at = ((t - ends.0) / (ends.1 - ends.0) * BARS as f64) as usize;
-        let bar = &mut bars[at.min(BARS - 1)];
-        *bar = Some(bar.map_or(rate, |before| before.max(rate)));
-    }
-    let wide = (WIDTH - 2.0 * EDGE) / BARS as f64;
-    let mut before = 0.0;
-    for (i, bar) in bars.iter().enumerate() {
-        before = bar.unwrap_or(before);
-        let high = ROOM * before / most;
-        svg.painted_rect(BLUE, [EDGE + i as f64 * wide, 580.0 - high, wide - 2.0, high], 0.0);
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::picture::tests::check;
 
-    pub(crate) fn example<'a>(small: Small<'a>) -> Card<'a> {
+    pub(crate) fn example(way: &[Step]) -> Card<'_> {
         Card {
             site: "HPL as a service",
             figure: Some(213.44),
@@ -230,13 +189,13 @@ pub(crate) mod tests {
             parameters: "N = 40,000 · NB = 256 · 2 × 2 ranks",
             tier: ResultTier::Verified,
             residual: "The residual is 0.0021, far below 16: the answer is right.",
-            small,
+            way,
         }
     }
 
     #[test]
     fn a_card_says_what_was_reached_and_by_whom() {
-        let svg = card(&example(Small::Nothing));
+        let svg = card(&example(&[]));
         check(&svg);
         for said in ["213.4", "76 % of the node’s measured peak", "grace", "verified", "0.0021"] {
             assert!(svg.contains(said), "{said}: {svg}");
@@ -257,7 +216,7 @@ pub(crate) mod tests {
                 node: &name,
                 parameters: &name,
                 residual: &name,
-                ..example(Small::Curve(&[(0.0, f64::NAN), (1.0, 2.0), (f64::INFINITY, 1.0), (2.0, 5.0)]))
+                ..example(&[])
             };
             check(&card(&long));
         }
@@ -275,10 +234,8 @@ pub(crate) mod tests {
             share_of_peak: None,
         };
         let steps = [step("The peak", None, 100.0), step("Panels", Some(30.0), 70.0), step("Swaps", Some(-5.0), 75.0)];
-        let svg = card(&example(Small::Way(&steps)));
+        let svg = card(&example(&steps));
         check(&svg);
         assert!(svg.contains("Score 75 %") && svg.contains("Panels 30 %") && !svg.contains("Swaps"), "{svg}");
-        check(&card(&example(Small::Way(&[]))));
-        check(&card(&example(Small::Curve(&[]))));
     }
 }

@@ -80,11 +80,11 @@ fn draw(svg: &str) -> Result<Vec<u8>, PngError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::card::{self, Card, Small};
+    use crate::picture::card::{self, Card};
 
     #[test]
     fn a_card_becomes_a_png_with_letters() {
-        let example = card::tests::example(Small::Nothing);
+        let example = card::tests::example(&[]);
         let drawn = png(&card::card(&example)).unwrap();
         let read = Pixmap::decode_png(&drawn).unwrap();
         assert_eq!((read.width(), read.height()), (1200, 630));
@@ -105,7 +105,7 @@ mod tests {
         let large = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"99999\" height=\"2\"/>";
         assert!(matches!(png(large), Err(PngError::Large(99_999, 2))));
         let name = "漢字 👩‍🚀 \u{202e}abc <b>".repeat(100);
-        let strange = Card { user: &name, label: &name, ..card::tests::example(Small::Nothing) };
+        let strange = Card { user: &name, label: &name, ..card::tests::example(&[]) };
         assert!(png(&card::card(&strange)).is_ok());
     }
 }

@@ -66,7 +66,8 @@ fn turned(node: roxmltree::Node) -> bool {
 
 /// The tokens of a theme in the style sheet, by name.
 fn tokens(theme: usize) -> std::collections::BTreeMap<String, [f64; 3]> {
-    let part = STYLES.split(":root {").nth(theme + 1).unwrap().split('}').next().unwrap();
+    let part =
+        include_str!("../../styles/picture.css").split(":root {").nth(theme + 1).unwrap().split('}').next().unwrap();
     let value = |line: &str| {
         let (name, value) = line.split_once(": #")?;
         let channel = |i: usize| f64::from(u8::from_str_radix(&value[i..i + 2], 16).unwrap()) / 255.0;
@@ -104,11 +105,7 @@ fn colours_can_be_told_from_the_ground_and_letters_from_cells() {
 }
 
 #[test]
-fn a_picture_of_its_own_brings_its_colours() {
-    let picture = grid::map(&layout::Layout::new(1000, 100, 2, 2));
-    let image = alone(&picture);
-    check(&image);
-    assert!(image.contains("<style>") && image.contains("--rank-0") && image.contains("--text:"));
+fn what_is_wide_is_drawn_twice() {
     let both = responsive(|shape| step::work_left(None, shape));
     assert_eq!(both.matches("<svg").count(), 2);
     assert!(roxmltree::Document::parse(&format!("<div>{both}</div>")).is_ok());

@@ -19,7 +19,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use hpl_spec::api::jobs::{SubmitRequest, Submitted};
+use hpl_spec::api::jobs::SubmitRequest;
 use hpl_spec::benchmark::{self, Benchmark};
 use serde_json::Value;
 
@@ -249,23 +249,12 @@ fn request(sent: &Fields) -> Result<SubmitRequest> {
 }
 
 async fn send(State(app): State<Shared>, visitor: Visitor, sent: Fields) -> Result<Response> {
-    let submitting = sent.get("do") == "submit";
-    let done = async {
-        visitor.guard.check(sent.get("csrf"))?;
-        let request = request(&sent)?;
-        if !submitting {
-            return Ok::<_, Error>(Err(jobs::estimate(&app, &visitor.caller, &request).await?));
-        }
-        let once = sent.filled("once").map(str::to_owned);
-        let body = jobs::submit(&app, &visitor.caller, &request, once).await?;
-        Ok(Ok(serde_json::from_str::<Submitted>(&body).map_err(Error::internal)?))
-    };
-    match done.await {
-        Ok(Err(estimate)) => {
+    match ask::sent(&app, &visitor, &sent, request).await {
+        Ok(ask::Came::Checked(estimate)) => {
             let shown = Shown { price: Some(priced(&estimate)?), ranks: Some(ranks(&estimate)), error: None };
             render(&app, &visitor, sent, vec![], shown, StatusCode::OK).await
         }
-        Ok(Ok(made)) => match (&made.sweep, made.jobs.first()) {
+        Ok(ask::Came::Made(made)) => match (&made.sweep, made.jobs.first()) {
             (Some(sweep), _) => Ok(on_to(&format!("/sweeps/{sweep}"), "written")),
             (None, Some(job)) => Ok(on_to(&format!("/jobs/{}", job.id), "submitted")),
             (None, None) => Err(Error::internal("nothing was submitted")),

@@ -8,7 +8,7 @@ use hpl_spec::report::Phases;
 
 use super::check;
 use crate::picture::axis::Scale;
-use crate::picture::card::{Card, Small, card};
+use crate::picture::card::{Card, card};
 use crate::picture::chart::{Along, Chart, Draw, Point, Series};
 use crate::picture::layout::Layout;
 use crate::picture::{badge, card, grid, heat, phases, png, responsive, step, waterfall};
@@ -152,20 +152,17 @@ fn all_pictures_are_drawn_on_one_page() {
     }
     let (way, flops) = way(640.0, 280.0);
     let steps = waterfall::steps(&way, flops);
-    let curve: Vec<(f64, f64)> =
-        (0..400).map(|i| (f64::from(i), 213.0 * (1.0 - (-f64::from(i) / 40.0).exp()))).collect();
-    let example = card::tests::example(Small::Way(&steps));
+    let example = card::tests::example(&steps);
     let cards = [
         example,
         Card {
-            small: Small::Curve(&curve),
             figure: Some(1_234_567.0),
             user: "Wolfeschlegelsteinhausenbergerdorff-Senior-the-Third",
             tier: ResultTier::Flagged,
             ..example
         },
         Card {
-            small: Small::Nothing,
+            way: &[],
             figure: None,
             tier: ResultTier::Failed,
             share_of_peak: None,
@@ -185,7 +182,6 @@ fn all_pictures_are_drawn_on_one_page() {
     );
     let write = |name: &str, bytes: &[u8]| std::fs::write(std::path::Path::new(&folder).join(name), bytes).unwrap();
     write("index.html", page.as_bytes());
-    write("map.svg", crate::picture::alone(&all[0].1).as_bytes());
     for (i, (png, one)) in drawn.iter().zip(&cards).enumerate() {
         write(&format!("card-{i}.png"), png);
         write(&format!("card-{i}.svg"), card(one).as_bytes());

@@ -26,7 +26,7 @@ use crate::http::pages::visitor::{self, Visitor};
 use crate::http::pages::words;
 use crate::ops::{jobs, results};
 use crate::picture;
-use crate::picture::card::{Card, Small};
+use crate::picture::card::Card;
 
 /// Pictures that are kept once they were drawn, and how many are drawn at a time: a run on this machine is not to be
 /// disturbed by those who look at results.
@@ -164,7 +164,7 @@ fn svg_of(detail: &ResultDetail, title: &str, origin: &str) -> String {
         parameters: &row.label,
         tier: row.tier,
         residual: &residual,
-        small: if steps.is_empty() || figure.is_none() { Small::Nothing } else { Small::Way(&steps) },
+        way: if figure.is_none() { &[] } else { &steps },
     })
 }
 

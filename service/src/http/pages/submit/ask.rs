@@ -1,12 +1,15 @@
 //! From the fields of a form to what is asked of the service, and to an address that fills the form again.
 
-use hpl_spec::api::jobs::{Needs, SubmitRequest, Visibility};
+use hpl_spec::api::jobs::{Estimate, Needs, SubmitRequest, Submitted, Visibility};
 use hpl_spec::benchmark::Problem;
 use serde_json::{Map, Value};
 
 use super::super::forms::{Fields, query};
+use super::super::visitor::Visitor;
 use super::{BENCHMARK, about};
+use crate::app::App;
 use crate::error::{Error, Result};
+use crate::ops::jobs;
 
 /// What an address holds besides the parameters.
 const AROUND: [&str; 12] = [
@@ -67,6 +70,34 @@ pub(in super::super) fn around(
         repeats: sent.number("repeats", &mut problems).filter(|_| sweep).unwrap_or(1),
     };
     if problems.is_empty() { Ok(request) } else { Err(Error::invalid(problems)) }
+}
+
+/// What came of a form that was sent.
+pub(in super::super) enum Came {
+    /// It was only to be checked.
+    Checked(Box<Estimate>),
+    /// It was submitted.
+    Made(Submitted),
+}
+
+/// Does what the button of a form asks for: checks `request`, or submits it, the same form once.
+///
+/// # Errors
+/// The form is not of our pages; the request is wrong; it cannot be submitted.
+pub(in super::super) async fn sent(
+    app: &App,
+    visitor: &Visitor,
+    sent: &Fields,
+    request: impl Fn(&Fields) -> Result<SubmitRequest>,
+) -> Result<Came> {
+    visitor.guard.check(sent.get("csrf"))?;
+    let request = request(sent)?;
+    if sent.get("do") != "submit" {
+        return Ok(Came::Checked(Box::new(jobs::estimate(app, &visitor.caller, &request).await?)));
+    }
+    let once = sent.filled("once").map(str::to_owned);
+    let body = jobs::submit(app, &visitor.caller, &request, once).await?;
+    Ok(Came::Made(serde_json::from_str(&body).map_err(Error::internal)?))
 }
 
 /// The parameters. What is no number is left as it was typed, so that the registry says what is wrong.

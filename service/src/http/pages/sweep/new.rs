@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use hpl_spec::api::jobs::{Estimate, RunEstimate, SubmitRequest, Submitted};
+use hpl_spec::api::jobs::{Estimate, RunEstimate, SubmitRequest};
 use serde_json::Value;
 
 use super::super::forms::{Fields, Wrong, on_to};
@@ -130,27 +130,18 @@ fn request(sent: &Fields) -> Result<SubmitRequest> {
 }
 
 pub(super) async fn send(State(app): State<Shared>, visitor: Visitor, sent: Fields) -> Result<Response> {
-    let submitting = sent.get("do") == "submit";
-    let done = async {
-        visitor.guard.check(sent.get("csrf"))?;
-        let request = request(&sent)?;
-        if !submitting {
-            return Ok::<_, Error>(Err(jobs::estimate(&app, &visitor.caller, &request).await?));
+    match ask::sent(&app, &visitor, &sent, request).await {
+        Ok(ask::Came::Checked(estimate)) => {
+            render(&app, &visitor, sent, vec![], Ok(Some(*estimate)), StatusCode::OK).await
         }
-        let once = sent.filled("once").map(str::to_owned);
-        let body = jobs::submit(&app, &visitor.caller, &request, once).await?;
-        Ok(Ok(serde_json::from_str::<Submitted>(&body).map_err(Error::internal)?))
-    };
-    match done.await {
-        Ok(Err(estimate)) => render(&app, &visitor, sent, vec![], Ok(Some(estimate)), StatusCode::OK).await,
-        Ok(Ok(made)) => match &made.sweep {
+        Ok(ask::Came::Made(made)) => match &made.sweep {
             Some(sweep) => Ok(on_to(&format!("/sweeps/{sweep}"), "written")),
             None => Err(Error::internal("no sweep was written down")),
         },
         Err(error) => {
             let error = in_words(error, ask::fits("/sweeps/new", &sent));
             // To check is to ask what is wrong: that something is, is the answer.
-            let checked = !submitting && !error.errors.is_empty();
+            let checked = sent.get("do") != "submit" && !error.errors.is_empty();
             let status = if checked { StatusCode::OK } else { super::super::status(&error) };
             render(&app, &visitor, sent, vec![], Err(error), status).await
         }
