@@ -111,12 +111,14 @@ fn a_rank_that_is_killed_ends_the_others() {
 
 #[test]
 fn a_rank_that_does_nothing_is_named() {
-    let running = under_way(Job::xhpl().ranks(2).args(&["--stall-timeout", "1.5"]));
+    // Longer than a busy machine keeps a rank waiting that works.
+    let running = under_way(Job::xhpl().ranks(2).args(&["--stall-timeout", "4"]));
     let mut ranks = running.processes("xhpl");
     ranks.sort_unstable();
-    signal(ranks[1], Signal::STOP);
+    let &[_, second] = ranks.as_slice() else { panic!("two ranks should be there, not {}", ranks.len()) };
+    signal(second, Signal::STOP);
     let outcome = ends(running, "a rank was stopped", Duration::from_secs(20));
-    let said = outcome.stderr.lines().find(|line| line.contains("stalled: rank 0 waited 1.5 s for the "));
+    let said = outcome.stderr.lines().find(|line| line.contains("stalled: rank 0 waited 4.0 s for the "));
     let said = said.unwrap_or_else(|| panic!("{}", outcome.said()));
     assert!(said.contains(" rank 1, tag"), "{said}");
     assert!(

@@ -144,13 +144,14 @@ pub(super) async fn one_machine(conn: &mut Conn, one: i64, other: i64) -> Result
         .map_err(explain)
 }
 
-/// All nodes that were not revoked, the one heard of last first; at most `limit`.
+/// The nodes that were not revoked, the one heard of last first: at most `limit` after the first `offset`.
 ///
 /// # Errors
 /// Of the database.
-pub async fn list(conn: &mut Conn, limit: u32) -> Result<Vec<NodeRow>> {
-    let statement = format!("{COLUMNS} WHERE revoked_at IS NULL ORDER BY seen_at DESC LIMIT ?");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(limit).fetch_all(conn).await.map_err(explain)?;
+pub async fn list(conn: &mut Conn, limit: u32, offset: u32) -> Result<Vec<NodeRow>> {
+    let statement = format!("{COLUMNS} WHERE revoked_at IS NULL ORDER BY seen_at DESC, key DESC LIMIT ? OFFSET ?");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(limit).bind(offset);
+    let rows = rows.fetch_all(conn).await.map_err(explain)?;
     rows.iter().map(read).collect()
 }
 

@@ -20,7 +20,7 @@ use crate::http::caller::Caller;
 use crate::http::extract::{Json, Path, Query};
 use crate::http::layers::take_up_to;
 use crate::ops::jobs::{self, ListQuery};
-use crate::ops::nodes::{self, NodeView};
+use crate::ops::nodes::{self, NodeQuery, NodeView};
 
 /// Bytes of a submission; a pasted input file is the most of it.
 const SUBMISSION: usize = 256 << 10;
@@ -302,9 +302,13 @@ pub async fn benchmark(Path(name): Path<String>) -> Result<axum::Json<BenchmarkV
 }
 
 /// The nodes that have joined, the one heard of last first.
-#[utoipa::path(get, path = "/api/v1/nodes", tag = "jobs", responses((status = 200, body = Vec<NodeView>)))]
-pub async fn list_nodes(State(app): State<Shared>) -> Result<axum::Json<Vec<NodeView>>> {
-    nodes::list(&app).await.map(axum::Json)
+#[utoipa::path(get, path = "/api/v1/nodes", tag = "jobs", params(NodeQuery),
+    responses((status = 200, body = Vec<NodeView>), (status = "4XX", body = Problem)))]
+pub async fn list_nodes(
+    State(app): State<Shared>,
+    Query(which): Query<NodeQuery>,
+) -> Result<axum::Json<Vec<NodeView>>> {
+    nodes::list(&app, which).await.map(axum::Json)
 }
 
 /// What nodes have now and when they are free again; what waits, in the order in which it is expected to be given to

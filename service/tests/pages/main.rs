@@ -8,6 +8,7 @@ mod forms;
 mod learn;
 mod live;
 mod looks;
+mod many;
 mod operator;
 mod result;
 mod site;

@@ -73,7 +73,7 @@ async fn presets_fill_the_form_for_the_node_there_is() {
     let mut browser = site.browser();
     let page = browser.get("/submit?preset=first").await;
     assert!(
-        page.has("No node has joined yet.") && page.has("is assumed") && !value(&page, "n").is_empty(),
+        page.has("No node has joined yet") && page.has("no time is told") && !value(&page, "n").is_empty(),
         "{}",
         page.text
     );

@@ -6,21 +6,30 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 
+use super::forms::{Fields, query};
 use super::visitor::{Frame, Visitor};
 use super::words::{self, When};
 use crate::app::Shared;
 use crate::error::Result;
-use crate::ops::nodes::{self, NodeView};
+use crate::ops::nodes::{self, NodeQuery, NodeView};
+
+/// Nodes on a page.
+const SHOWN: u32 = 100;
 
 #[derive(Template)]
 #[template(path = "nodes.html")]
 struct NodesPage {
     frame: Frame,
     lines: Vec<Line>,
+    /// The first page, and the next one; empty where that is this one, or there is none.
+    first: String,
+    next: String,
 }
 
 struct Line {
     name: String,
+    /// Where a run on it is submitted.
+    submit: String,
     kind: String,
     cores: u32,
     memory: String,
@@ -44,6 +53,7 @@ impl Line {
             (false, false) => ("Free when last heard of", "waits"),
         };
         Line {
+            submit: format!("/submit{}", query(&[("preset", "first"), ("node", node.id.as_str())])),
             name: node.name,
             kind: node.kind,
             cores: node.cores,
@@ -65,8 +75,17 @@ pub(super) fn routes() -> Router<Shared> {
     Router::new().route("/nodes", get(list))
 }
 
-async fn list(State(app): State<Shared>, visitor: Visitor) -> Result<Response> {
+async fn list(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Result<Response> {
     let now = app.clock.now();
-    let lines = nodes::list(&app).await?.into_iter().map(|node| Line::new(node, now)).collect();
-    super::page(&NodesPage { frame: visitor.frame("Nodes", "/nodes").with_call("GET", "/api/v1/nodes"), lines })
+    let offset = asked.get("offset").parse().unwrap_or(0_u32);
+    // One more than is shown tells whether there is a next page.
+    let mut found = nodes::list(&app, NodeQuery { limit: Some(SHOWN + 1), offset: Some(offset) }).await?;
+    let more = found.len() > SHOWN as usize;
+    found.truncate(SHOWN as usize);
+    super::page(&NodesPage {
+        frame: visitor.frame("Nodes", "/nodes").with_call("GET", "/api/v1/nodes"),
+        lines: found.into_iter().map(|node| Line::new(node, now)).collect(),
+        first: if offset > 0 { "/nodes".to_owned() } else { String::new() },
+        next: if more { format!("/nodes?offset={}", offset.saturating_add(SHOWN)) } else { String::new() },
+    })
 }

@@ -14,6 +14,10 @@ use crate::app::Shared;
 use crate::error::Result;
 use crate::ops::jobs;
 
+/// Rows of a table, unless all are asked for: a page of a few is there at once.
+const SHOWN: usize = 50;
+/// Where all are shown.
+const ALL: &str = "/queue?all=1";
 /// Seconds after which the page is loaded again, where no script keeps it up to date.
 const RENEW_S: u32 = 10;
 
@@ -22,11 +26,16 @@ const RENEW_S: u32 = 10;
 struct QueuePage {
     frame: Frame,
     renews: bool,
+    /// The page as it stands, where it renews itself.
+    still: &'static str,
+    shown: usize,
     running: Vec<RunningLine>,
     own: Vec<WaitingLine>,
     waiting: Vec<WaitingLine>,
     /// Those that no node can be given as things stand.
     others: Vec<WaitingLine>,
+    /// What is known and not shown, and where it is.
+    hidden: Option<(String, &'static str)>,
     more: String,
 }
 
@@ -117,18 +126,29 @@ async fn look(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Res
     let renews = asked.get("still").is_empty();
     let mut frame = visitor.frame("Queue", "/jobs").with_script("queue").with_call("GET", "/api/v1/queue");
     frame = frame.with_call("GET", "/api/v1/events");
-    frame.refresh = renews.then(|| format!("{RENEW_S}; url=/queue"));
-    let lines = |which: &dyn Fn(&WaitingJob) -> bool| {
-        let found = queue.waiting.iter().filter(|wait| which(wait)).cloned();
-        found.map(|wait| WaitingLine::new(wait, now)).collect::<Vec<_>>()
+    let all = asked.get("all") == "1";
+    let here = if all { ALL } else { "/queue" };
+    frame.refresh = renews.then(|| format!("{RENEW_S}; url={here}"));
+    let shown = if all { usize::MAX } else { SHOWN };
+    let mut hidden = 0;
+    let mut lines = |which: &dyn Fn(&WaitingJob) -> bool| {
+        let found: Vec<&WaitingJob> = queue.waiting.iter().filter(|wait| which(wait)).collect();
+        hidden += found.len().saturating_sub(shown);
+        found.into_iter().take(shown).map(|wait| WaitingLine::new(wait.clone(), now)).collect::<Vec<_>>()
     };
+    let (own, waiting, others) =
+        (lines(&|wait| wait.job.own), lines(&|wait| wait.place.is_some()), lines(&|wait| wait.place.is_none()));
+    hidden += queue.running.len().saturating_sub(shown);
     super::page(&QueuePage {
         frame,
         renews,
-        own: lines(&|wait| wait.job.own),
-        waiting: lines(&|wait| wait.place.is_some()),
-        others: lines(&|wait| wait.place.is_none()),
+        still: if all { "/queue?still=1&all=1" } else { "/queue?still=1" },
+        shown,
+        own,
+        waiting,
+        others,
+        hidden: (hidden > 0).then(|| (words::count(hidden as u64, "row", "rows"), ALL)),
         more: if queue.more > 0 { words::count(queue.more, "more job waits", "more jobs wait") } else { String::new() },
-        running: queue.running.into_iter().map(|run| RunningLine::new(run, now)).collect(),
+        running: queue.running.into_iter().take(shown).map(|run| RunningLine::new(run, now)).collect(),
     })
 }

@@ -32,12 +32,15 @@ use super::visitor::{Frame, Visitor};
 use super::words::bytes;
 use crate::app::{App, Shared};
 use crate::error::{Code, Error, Result};
-use crate::ops::{jobs, nodes};
+use crate::ops::jobs;
+use crate::ops::nodes::{self, NodeQuery};
 use crate::secret::random_id;
 
 /// The benchmark that the page is for; a second row of the registry brings a choice.
 pub(super) const BENCHMARK: &str = "hpl";
 /// The parameters that a first run needs; all others are folded away.
+/// Nodes that the form offers of many.
+pub(super) const OFFERED: usize = 50;
 const BASIC: [&str; 4] = ["n", "nb", "p", "q"];
 
 #[derive(Template)]
@@ -93,9 +96,14 @@ pub(super) fn row() -> Result<&'static Benchmark> {
     benchmark::find(BENCHMARK).ok_or_else(|| Error::internal("the registry has no row for the page"))
 }
 
-/// The nodes that a run can ask for.
-pub(super) async fn node_choices(app: &App) -> Result<Vec<NodeChoice>> {
-    let nodes = nodes::list(app).await?;
+/// The nodes that a form offers: those heard of last, and those of these ids. Any other is chosen on the page of nodes.
+pub(super) async fn node_choices(app: &App, ids: &[&str]) -> Result<Vec<NodeChoice>> {
+    let mut nodes = nodes::list(app, NodeQuery { limit: Some(OFFERED as u32), offset: None }).await?;
+    for id in ids.iter().filter_map(|id| id.parse().ok()) {
+        if nodes.iter().all(|node| node.id != id) {
+            nodes.extend(nodes::find(app, &id).await?);
+        }
+    }
     let choice = |node: nodes::NodeView| NodeChoice {
         id: node.id.to_string(),
         words: format!("{}, {} cores, {}", node.name, node.cores, bytes(node.memory)),
@@ -192,7 +200,8 @@ async fn render(
     let choices = choice::all(&(row.schema)(), &sent, &wrong, &doubts);
     let (basic, more): (Vec<Choice>, Vec<Choice>) = choices.into_iter().partition(|c| BASIC.contains(&c.name.as_str()));
     let preset = sent.get("preset").to_owned();
-    let nodes = node_choices(app).await?;
+    let expected = shown.ranks.as_ref().and_then(|(_, node)| node.as_deref()).unwrap_or_default();
+    let nodes = node_choices(app, &[sent.get("node"), expected]).await?;
     let page = SubmitPage {
         frame: visitor
             .frame("Submit a run", "/submit")

@@ -9,7 +9,8 @@ document.documentElement.classList.add("lives");
 const RENEW = 2000;
 const FRESH = 15_000;
 
-const renew = renewing("/queue?still=1", RENEW);
+const all = new URLSearchParams(location.search).get("all") === "1" ? "&all=1" : "";
+const renew = renewing(`/queue?still=1${all}`, RENEW);
 followQueue({ events: renew, reset: renew });
 setInterval(() => {
   if (!document.hidden) renew();

@@ -19,7 +19,7 @@ use crate::http::pages::forms::{Fields, query};
 use crate::http::pages::submit::price;
 use crate::http::pages::visitor::{Frame, Visitor};
 use crate::http::pages::words::{bytes, duration};
-use crate::ops::nodes;
+use crate::ops::nodes::{self, NodeQuery};
 use crate::ops::results::{self, ResultQuery};
 use crate::picture::{grid, text};
 use crate::secret::random_id;
@@ -170,7 +170,7 @@ struct Step4 {
 /// The database fails.
 pub async fn page(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Result<Response> {
     let step = asked.get("step").parse().unwrap_or(1).clamp(1, STEPS.len());
-    let site = Site { nodes: nodes::list(&app).await? };
+    let site = Site { nodes: nodes::list(&app, NodeQuery::default()).await? };
     let (usual, trial) = usual(&app, &visitor, &site).await?;
     let read = Asked::read(&asked, usual);
     let carried = read.carried().replace('?', "&");

@@ -17,7 +17,7 @@ use crate::http::extract::Path;
 use crate::http::pages::forms::{Fields, Wrong};
 use crate::http::pages::show;
 use crate::http::pages::visitor::{Frame, Visitor};
-use crate::ops::nodes;
+use crate::ops::nodes::{self, NodeQuery};
 
 /// A topic.
 pub struct Topic {
@@ -188,7 +188,7 @@ pub async fn page(
         read.fields.truncate(1);
     }
     let numbers = read.numbers;
-    let site = Site { nodes: nodes::list(&app).await? };
+    let site = Site { nodes: nodes::list(&app, NodeQuery::default()).await? };
     let shown = shown(&app, &visitor, topic, numbers, &asked, &site).await?;
     let wrong = !read.wrong.summary.is_empty();
     let latest = latest_job(&app, &visitor).await?.and_then(|job| numbers_of(&job));

@@ -35,10 +35,8 @@ pub(in super::super) const TUNE_NB: &str = "64 96 128 192 256";
 const TUNE_UNIT: usize = 768;
 /// Seconds of a run on the square grid.
 const SQUARE_S: f64 = 60.0;
-/// Gflop/s of a core of which nothing is known.
-const PER_CORE: f64 = 20.0;
-/// What is assumed while there is no node: cores, and memory in bytes.
-const NO_NODE: (u32, u64) = (2, 8 << 30);
+/// N where no speed is known, so that no time can be told: half a gigabyte, a multiple of each width that is tried.
+const UNTIMED_N: usize = 10 * TUNE_UNIT;
 
 /// Fields with what is put into them, and why.
 #[derive(Default)]
@@ -49,49 +47,86 @@ pub(in super::super) struct Filled {
 
 /// What presets count on.
 pub(in super::super) struct Ground {
+    /// The node; None while there is none.
+    node: Option<Node>,
+    /// How fast it is, if that is known.
+    rates: Option<Rates>,
+    /// In words: what the time rests on, or why none is told.
+    rests: String,
+}
+
+struct Node {
     name: String,
     cores: u32,
     memory: u64,
     room: u64,
-    rates: Rates,
-    /// In words: what the speed rests on, or what is assumed.
-    rests: String,
+}
+
+/// A run that a preset chose.
+struct Chosen {
+    params: RunParams,
+    /// How long it is expected to take; None where no speed is known.
+    seconds: Option<f64>,
 }
 
 impl Ground {
-    /// A node and its past; without one, what is assumed.
+    /// A node and its past.
     pub(in super::super) fn of(site: Option<&Site>) -> Ground {
         let Some(site) = site else {
-            let (cores, memory) = NO_NODE;
-            let rests = format!(
-                "No node has joined yet. A computer with {cores} cores, {} of memory and {PER_CORE} Gflop/s for each \
-                 core is assumed.",
-                bytes(memory)
-            );
-            let speed = PER_CORE * f64::from(cores);
-            return Ground { name: "such a computer".into(), cores, memory, room: memory, rates: level(speed), rests };
+            let rests = "No node has joined yet, so nothing is known of its speed or memory, and no time is told.";
+            return Ground { node: None, rates: None, rests: rests.into() };
         };
         let name = site.node.name.clone();
         let (rates, rests) = match (site.history.as_slice(), site.expected()) {
             ([], Some(expected)) => {
                 let rests = format!("The time rests on the measured peak of {name}; there is no earlier run to go by.");
-                (level(expected), rests)
+                (Some(level(expected)), rests)
             }
             ([], None) => {
-                let rests =
-                    format!("The speed of {name} is not known yet; {PER_CORE} Gflop/s for each core are assumed.");
-                (level(PER_CORE * f64::from(site.cores.max(1))), rests)
+                (None, format!("The speed of {name} is not known yet, so no time is told; the first run measures it."))
             }
             (history, _) => {
                 let solves = history.iter().map(|(size, score)| solve(*size as usize, *score)).collect();
                 let fastest = history.iter().map(|(_, score)| *score).fold(site.peak.unwrap_or(0.0), f64::max);
-                (Rates { product: fastest, solves }, format!("The time rests on earlier runs on {name}."))
+                let rates = Rates { product: fastest, solves };
+                (Some(rates), format!("The time rests on earlier runs on {name}."))
             }
         };
-        Ground { name, cores: site.cores, memory: site.memory, room: site.room, rates, rests }
+        let node = Node { name, cores: site.cores, memory: site.memory, room: site.room };
+        Ground { node: Some(node), rates, rests }
     }
 
-    fn plan(&self, ranks: usize, fraction: f64, minutes: Option<f64>) -> Result<RunPlan, String> {
+    /// The largest run that takes at most so many seconds; a small one where no speed is known.
+    fn within(&self, ranks: usize, seconds: f64) -> Result<Chosen, String> {
+        let wish = Wish { n: None, memory_fraction: MEMORY_FRACTION, minutes: Some(seconds / 60.0) };
+        match (&self.node, &self.rates) {
+            (Some(node), Some(rates)) => {
+                let plan = node.plan(ranks, &wish, rates)?;
+                Ok(Chosen { params: plan.params, seconds: Some(plan.seconds) })
+            }
+            (Some(node), None) => {
+                let small = node.plan(ranks, &Wish { n: Some(UNTIMED_N), minutes: None, ..wish }, &UNKNOWN);
+                let plan = small.or_else(|_| node.plan(ranks, &Wish { minutes: None, ..wish }, &UNKNOWN))?;
+                Ok(Chosen { params: plan.params, seconds: None })
+            }
+            (None, _) => {
+                let (p, q) = squarest_grid(ranks);
+                Ok(Chosen { params: RunParams::new(UNTIMED_N, block_size(UNTIMED_N), p, q), seconds: None })
+            }
+        }
+    }
+
+    /// The node, for what cannot be chosen without one.
+    fn node(&self) -> Result<&Node, String> {
+        self.node.as_ref().ok_or_else(|| "it is made for a node, and none has joined yet".into())
+    }
+}
+
+/// Rates for plans that are not bounded by time: their times are not told.
+const UNKNOWN: Rates = Rates { product: 1.0, solves: vec![] };
+
+impl Node {
+    fn plan(&self, ranks: usize, wish: &Wish, rates: &Rates) -> Result<RunPlan, String> {
         let site = plan::Site {
             ranks,
             threads: (self.cores as usize / ranks).max(1),
@@ -100,9 +135,8 @@ impl Ground {
             nb: None,
             p: None,
         };
-        let fraction = fraction.min(self.room as f64 / self.memory.max(1) as f64);
-        let wish = Wish { n: None, memory_fraction: fraction, minutes };
-        plan::plan(&site, &wish, &self.rates).map_err(|why| why.to_string())
+        let memory_fraction = wish.memory_fraction.min(self.room as f64 / self.memory.max(1) as f64);
+        plan::plan(&site, &Wish { memory_fraction, ..*wish }, rates).map_err(|why| why.to_string())
     }
 }
 
@@ -135,73 +169,79 @@ pub(in super::super) fn fill(key: &str, ground: &Ground, longest: u32) -> Option
 }
 
 fn short(ground: &Ground) -> Result<Filled, String> {
-    let plan = ground.plan(1, MEMORY_FRACTION, Some(SHORT_S / 60.0))?;
-    let params = plan.params;
-    let why = format!(
-        "N = {} is the largest that {} is expected to solve within {}. One rank with a thread on each of its {} needs \
-         no messages.",
-        params.n,
-        ground.name,
-        duration(SHORT_S),
-        count(ground.cores, "core", "cores"),
-    );
+    let Chosen { params, seconds } = ground.within(1, SHORT_S)?;
+    let n = params.n;
+    let size = match (&ground.node, seconds) {
+        (Some(node), Some(_)) => {
+            let limit = duration(SHORT_S);
+            format!("N = {n} is the largest that {} is expected to solve within {limit}.", node.name)
+        }
+        _ => format!("N = {n} needs {}: a small matrix, to begin with.", bytes(params.bytes_per_rank())),
+    };
+    let cores = ground.node.as_ref().map_or_else(|| "cores".to_owned(), |node| count(node.cores, "core", "cores"));
+    let why = format!("{size} One rank with a thread on each of its {cores} needs no messages.");
     Ok(filled(&params, vec![why, ground.rests.clone()]))
 }
 
 /// One N for all widths of blocks that are tried.
 fn tune(ground: &Ground) -> Result<Filled, String> {
-    let largest = ground.plan(1, MEMORY_FRACTION, Some(SHORT_S / 60.0))?.params;
+    let largest = ground.within(1, SHORT_S)?.params;
     let even = largest.n / TUNE_UNIT * TUNE_UNIT;
     let params = RunParams::new(if even > 0 { even } else { largest.n }, largest.nb, 1, 1);
-    let seconds = ground.rates.seconds(params.n, params.nb);
-    let why = format!(
-        "N = {} is a multiple of each NB below, so that no point has a narrow last block. A run of it takes about {} on \
-         {}, with one rank and a thread on each core.",
-        params.n,
-        duration(seconds),
-        ground.name
-    );
+    let mut why = format!("N = {} is a multiple of each NB below, so that no point has a narrow last block.", params.n);
+    if let (Some(node), Some(rates)) = (&ground.node, &ground.rates) {
+        let seconds = duration(rates.seconds(params.n, params.nb));
+        why +=
+            &format!(" A run of it takes about {seconds} on {}, with one rank and a thread on each core.", node.name);
+    }
     Ok(filled(&params, vec![why, ground.rests.clone()]))
 }
 
 fn full(ground: &Ground, longest: u32) -> Result<Filled, String> {
-    let plan = ground.plan(1, MEMORY_FRACTION, None)?;
+    let node = ground.node()?;
+    let all = Wish { n: None, memory_fraction: MEMORY_FRACTION, minutes: None };
+    let plan = node.plan(1, &all, ground.rates.as_ref().unwrap_or(&UNKNOWN))?;
     let params = plan.params;
     let mut why = vec![format!(
         "N = {} is the largest multiple of NB = {} whose run needs at most 80 % of the {} of {}: {}, the program \
-         included. It is expected to take about {}.",
+         included.",
         params.n,
         params.nb,
-        bytes(ground.memory),
-        ground.name,
-        bytes(plan.bytes),
-        duration(plan.seconds)
+        bytes(node.memory),
+        node.name,
+        bytes(plan.bytes)
     )];
-    if plan.seconds > f64::from(longest) {
-        let fits = ground.plan(1, MEMORY_FRACTION, Some(f64::from(longest) / 60.0));
-        let smaller = fits.map(|plan| format!(" N = {} would be through in time.", plan.params.n)).unwrap_or_default();
-        why.push(format!(
-            "That is more than your longest walltime of {}: it would be ended before its end.{smaller}",
-            duration(f64::from(longest))
-        ));
+    if ground.rates.is_some() {
+        why.push(format!("It is expected to take about {}.", duration(plan.seconds)));
+        if plan.seconds > f64::from(longest) {
+            let fits = ground.within(1, f64::from(longest));
+            let smaller = fits.map(|fits| format!(" N = {} would be through in time.", fits.params.n));
+            why.push(format!(
+                "That is more than your longest walltime of {}: it would be ended before its end.{}",
+                duration(f64::from(longest)),
+                smaller.unwrap_or_default()
+            ));
+        }
     }
     why.push(ground.rests.clone());
     Ok(filled(&params, why))
 }
 
 fn square(ground: &Ground) -> Result<Filled, String> {
-    let ranks = ground.cores.max(1) as usize;
+    let node = ground.node()?;
+    let ranks = node.cores.max(1) as usize;
     let (p, q) = squarest_grid(ranks);
-    let plan = ground.plan(ranks, MEMORY_FRACTION, Some(SQUARE_S / 60.0))?;
-    let why = format!(
-        "{p} × {q} is the squarest grid of {} on the {} of {}, with P at most Q. N = {} takes about {}.",
+    let Chosen { params, seconds } = ground.within(ranks, SQUARE_S)?;
+    let mut why = format!(
+        "{p} × {q} is the squarest grid of {} on the {} of {}, with P at most Q.",
         count(ranks as u64, "rank", "ranks"),
-        count(ground.cores, "core", "cores"),
-        ground.name,
-        plan.params.n,
-        duration(plan.seconds)
+        count(node.cores, "core", "cores"),
+        node.name
     );
-    Ok(filled(&plan.params, vec![why, ground.rests.clone()]))
+    if let Some(seconds) = seconds {
+        why += &format!(" N = {} takes about {}.", params.n, duration(seconds));
+    }
+    Ok(filled(&params, vec![why, ground.rests.clone()]))
 }
 
 #[cfg(test)]
@@ -236,8 +276,29 @@ mod tests {
             assert!(seconds(n) <= 30.0 && seconds(n + nb) > 30.0, "{n} takes {}", seconds(n));
             assert!(n.is_multiple_of(nb));
         }
-        let none = fill("first", &Ground::of(None), 1800).unwrap();
-        assert!(none.why.iter().any(|why| why.contains("is assumed")) && number(&none, "n") > 1000);
+    }
+
+    #[test]
+    fn no_time_is_told_where_no_speed_is_known() {
+        let slow = Site { peak: None, ..site(4, 16, &[]) };
+        let small = Site { memory: 600 << 20, room: 570 << 20, ..slow.clone() };
+        for (ground, presets, n) in [
+            (Ground::of(None), &["first", "tune"][..], UNTIMED_N..=UNTIMED_N),
+            (Ground::of(Some(&slow)), &["first", "tune", "square"], UNTIMED_N..=UNTIMED_N),
+            (Ground::of(Some(&slow)), &["fill"], 30_000..=50_000),
+            (Ground::of(Some(&small)), &["first", "fill"], 1000..=UNTIMED_N - 1),
+        ] {
+            for preset in presets {
+                let made = fill(preset, &ground, 1800).unwrap();
+                assert!(n.contains(&number(&made, "n")), "{preset}: {:?}", made.fields);
+                let said = made.why.join(" ");
+                assert!(!said.contains("about") && said.contains("no time is told"), "{preset}: {said}");
+            }
+        }
+        for preset in ["fill", "square"] {
+            let made = fill(preset, &Ground::of(None), 1800).unwrap();
+            assert!(made.fields.is_empty() && made.why[0].contains("none has joined yet"), "{:?}", made.why);
+        }
     }
 
     #[test]

@@ -169,7 +169,7 @@ async fn render(
     let list = |&(name, example): &(&'static str, &'static str)| list(&schema, name, example, &sent, &wrong);
     let words: Vec<Words> = WORDS.iter().map(|name| words_of(&schema, name, &sent, &wrong)).collect();
     let more: Vec<List> = MORE_LISTS.iter().map(list).collect();
-    let nodes = node_choices(app).await?;
+    let nodes = node_choices(app, &[sent.get("node")]).await?;
     let page = NewPage {
         frame: visitor
             .frame("New sweep", "/submit")
