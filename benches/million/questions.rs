@@ -1,5 +1,6 @@
 //! What is asked: every list, with and without filters, from its beginning and from far in; boards; what pages show.
 
+use hpl_spec::api::results::Measure;
 use serde_json::{Value, json};
 use service::db::testing::crowd::Crowd;
 
@@ -117,7 +118,7 @@ fn accepted(n: i64, crowd: Crowd) -> i64 {
 
 fn boards(crowd: Crowd) -> Vec<Question> {
     let far = move |n: i64| result(accepted(n, crowd));
-    let measure = |n: i64| ["score", "percent"][(n % 2) as usize];
+    let measure = |n: i64| Measure::ALL[n.unsigned_abs() as usize % Measure::ALL.len()].name();
     let kind = |n: i64| format!("Crowd%20CPU%20{}", n % 40);
     vec![
         get("leaderboards there are", |_| "/api/v1/leaderboards".into()),

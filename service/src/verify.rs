@@ -83,6 +83,7 @@ fn judge(row: &Benchmark, pending: &Pending, told: &[Arrival], output: Option<&s
         seconds: outcome.seconds,
         size: plan.size,
         percent: peak.map_or(0.0, |peak| 100.0 * outcome.score / peak),
+        per_watt: 0.0,
         label: plan.label.clone(),
         findings: outcome.findings.clone(),
         rankable: false,
@@ -106,6 +107,7 @@ fn judge(row: &Benchmark, pending: &Pending, told: &[Arrival], output: Option<&s
         verdict.tier = assessment.tier.into();
         verdict.findings = assessment.findings;
         verdict.rankable = outcome.passed && !said.oversubscribed;
+        verdict.per_watt = assessment.per_watt.filter(|_| verdict.rankable).unwrap_or(0.0);
     } else {
         verdict.findings.push(Finding::red("evidence", "the node sent nothing that can be read and speaks for it"));
     }
@@ -136,6 +138,7 @@ fn unreadable(pending: &Pending, what: &str, why: String) -> Verdict {
         seconds: 0.0,
         size: 0.0,
         percent: 0.0,
+        per_watt: 0.0,
         label: String::new(),
         findings: vec![Finding::red(what, why)],
         rankable: false,

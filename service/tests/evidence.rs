@@ -147,7 +147,8 @@ fn curve(shape: Shape, score: f64, started: i64) -> Vec<Arrival> {
 #[test]
 fn an_honest_run_on_our_node_is_verified() {
     let run = honest(USUAL);
-    let Assessment { findings, colour, tier, ranked } = run.assess();
+    let Assessment { findings, colour, tier, ranked, per_watt } = run.assess();
+    assert_eq!(per_watt.map(|value| (value * 1e9).round()), Some((128.0_f64 / 48.0 * 1e9).round()));
     assert_eq!((colour, tier, ranked), (Colour::Green, Tier::Verified, true), "{findings:#?}");
     let names: Vec<&str> = findings.iter().map(|f| f.name.as_str()).collect();
     let all = ["score", "stopwatch", "progress", "roofline", "memory", "cpu", "energy", "binary", "clock"];
@@ -174,6 +175,32 @@ fn who_vouches_decides_the_tier() {
     assert_eq!(tier(&|run| run.evidence.oversubscribed = true), (Tier::Verified, false));
     assert_eq!(tier(&|run| run.outcome.passed = false), (Tier::Verified, false));
     assert_eq!(tier(&|run| run.same_boot = false), (Tier::Flagged, false));
+}
+
+#[test]
+fn a_score_per_watt_takes_energy_as_it_should_be_and_a_run_that_is_mostly_solve() {
+    let per_watt = |change: &dyn Fn(&mut Run)| {
+        let mut run = honest(USUAL);
+        change(&mut run);
+        run.assess().per_watt
+    };
+    let usual = per_watt(&|_| ()).unwrap();
+    assert!((per_watt(&|run| run.evidence.energy_j = Some(63.0 * 24.0)).unwrap() / usual - 2.0).abs() < 1e-9);
+    for joules in [None, Some(0.0), Some(-5.0), Some(f64::NAN), Some(f64::INFINITY), Some(1e-300), Some(1e9)] {
+        assert_eq!(per_watt(&|run| run.evidence.energy_j = joules), None, "{joules:?}");
+    }
+    // A processor that starts a program takes next to nothing: the mean of such a run says nothing about the solve.
+    let longer = |elapsed: f64| {
+        per_watt(&|run| {
+            run.evidence.elapsed_s = elapsed;
+            run.evidence.energy_j = Some(elapsed * 48.0);
+        })
+    };
+    assert!(longer(120.0).is_some() && longer(120.1).is_none());
+    for odd in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(per_watt(&|run| run.evidence.elapsed_s = odd), None, "{odd}");
+    }
+    assert_eq!(per_watt(&|run| run.outcome.score = 0.0), None);
 }
 
 /// What the registry's row makes of the golden result of hpl-spec after a change.

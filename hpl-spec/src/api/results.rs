@@ -108,6 +108,11 @@ pub struct ResultRow {
     pub size: f64,
     /// The score in per cent of the node's measured peak, where that is known.
     pub percent: Option<f64>,
+    /// The score over the mean power of the processors, in the benchmark's unit per watt. None unless the node measured
+    /// their energy, the figures are such as processors take, most of the run was what the score is of, and the result
+    /// may be ranked. The power is that of the whole run, by the processors' own counters: memory, disks, fans and
+    /// losses of the power supply are not in it, so that it does not compare with what is measured at the wall socket.
+    pub per_watt: Option<f64>,
     /// Where it ran.
     pub node: Option<NodeRef>,
     /// The node's CPU model.
@@ -118,6 +123,18 @@ pub struct ResultRow {
     pub flag_why: String,
     /// When it came, milliseconds since the epoch.
     pub created_at: i64,
+}
+
+impl ResultRow {
+    /// What it is worth by a measure, in that measure's unit; None where that is not known.
+    #[must_use]
+    pub fn value(&self, measure: Measure) -> Option<f64> {
+        match measure {
+            Measure::Score => Some(self.score),
+            Measure::Percent => self.percent,
+            Measure::PerWatt => self.per_watt,
+        }
+    }
 }
 
 /// A result with all that speaks for it.
@@ -165,15 +182,37 @@ pub enum Measure {
     Score,
     /// The score in per cent of the node's measured peak.
     Percent,
+    /// The score over the mean power of the processors, see [`ResultRow::per_watt`].
+    PerWatt,
 }
 
 impl Measure {
+    /// All of them.
+    pub const ALL: [Measure; 3] = [Measure::Score, Measure::Percent, Measure::PerWatt];
+
     /// The word for it, the same as on the wire and in the database.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Measure::Score => "score",
             Measure::Percent => "percent",
+            Measure::PerWatt => "per_watt",
+        }
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Measure> {
+        Measure::ALL.into_iter().find(|measure| measure.name() == name)
+    }
+
+    /// The unit of its values, for people, where `score` is the unit of the score.
+    #[must_use]
+    pub fn unit(self, score: &str) -> String {
+        match self {
+            Measure::Score => score.to_owned(),
+            Measure::Percent => "% of peak".to_owned(),
+            Measure::PerWatt => format!("{score} per watt"),
         }
     }
 }
@@ -277,8 +316,10 @@ mod tests {
         for tier in Tier::ALL {
             assert_eq!(ResultTier::from(tier).name(), tier.name());
         }
-        for measure in [Measure::Score, Measure::Percent] {
+        for measure in Measure::ALL {
             assert_eq!(serde_json::to_value(measure).unwrap(), measure.name());
+            assert_eq!(Measure::from_name(measure.name()), Some(measure));
         }
+        assert_eq!(Measure::PerWatt.unit("Gflop/s"), "Gflop/s per watt");
     }
 }

@@ -2,10 +2,9 @@
 
 use hpl_spec::api::results::{BoardEntry, Category, Measure, ResultRow};
 
-use self::view::bind_view;
 use super::results::{Row, beside, row};
 use super::{Conn, explain};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub mod view;
 
@@ -54,7 +53,34 @@ pub(super) const RECORD: &str = concat!(
     " ORDER BY b.result"
 );
 
-/// Which leaderboard.
+/// What a result is worth by the measure of that number.
+macro_rules! value {
+    ($measure:literal) => {
+        concat!("CASE ", $measure, " WHEN 'score' THEN score WHEN 'percent' THEN percent ELSE per_watt END")
+    };
+}
+pub(super) use value;
+/// Binds what says which leaderboard: 1 to 4, and of a [`View`] that is not all 5 to 7. The numbers of a statement's own
+/// come after them.
+macro_rules! bind_board {
+    ($query:expr, $board:expr) => {{
+        let board: &Board = $board;
+        let (view, kind) = (&board.view, board.kind.as_deref().unwrap_or_default());
+        let query = $query.bind(&board.benchmark).bind(board.measure.name()).bind(kind).bind(board.cores.unwrap_or(0));
+        match view.is_all() {
+            true => query,
+            false => query
+                .bind(view.before.unwrap_or(i64::MAX))
+                .bind(view.verified)
+                .bind(view.cohort.as_deref().unwrap_or_default()),
+        }
+    }};
+}
+pub(super) use bind_board;
+
+pub(super) const VALUE: &str = concat!("SELECT ", value!("?2"), " FROM results WHERE key = ?1");
+
+/// Which leaderboard. An empty kind, or no cores, means all of them in the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Board {
     /// A row of the registry.
@@ -67,13 +93,6 @@ pub struct Board {
     pub cores: Option<u32>,
     /// Of which results.
     pub view: View,
-}
-
-impl Board {
-    /// The columns that name it. An empty kind, or no cores, means all.
-    fn columns(&self) -> (&str, &'static str, &str, u32) {
-        (&self.benchmark, self.measure.name(), self.kind.as_deref().unwrap_or_default(), self.cores.unwrap_or(0))
-    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -90,14 +109,17 @@ struct Entry {
 pub async fn categories(conn: &mut Conn) -> Result<Vec<Category>> {
     let found: Vec<(String, String, String, u32, u32)> =
         sqlx::query_as(CATEGORIES).bind(MOST_CATEGORIES).fetch_all(conn).await.map_err(explain)?;
-    let category = |(benchmark, measure, kind, cores, entries): (String, String, String, u32, u32)| Category {
-        benchmark,
-        measure: if measure == Measure::Percent.name() { Measure::Percent } else { Measure::Score },
-        kind: (!kind.is_empty()).then_some(kind),
-        cores: (cores > 0).then_some(cores),
-        entries,
+    let category = |(benchmark, measure, kind, cores, entries): (String, String, String, u32, u32)| {
+        Ok(Category {
+            benchmark,
+            measure: Measure::from_name(&measure)
+                .ok_or_else(|| Error::internal(format!("a leaderboard by {measure}")))?,
+            kind: (!kind.is_empty()).then_some(kind),
+            cores: (cores > 0).then_some(cores),
+            entries,
+        })
     };
-    Ok(found.into_iter().map(category).collect())
+    found.into_iter().map(category).collect()
 }
 
 /// A leaderboard by name, with the number of its entries.
@@ -105,12 +127,8 @@ pub async fn categories(conn: &mut Conn) -> Result<Vec<Category>> {
 /// # Errors
 /// The database fails.
 pub async fn category(conn: &mut Conn, board: &Board) -> Result<Category> {
-    let (benchmark, measure, kind, cores) = board.columns();
     let entries: Option<u32> = match board.view.is_all() {
-        true => {
-            let kept = sqlx::query_scalar(CATEGORY).bind(benchmark).bind(measure).bind(kind).bind(cores);
-            kept.fetch_optional(conn).await.map_err(explain)?
-        }
+        true => bind_board!(sqlx::query_scalar(CATEGORY), board).fetch_optional(conn).await.map_err(explain)?,
         false => Some(view::count(conn, board).await?),
     };
     let Board { benchmark, measure, kind, cores, .. } = board.clone();
@@ -134,11 +152,8 @@ pub async fn entries(conn: &mut Conn, board: &Board, after: Option<i64>, limit: 
         None => Place { value: f64::MAX, result: i64::MIN },
         Some(result) => Place { value: value_of(conn, board, result).await?, result },
     };
-    let (benchmark, measure, kind, cores) = board.columns();
     let statement = if board.view.is_all() { ENTRIES } else { view::ENTRIES };
-    let asked = sqlx::query_as(statement).bind(benchmark).bind(measure).bind(kind).bind(cores);
-    let asked = asked.bind(after.value).bind(after.result).bind(limit);
-    let asked = if board.view.is_all() { asked } else { bind_view!(asked, board.view) };
+    let asked = bind_board!(sqlx::query_as(statement), board).bind(after.value).bind(after.result).bind(limit);
     let found: Vec<Entry> = asked.fetch_all(&mut *conn).await.map_err(explain)?;
     let Some(first) = found.first() else { return Ok(vec![]) };
     let place = Place { value: first.value, result: first.row.key };
@@ -157,20 +172,15 @@ pub async fn entries(conn: &mut Conn, board: &Board, after: Option<i64>, limit: 
 
 /// What a result is worth on a board, whether it is on it or not.
 async fn value_of(conn: &mut Conn, board: &Board, result: i64) -> Result<f64> {
-    let value = sqlx::query_as("SELECT score, percent FROM results WHERE key = ?").bind(result);
-    let value: Option<(f64, f64)> = value.fetch_optional(conn).await.map_err(explain)?;
-    let (score, percent) = value.unwrap_or((f64::MAX, f64::MAX));
-    Ok(if board.measure == Measure::Score { score } else { percent })
+    let value = sqlx::query_scalar(VALUE).bind(result).bind(board.measure.name());
+    let value: Option<f64> = value.fetch_optional(conn).await.map_err(explain)?;
+    Ok(value.unwrap_or(f64::MAX))
 }
 
 /// How many entries are better than a place, and how many come before it.
 async fn before(conn: &mut Conn, board: &Board, place: Place) -> Result<(u32, u32)> {
-    let (benchmark, measure, kind, cores) = board.columns();
     let statement = if board.view.is_all() { BEFORE } else { view::BEFORE };
-    let asked = sqlx::query_as(statement).bind(benchmark).bind(measure).bind(kind).bind(cores);
-    let asked = asked.bind(place.value).bind(place.result);
-    // The views count their numbers alike, so the limit has a place here, too.
-    let asked = if board.view.is_all() { asked } else { bind_view!(asked.bind(0), board.view) };
+    let asked = bind_board!(sqlx::query_as(statement), board).bind(place.value).bind(place.result);
     asked.fetch_one(conn).await.map_err(explain)
 }
 
@@ -179,10 +189,8 @@ async fn before(conn: &mut Conn, board: &Board, place: Place) -> Result<(u32, u3
 /// # Errors
 /// The database fails.
 pub async fn standing(conn: &mut Conn, board: &Board, user: i64) -> Result<Option<BoardEntry>> {
-    let (benchmark, measure, kind, cores) = board.columns();
     let statement = if board.view.is_all() { STANDING } else { view::STANDING };
-    let asked = sqlx::query_as(statement).bind(benchmark).bind(measure).bind(kind).bind(cores).bind(user);
-    let asked = if board.view.is_all() { asked } else { bind_view!(asked.bind(0).bind(0), board.view) };
+    let asked = bind_board!(sqlx::query_as(statement), board).bind(user);
     let found: Option<Entry> = asked.fetch_optional(&mut *conn).await.map_err(explain)?;
     let Some(entry) = found else { return Ok(None) };
     let (better, _) = before(conn, board, Place { value: entry.value, result: entry.row.key }).await?;
@@ -196,16 +204,10 @@ pub async fn standing(conn: &mut Conn, board: &Board, user: i64) -> Result<Optio
 /// # Errors
 /// The database fails.
 pub async fn record(conn: &mut Conn, board: &Board) -> Result<Vec<ResultRow>> {
-    let (benchmark, measure, kind, cores) = board.columns();
-    let mut found: Vec<Entry> = sqlx::query_as(RECORD)
-        .bind(benchmark)
-        .bind(measure)
-        .bind(kind)
-        .bind(cores)
-        .bind(MOST_STEPS)
-        .fetch_all(&mut *conn)
-        .await
-        .map_err(explain)?;
+    // Of all results, whatever part is looked at.
+    let all = Board { view: View::default(), ..board.clone() };
+    let asked = bind_board!(sqlx::query_as(RECORD), &all).bind(MOST_STEPS);
+    let mut found: Vec<Entry> = asked.fetch_all(&mut *conn).await.map_err(explain)?;
     let mut best = f64::NEG_INFINITY;
     found.retain(|entry| {
         let better = entry.value > best;
@@ -214,10 +216,7 @@ pub async fn record(conn: &mut Conn, board: &Board) -> Result<Vec<ResultRow>> {
     });
     let mut steps: Vec<ResultRow> = found.into_iter().map(|entry| entry.row.into_wire()).collect::<Result<_>>()?;
     if let Some(present) = entries(conn, board, None, 1).await?.pop() {
-        let value = |row: &ResultRow| match board.measure {
-            Measure::Score => row.score,
-            Measure::Percent => row.percent.unwrap_or(0.0),
-        };
+        let value = |row: &ResultRow| row.value(board.measure).unwrap_or(0.0);
         if steps.last().is_none_or(|last| value(last) < value(&present.result)) {
             steps.push(present.result);
         }

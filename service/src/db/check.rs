@@ -50,6 +50,19 @@ const RULES: &[(&str, &str)] = &[
             OR tier NOT IN ('verified', 'reported'))",
     ),
     (
+        "an entry of a leaderboard is not what its result is worth, or its result is not ranked or somebody else's",
+        "SELECT b.measure || ' of ' || r.id FROM board b JOIN results r ON r.key = b.result
+          WHERE r.ranked = 0 OR r.owner <> b.owner
+             OR b.value <> CASE b.measure WHEN 'score' THEN r.score WHEN 'percent' THEN r.percent ELSE r.per_watt END",
+    ),
+    (
+        "a result has a score per watt though its energy was not as it should be, or though it cannot be ranked",
+        "SELECT id FROM results
+          WHERE per_watt <> 0 AND (rankable = 0 OR NOT EXISTS (
+                SELECT 1 FROM json_each(findings) f
+                 WHERE json_extract(f.value, '$.name') = 'energy' AND json_extract(f.value, '$.colour') = 'green'))",
+    ),
+    (
         "the events of a job are not numbered from 1 to the last",
         "SELECT j.id FROM jobs j LEFT JOIN (
                 SELECT job, count(*) AS n, min(seq) AS low, max(seq) AS high FROM events GROUP BY job) e ON e.job = j.key

@@ -47,6 +47,8 @@ pub mod sweeps;
 #[doc(hidden)]
 pub mod testing;
 pub mod tokens;
+#[cfg(test)]
+mod upgrade;
 pub mod users;
 mod writer;
 

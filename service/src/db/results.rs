@@ -16,7 +16,8 @@ pub mod verdict;
 macro_rules! row {
     () => {
         "r.key, r.id, r.job_id, u.name AS owner, r.benchmark, r.label, r.tier, r.accepted, r.ranked, r.public, r.score, \
-         r.seconds, r.size, r.percent, n.id AS node_id, n.name AS node_name, r.kind, r.cores, r.flag_why, r.created_at"
+         r.seconds, r.size, r.percent, r.per_watt, n.id AS node_id, n.name AS node_name, r.kind, r.cores, r.flag_why, \
+         r.created_at"
     };
 }
 /// The tables beside it.
@@ -64,6 +65,7 @@ pub(in crate::db) struct Row {
     seconds: f64,
     size: f64,
     percent: f64,
+    per_watt: f64,
     node_id: Option<String>,
     node_name: Option<String>,
     kind: String,
@@ -93,6 +95,7 @@ impl Row {
             seconds: self.seconds,
             size: self.size,
             percent: (self.percent > 0.0).then_some(self.percent),
+            per_watt: (self.per_watt > 0.0).then_some(self.per_watt),
             node,
             kind: self.kind,
             cores: self.cores,

@@ -1,6 +1,6 @@
 //! One look each at time, rate, memory, processor time, energy, program and clock.
 
-use hpl_spec::benchmark::{Finding, figure};
+use hpl_spec::benchmark::{Colour, Finding, figure};
 use hpl_spec::evidence::MemorySource;
 
 use super::{Look, Seen, seconds_between};
@@ -27,6 +27,10 @@ const CPU_MOST: f64 = 1.1;
 const SAMPLED_S: f64 = 30.0;
 /// Watts of a used core that a node may have, its other parts included.
 const WATTS_PER_CORE: std::ops::RangeInclusive<f64> = 0.05..=500.0;
+/// The part of the run that the score must be of before it is divided by the run's mean power. A processor that starts a
+/// program takes little: of a run that hardly solves anything the mean power is far below that of the solve, and the
+/// shortest runs would look the best.
+const SOLVE_SHARE: f64 = 0.5;
 /// Milliseconds by which a clock that is kept may be off.
 const CLOCK_OFFSET_MS: u64 = 2000;
 
@@ -154,6 +158,16 @@ pub(super) fn energy(look: &Look<'_>) -> Seen {
     } else {
         Finding::amber(NAME, format!("{text}: not what {} cores take", look.cores_used)).into()
     }
+}
+
+/// The score over the mean power of the whole run, its start, the making of the problem and the check included; the
+/// energy of the solve alone is not known. None where the energy is not known to be such as a node takes, or where too
+/// much of the run was something else.
+pub(super) fn per_watt(look: &Look<'_>) -> Option<f64> {
+    let (seconds, elapsed) = (look.outcome.seconds, look.evidence.elapsed_s);
+    let value = look.outcome.score / (look.evidence.energy_j? / elapsed);
+    let known = energy(look).finding.colour == Colour::Green && seconds >= SOLVE_SHARE * elapsed;
+    (known && value.is_finite() && value > 0.0).then_some(value)
 }
 
 /// The program is ours.

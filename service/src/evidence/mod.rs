@@ -86,6 +86,9 @@ pub struct Assessment {
     pub tier: Tier,
     /// Whether it belongs in a ranking: it passed, it is not flagged, and no core had to serve two threads.
     pub ranked: bool,
+    /// The score over the mean power of the run, in the unit of the score per watt: where the look at the energy was
+    /// green, and most of the time was what the score is of.
+    pub per_watt: Option<f64>,
 }
 
 /// A finding, and whether a node that cannot measure this can still be verified.
@@ -126,7 +129,8 @@ pub fn assess(look: &Look<'_>) -> Assessment {
         Colour::Green | Colour::Amber => Tier::Reported,
     };
     let ranked = look.outcome.passed && tier != Tier::Flagged && !look.evidence.oversubscribed;
-    Assessment { findings: seen.into_iter().map(|s| s.finding).collect(), colour, tier, ranked }
+    let findings = seen.into_iter().map(|s| s.finding).collect();
+    Assessment { findings, colour, tier, ranked, per_watt: looks::per_watt(look) }
 }
 
 /// Seconds between two moments of the service's clock.

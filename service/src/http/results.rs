@@ -195,8 +195,8 @@ fn as_table(name: &str, body: Body) -> Response {
     attachment("text/csv; charset=utf-8; header=present", name, body)
 }
 
-/// The columns of a result in a table.
-const RESULT_COLUMNS: [&str; 19] = [
+/// The columns of a result in a table. A new one is the last, so that who counts columns goes on.
+const RESULT_COLUMNS: [&str; 20] = [
     "id",
     "job",
     "owner",
@@ -216,9 +216,10 @@ const RESULT_COLUMNS: [&str; 19] = [
     "cores",
     "created_at",
     "flag_why",
+    "per_watt",
 ];
 
-fn cells<'a>(row: &'a ResultRow, unit: &'a str) -> [Cell<'a>; 19] {
+fn cells<'a>(row: &'a ResultRow, unit: &'a str) -> [Cell<'a>; 20] {
     [
         Cell::Text(row.id.as_str()),
         Cell::Text(row.job.as_str()),
@@ -239,6 +240,7 @@ fn cells<'a>(row: &'a ResultRow, unit: &'a str) -> [Cell<'a>; 19] {
         Cell::Whole(row.cores.into()),
         Cell::Whole(row.created_at),
         Cell::Text(&row.flag_why),
+        row.per_watt.map_or(Cell::Empty, Cell::Number),
     ]
 }
 

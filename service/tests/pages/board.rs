@@ -55,3 +55,49 @@ async fn a_ranking_can_be_looked_at_as_it_stood() {
     let text = site.browser().get(&twin).await.text;
     assert!(text.contains("\"entries\":1") && text.contains("\"ada\"") && !text.contains("\"bob\""), "{text}");
 }
+
+#[tokio::test]
+async fn a_ranking_per_watt_teaches_what_it_takes_and_then_ranks() {
+    let site = site(&[]).await;
+    let mut ada = site.browser();
+    ada.sign_up("ada").await;
+    ada.submit("without counters").await;
+    site.run_next_job(b"log").await;
+    let path = "/leaderboard/hpl?measure=per_watt";
+    let empty = ada.get(path).await;
+    for words in ["Nobody is in this leaderboard", "What it takes to be here", "hpl-node doctor", "/sys/class/powercap"]
+    {
+        assert!(empty.has(words), "{words}: {}", empty.text);
+    }
+    assert!(!ada.get("/leaderboard/hpl").await.has("Per watt"), "no column of nothing");
+    let boards = ada.get("/leaderboard").await;
+    assert!(boards.has("Gflop/s per watt</a> (nobody yet)") && boards.has("score</a> (1 person)"), "{}", boards.text);
+
+    for (name, joules) in [("bob", 6600.0), ("cleo", 3300.0)] {
+        let mut browser = site.browser();
+        browser.sign_up(name).await;
+        browser.submit(name).await;
+        site.run_next_job_with(b"log", Some(joules)).await;
+        site.advance(DAY);
+    }
+    let page = ada.get(path).await;
+    assert!(page.has("2 people are in this leaderboard") && !page.has("What it takes to be here"), "{}", page.text);
+    assert!(page.has("does not compare with the Green500") && page.has("href=\"/about-score#per-watt\""));
+    assert!(page.has("<option value=\"per_watt\" selected>Gflop/s per watt</option>"), "{}", page.text);
+    // 88.9 Gflop/s on 100 W, and on 50 W.
+    let (bob, cleo) = ("data-label=\"Per watt\">0.889 Gflop/s<", "data-label=\"Per watt\">1.778 Gflop/s<");
+    assert!(page.has(bob) && page.has(cleo), "{}", page.text);
+    let history = page.text.split_once("History of the record").unwrap().1;
+    assert!(history.contains("data-label=\"Per watt\"") && history.contains("+100.0 %"), "{history}");
+    assert!(history.contains("<svg") && history.contains(">Gflop/s per watt<"), "{history}");
+    // By score there is the column, too, and who has no figure says so.
+    let by_score = ada.get("/leaderboard/hpl").await;
+    assert!(by_score.has("data-label=\"Per watt\">not known") && by_score.has(cleo), "{}", by_score.text);
+    assert!(ada.get("/leaderboard").await.has("Gflop/s per watt</a> (2 people)"));
+
+    let id = page.text.split_once("/results/").unwrap().1.split('"').next().unwrap().to_owned();
+    let result = ada.get(&format!("/results/{id}")).await;
+    assert!(result.has("Score per watt") && result.has("1.778 Gflop/s per watt: the score over the mean power"));
+    let about = ada.get("/about-score").await;
+    assert!(about.has("id=\"per-watt\"") && about.has("The result worked out above: 1.778 Gflop/s per watt."));
+}

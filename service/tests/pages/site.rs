@@ -140,6 +140,11 @@ impl Site {
 
     /// A node joins, takes the next job, says what `log` holds, and delivers the result that the job was made for.
     pub async fn run_next_job(&self, log: &[u8]) {
+        self.run_next_job_with(log, None).await;
+    }
+
+    /// The same on a node that measures so many joules; None where it cannot.
+    pub async fn run_next_job_with(&self, log: &[u8], energy_j: Option<f64>) {
         let token = self.join_node().await;
         let claim = json!({ "boot_id": "b", "memory_available": 15u64 << 30, "free_disk": 1u64 << 40, "seq": 1 });
         let got = self.agent("POST", "claim?wait=0", &token, claim.to_string()).await;
@@ -161,6 +166,7 @@ impl Site {
         let beat = json!({ "fence": fence, "seq": 1, "phase": "finishing", "dropped": dropped });
         self.agent("POST", &format!("{root}/beat"), token, beat.to_string()).await;
         let mut finish = finish(fence, 3);
+        finish["evidence"]["energy_j"] = json!(energy_j);
         finish["files"] = json!([{ "path": "log/out", "length": log.len(), "sha256": hash(log) }]);
         self.agent("POST", &format!("{root}/finish"), token, finish.to_string()).await;
         while service::reaper::tick(&self.app).await.unwrap() > 0 {}

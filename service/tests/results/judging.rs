@@ -23,10 +23,12 @@ async fn an_honest_result_is_verified_and_ranked() {
     assert_eq!(result["tier"], "verified", "{:#}", result["findings"]);
     assert_eq!((&result["accepted"], &result["ranked"]), (&json!(true), &json!(true)));
     assert!((result["percent"].as_f64().unwrap() - 55.56).abs() < 0.01, "{}", result["percent"]);
+    let watts = 3000.0 / 63.0;
+    assert!((result["per_watt"].as_f64().unwrap() - result["score"].as_f64().unwrap() / watts).abs() < 1e-9);
     assert_eq!(result["label"], "N=20000 NB=192 2x2");
     assert_eq!(result, service.get(None, &format!("/api/v1/results/{}", run.id())).await.1);
 
-    for measure in ["score", "percent"] {
+    for measure in ["score", "percent", "per_watt"] {
         for category in ["", "&kind=cpu", "&cores=4", "&kind=cpu&cores=4"] {
             let path = format!("/api/v1/leaderboards/hpl/standing?measure={measure}{category}");
             let (status, standing) = service.get(Some((1, false)), &path).await;
@@ -35,7 +37,7 @@ async fn an_honest_result_is_verified_and_ranked() {
         }
     }
     let (_, categories) = service.get(None, "/api/v1/leaderboards").await;
-    assert_eq!(categories.as_array().unwrap().len(), 8, "{categories}");
+    assert_eq!(categories.as_array().unwrap().len(), 12, "{categories}");
 }
 
 /// What somebody might try, and the tier it ends with.
@@ -92,7 +94,9 @@ async fn cheats_are_on_no_board_and_in_the_history() {
         assert_eq!(result["ranked"], false, "{what}");
         assert_eq!(result["accepted"], tier == "flagged", "{what}");
         assert_eq!(result["flag_why"] != "", tier == "flagged", "{what}");
-        assert!(service.board("score").await.is_empty() && service.board("percent").await.is_empty(), "{what}");
+        for measure in ["score", "percent", "per_watt"] {
+            assert!(service.board(measure).await.is_empty(), "{what}: {measure}");
+        }
         let (status, _) = service.get(None, &format!("/api/v1/results/{}", run.id())).await;
         assert_eq!(status, 200, "{what}: the reason is shown to everybody");
         assert_eq!(service.get(None, "/api/v1/leaderboards").await.1, json!([]), "{what}");

@@ -90,7 +90,8 @@ async fn lists_are_filtered_and_paged() {
 
 #[tokio::test]
 async fn tables_say_what_json_says() {
-    let runs: Vec<Run> = (1..=3).map(|key| Run::honest(key, key).slower(1.0 + key as f64)).collect();
+    let mut runs: Vec<Run> = (1..=3).map(|key| Run::honest(key, key).slower(1.0 + key as f64)).collect();
+    runs[0].evidence["energy_j"] = Value::Null;
     let service = service_with(&runs).await;
     service.sql("UPDATE results SET label = '=HYPERLINK(\"http://x\",\"y\")' WHERE key = 2".into()).await;
     let (_, page) = service.get(None, "/api/v1/results").await;
@@ -99,6 +100,7 @@ async fn tables_say_what_json_says() {
     let table = String::from_utf8(table.to_vec()).unwrap();
     let lines: Vec<Vec<&str>> = table.trim_end().split("\r\n").map(|line| line.split(',').collect()).collect();
     assert_eq!(lines.len(), 4);
+    assert_eq!(lines[0].last(), Some(&"\"per_watt\""), "what came later stands behind all others");
     let column = |name: &str| lines[0].iter().position(|cell| cell.trim_matches('"') == name).unwrap();
     for (line, row) in lines[1..].iter().zip(page["results"].as_array().unwrap()) {
         assert_eq!(line[column("id")].trim_matches('"'), row["id"]);
@@ -106,7 +108,7 @@ async fn tables_say_what_json_says() {
             assert!(line[column("label")].starts_with("\"'="), "{line:?}");
             continue;
         }
-        for number in ["score", "seconds", "percent", "created_at"] {
+        for number in ["score", "seconds", "percent", "per_watt", "created_at"] {
             assert_eq!(line[column(number)].parse::<f64>().ok(), row[number].as_f64(), "{number}");
         }
     }

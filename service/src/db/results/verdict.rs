@@ -24,7 +24,7 @@ pub(super) const SETTLED: &str =
 pub(super) const WRITE: &str =
     "UPDATE results SET tier = ?2, assessed = ?2, accepted = ?3, passed = ?4, check_text = ?5, score = ?6,
                 seconds = ?7, size = ?8, percent = ?9, label = ?10, findings = ?11, rankable = ?12, flag_why = ?13,
-                kind = ?14, cores = ?15,
+                kind = ?14, cores = ?15, per_watt = ?16,
                 public = coalesce((SELECT j.visibility = 'public' FROM jobs j WHERE j.key = job), public),
                 spec_hash = coalesce((SELECT j.spec_hash FROM jobs j WHERE j.key = job), spec_hash)
           WHERE key = ?1";
@@ -154,6 +154,8 @@ pub struct Verdict {
     pub size: f64,
     /// The score in per cent of the node's peak; 0 where it has none.
     pub percent: f64,
+    /// The score over the mean power of the run; 0 where that is not known.
+    pub per_watt: f64,
     /// A few words that tell the run from others.
     pub label: String,
     /// Everything that was looked at.
@@ -206,6 +208,7 @@ async fn write(tx: &mut Tx, result: i64, verdict: &Verdict, tier: ResultTier, ac
         .bind(&verdict.flag_why)
         .bind(&verdict.kind)
         .bind(verdict.cores)
+        .bind(verdict.per_watt)
         .execute(&mut tx.conn)
         .await
         .map_err(explain)?;

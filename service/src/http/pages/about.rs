@@ -71,6 +71,8 @@ struct Example {
     score: String,
     peak: String,
     percent: String,
+    /// Empty where it is not known.
+    per_watt: String,
     residual: String,
 }
 
@@ -185,6 +187,7 @@ fn worked(n: f64, seconds: f64) -> Example {
         score: words::score(BENCHMARK, (cube + square) / seconds),
         peak: String::new(),
         percent: String::new(),
+        per_watt: String::new(),
         residual: String::new(),
     }
 }
@@ -204,6 +207,7 @@ async fn latest(app: &App, visitor: &Visitor) -> Result<Option<Example>> {
         score: words::score(BENCHMARK, row.score),
         peak: peak.map(|peak| words::score(BENCHMARK, peak)).unwrap_or_default(),
         percent: words::percent(row.percent),
+        per_watt: row.per_watt.map(|value| words::per_watt(BENCHMARK, value)).unwrap_or_default(),
         residual: seen::residual(&detail.report).map(seen::residual_words).unwrap_or(detail.check),
         ..worked(row.size, row.seconds)
     }))

@@ -40,6 +40,8 @@ struct Short {
     title: &'static str,
     about: &'static str,
     lines: Vec<Line>,
+    /// Every way to order it: where that leaderboard is, by what, how many are in it.
+    orders: Vec<(String, String, String)>,
 }
 
 #[derive(Template)]
@@ -47,8 +49,10 @@ struct Short {
 struct BoardPage {
     frame: Frame,
     benchmark: &'static str,
-    unit: &'static str,
-    by_percent: bool,
+    order: Order,
+    orders: Vec<Order>,
+    /// Whether there is a column of the scores per watt, which few results have.
+    watts: bool,
     asked: Fields,
     wrong: Wrong,
     kinds: Vec<String>,
@@ -66,6 +70,54 @@ struct BoardPage {
     first: String,
     csv: String,
     json: String,
+}
+
+/// A measure as the page speaks of it.
+#[derive(Clone)]
+struct Order {
+    name: &'static str,
+    /// Among those to choose from.
+    choice: String,
+    /// Over the column of its values.
+    head: &'static str,
+    /// What such an order says, in a sentence, and where there is more.
+    about: String,
+    more: &'static str,
+    /// Whether it is the one that is asked for.
+    here: bool,
+    /// Whether it takes a node that measures energy.
+    of_energy: bool,
+}
+
+impl Order {
+    fn of(measure: Measure, unit: &str, asked: Measure) -> Order {
+        let (choice, head, about, more) = match measure {
+            Measure::Score => (
+                "score".to_owned(),
+                "Score",
+                format!("The order is by the score in {unit}: higher is better."),
+                "/about-score",
+            ),
+            Measure::Percent => (
+                "percent of peak".to_owned(),
+                "Of peak",
+                "The order is by percent of peak: a small node can be first.".to_owned(),
+                "/about-score#percent",
+            ),
+            Measure::PerWatt => (
+                measure.unit(unit),
+                "Per watt",
+                format!(
+                    "The order is by {} of the processors, as their own counters tell it. The rest of the machine is \
+                     not in it, so it does not compare with the Green500.",
+                    measure.unit(unit)
+                ),
+                "/about-score#per-watt",
+            ),
+        };
+        let of_energy = measure == Measure::PerWatt;
+        Order { name: measure.name(), choice, head, about, more, here: measure == asked, of_energy }
+    }
 }
 
 /// Where the visitor stands.
@@ -92,6 +144,7 @@ struct Line {
     own: bool,
     score: String,
     percent: String,
+    per_watt: String,
     label: String,
     kind: String,
     cores: u32,
@@ -104,13 +157,15 @@ struct Line {
 impl Line {
     fn new(entry: BoardEntry, me: Option<&str>, now: i64) -> Line {
         let row = entry.result;
+        let [score, percent, per_watt] = Measure::ALL.map(|measure| words::value(measure, &row));
         let owner = row.owner.unwrap_or_default();
         Line {
             rank: entry.rank,
             own: me == Some(owner.as_str()),
             owner,
-            score: words::score(&row.benchmark, row.score),
-            percent: words::percent(row.percent),
+            score,
+            percent,
+            per_watt,
             label: row.label,
             kind: row.kind,
             cores: row.cores,
@@ -128,12 +183,25 @@ pub(super) fn routes() -> Router<Shared> {
 
 async fn boards(State(app): State<Shared>, visitor: Visitor) -> Result<Response> {
     let now = app.clock.now();
+    let categories = results::leaderboards(&app).await?;
+    let people = |benchmark: &str, measure: Measure| {
+        let all = |category: &&Category| category.kind.is_none() && category.cores.is_none();
+        let mut of = categories.iter().filter(|c| c.benchmark == benchmark && c.measure == measure).filter(all);
+        match of.next().map_or(0, |category| category.entries) {
+            0 => "nobody yet".to_owned(),
+            some => words::count(some, "person", "people"),
+        }
+    };
     let mut boards = vec![];
     for row in BENCHMARKS {
         let wanted = BoardQuery { limit: Some(FIRST), ..BoardQuery::default() };
         let board = results::leaderboard(&app, &visitor.caller, row.name, &wanted).await?;
         let lines = board.entries.into_iter().map(|entry| Line::new(entry, visitor.name(), now)).collect();
-        boards.push(Short { benchmark: row.name, title: row.title, about: row.about, lines });
+        let orders = Measure::ALL.map(|measure| {
+            let address = format!("/leaderboard/{}?measure={}", row.name, measure.name());
+            (address, Order::of(measure, row.unit, Measure::Score).choice, people(row.name, measure))
+        });
+        boards.push(Short { benchmark: row.name, title: row.title, about: row.about, lines, orders: orders.to_vec() });
     }
     let frame = visitor.frame("Leaderboards", "/leaderboard").with_call("GET", "/api/v1/leaderboards");
     super::page(&BoardsPage { frame, boards })
@@ -146,14 +214,10 @@ const FILTERS: [&str; 6] = ["measure", "kind", "cores", "verified", "on", "cohor
 fn wanted(asked: &Fields) -> Result<BoardQuery> {
     let mut problems = vec![];
     let offered = |name: &str| Problem::new(name, "expected one of those that the page offers");
-    let measure = match asked.get("measure") {
-        "" | "score" => Measure::Score,
-        "percent" => Measure::Percent,
-        _ => {
-            problems.push(offered("measure"));
-            Measure::Score
-        }
-    };
+    let measure = asked.filled("measure").map_or(Some(Measure::Score), Measure::from_name).unwrap_or_else(|| {
+        problems.push(offered("measure"));
+        Measure::Score
+    });
     let after = asked.filled("after").map(|id| id.parse().map_err(|_| problems.push(offered("after")))).transpose();
     let at = asked.filled("on").and_then(|day| {
         let end = day.parse::<Date>().and_then(|day| day.tomorrow()).and_then(|next| next.to_zoned(TimeZone::UTC));
@@ -201,17 +265,13 @@ fn own(standing: Standing) -> Own {
 
 /// What a leaderboard is ordered by.
 fn value(measure: Measure, row: &ResultRow) -> f64 {
-    match measure {
-        Measure::Percent => row.percent.unwrap_or(0.0),
-        Measure::Score => row.score,
-    }
+    row.value(measure).unwrap_or(0.0)
 }
 
 /// The record from its first day until now, as stairs.
 fn record_picture(history: &RecordHistory, now: i64) -> String {
     let (Some(first), true) = (history.steps.first(), history.steps.len() > 1) else { return String::new() };
     let days = |at: i64| (at - first.created_at) as f64 / 86_400_000.0;
-    let percent = history.category.measure == Measure::Percent;
     let of = |row: &ResultRow| value(history.category.measure, row);
     let mut points: Vec<Point> = history.steps.iter().map(|row| Point::new(days(row.created_at), of(row))).collect();
     points.extend(history.steps.last().map(|last| Point::new(days(now), of(last))));
@@ -221,7 +281,7 @@ fn record_picture(history: &RecordHistory, now: i64) -> String {
         along: Along::Values(Scale::Linear),
         x_label: "days since the first record".to_owned(),
         upwards: Scale::Linear,
-        y_label: if percent { "% of peak".to_owned() } else { history.unit.clone() },
+        y_label: history.category.measure.unit(&history.unit),
         series: vec![Series { name: "the record".to_owned(), draw: Draw::Stairs, points }],
         levels: vec![],
     };
@@ -229,18 +289,17 @@ fn record_picture(history: &RecordHistory, now: i64) -> String {
 }
 
 fn record_lines(history: RecordHistory, now: i64) -> Vec<RecordLine> {
-    let percent = history.category.measure == Measure::Percent;
-    let value = |row: &ResultRow| value(history.category.measure, row);
+    let measure = history.category.measure;
     let mut before: Option<f64> = None;
     let mut lines: Vec<RecordLine> = vec![];
     for row in history.steps {
-        let now_is = value(&row);
+        let now_is = value(measure, &row);
         let more =
             before.filter(|before| *before > 0.0).map(|before| format!("+{:.1} %", 100.0 * (now_is / before - 1.0)));
         before = Some(now_is);
         lines.push(RecordLine {
             id: row.id.to_string(),
-            value: if percent { words::percent(row.percent) } else { words::score(&row.benchmark, row.score) },
+            value: words::value(measure, &row),
             more: more.unwrap_or_default(),
             owner: row.owner.unwrap_or_default(),
             kind: format!("{}, {} cores", row.kind, row.cores),
@@ -287,8 +346,9 @@ async fn board(
     let page = BoardPage {
         frame: frame.with_call("GET", record),
         benchmark: row.name,
-        unit: row.unit,
-        by_percent: wanted.measure == Measure::Percent,
+        order: Order::of(wanted.measure, row.unit, wanted.measure),
+        orders: Measure::ALL.map(|measure| Order::of(measure, row.unit, wanted.measure)).to_vec(),
+        watts: wanted.measure == Measure::PerWatt || board.entries.iter().any(|entry| entry.result.per_watt.is_some()),
         wrong,
         kinds,
         cores_choices,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hpl_spec::api::jobs::Job;
-use hpl_spec::api::results::ResultTier;
+use hpl_spec::api::results::{Measure, ResultRow, ResultTier};
 use hpl_spec::benchmark::{self, Colour, figure};
 use hpl_spec::job::{FailClass, JobState};
 use jiff::Timestamp;
@@ -96,6 +96,22 @@ pub(super) fn score(benchmark: &str, score: f64) -> String {
 /// A part of a hundred; nothing where it is not known.
 pub(super) fn percent(percent: Option<f64>) -> String {
     percent.map_or_else(|| "not known".to_owned(), |value| format!("{value:.1} %"))
+}
+
+/// A score over the mean power of a run, with its unit.
+pub(super) fn per_watt(benchmark: &str, value: f64) -> String {
+    let unit = benchmark::find(benchmark).map_or("", |row| row.unit);
+    format!("{} {}", rate(value), Measure::PerWatt.unit(unit))
+}
+
+/// What a result is worth by a measure, below a head that names the measure.
+pub(super) fn value(measure: Measure, row: &ResultRow) -> String {
+    let in_unit = |value: f64| score(&row.benchmark, value);
+    match measure {
+        Measure::Score => in_unit(row.score),
+        Measure::Percent => percent(row.percent),
+        Measure::PerWatt => row.per_watt.map_or_else(|| "not known".to_owned(), in_unit),
+    }
 }
 
 /// A value of a parameter, or another fact.

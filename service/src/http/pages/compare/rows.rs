@@ -106,6 +106,7 @@ fn scores(sides: &[Side<'_>], unit: &str) -> Part {
 /// What only one run can say.
 fn run(sides: &[Side<'_>]) -> Part {
     let percent = of_run(sides, |run| run.row.percent.map(|value| words::percent(Some(value))));
+    let watts = of_run(sides, |run| run.row.per_watt.map(|value| words::per_watt(&run.row.benchmark, value)));
     let score = of_run(sides, |run| Some(words::score(&run.row.benchmark, run.row.score)));
     let check = of_run(sides, |run| {
         let word = if run.passed { "Passed" } else { "Not passed" };
@@ -114,6 +115,7 @@ fn run(sides: &[Side<'_>]) -> Part {
     let rows = vec![
         Row::new("Score", "", score),
         Row::new("Of peak", "of what the cores reach in nothing but multiply-adds", percent),
+        Row::new("Per watt", "score over the mean power of the processors, where the node measured it", watts),
         Row::new("Time", "of the solve", of_run(sides, |run| Some(words::duration(run.row.seconds)))),
         Row::new("Residual", "what is left over when the answer is put back into the equations", check),
         Row::new("Node", "", of_run(sides, |run| run.row.node.as_ref().map(|node| node.name.clone()))),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hpl_spec::NodeInfo;
-use hpl_spec::api::results::ResultDetail;
+use hpl_spec::api::results::{ResultDetail, ResultRow};
 use hpl_spec::benchmark::{self, Colour, figure};
 use hpl_spec::evidence::Evidence;
 use hpl_spec::node::{Cache, CacheKind};
@@ -145,8 +145,8 @@ pub(super) fn program(sweep: &SweepReport) -> Vec<Fact> {
     facts
 }
 
-/// What the node's daemon measured.
-pub(super) fn measured(evidence: &Evidence) -> Vec<Fact> {
+/// What the node's daemon measured, and what follows from it for this result.
+pub(super) fn measured(evidence: &Evidence, row: &ResultRow) -> Vec<Fact> {
     let mut facts = vec![fact("Program ran for", words::duration(evidence.elapsed_s))];
     let mut add = |name: &str, value: Option<String>| facts.push(fact(name, value.unwrap_or("not measured".into())));
     add("Processor time", evidence.cpu_s.map(words::duration));
@@ -154,6 +154,7 @@ pub(super) fn measured(evidence: &Evidence) -> Vec<Fact> {
     add("Memory held at most", evidence.memory_peak.map(held));
     let joules = |j: f64| format!("{} J, {} W on average", figure(j.round()), figure((j / evidence.elapsed_s).round()));
     add("Energy", evidence.energy_j.map(joules));
+    add("Score per watt", evidence.energy_j.map(|_| per_watt(row)));
     let no_yes = |flag: bool| Some(if flag { "yes" } else { "no" }.to_owned());
     add("More threads than cores", no_yes(evidence.oversubscribed));
     add("Could reach the network", no_yes(evidence.network_open));
@@ -166,6 +167,19 @@ pub(super) fn measured(evidence: &Evidence) -> Vec<Fact> {
         add("Dropped by the node", Some(lost));
     }
     facts
+}
+
+/// The score over the mean power, in words; or why a result whose energy was measured has none.
+fn per_watt(row: &ResultRow) -> String {
+    match row.per_watt {
+        Some(value) => format!(
+            "{}: the score over the mean power of the processors, from the start of the program to its end",
+            words::per_watt(&row.benchmark, value)
+        ),
+        None => "not told: it takes a result that can be ranked, energy as such work takes it, and a run of which at \
+                 least half is the solve"
+            .to_owned(),
+    }
 }
 
 /// The name of a fact as people write it.

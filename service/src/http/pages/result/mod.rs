@@ -199,7 +199,7 @@ async fn look(
     groups.extend(node.as_ref().map(|node| ("The node", "As the node described itself last.", facts::node(node))));
     groups.extend(report.0.as_ref().map(|sweep| ("The program", "", facts::program(sweep))));
     groups.extend(evidence.map(|evidence| {
-        ("Seen from outside", "By the daemon of the node, not by the program.", facts::measured(evidence))
+        ("Seen from outside", "By the daemon of the node, not by the program.", facts::measured(evidence, row))
     }));
     super::page(&ResultPage {
         frame: frame(&visitor, &detail, &name, &whole.0),
