@@ -1,41 +1,10 @@
 //! Looking at nodes.
 
-use hpl_spec::id::NodeId;
-use serde::Serialize;
-use utoipa::ToSchema;
+pub use hpl_spec::api::nodes::NodeView;
 
 use crate::app::App;
 use crate::db::{attempts, nodes};
 use crate::error::{Error, Result};
-
-/// A node as everybody may see it.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct NodeView {
-    /// Its id.
-    pub id: NodeId,
-    /// Its name.
-    pub name: String,
-    /// Its CPU model.
-    pub kind: String,
-    /// Physical cores.
-    pub cores: u32,
-    /// Bytes of memory.
-    pub memory: u64,
-    /// Labels that jobs can ask for.
-    pub labels: Vec<String>,
-    /// Gflop/s of all cores in a loop of nothing but fused multiply-adds, if it was measured.
-    pub peak_gflops: Option<f64>,
-    /// Whether its results can be Verified.
-    pub trusted: bool,
-    /// Whether it has a job.
-    pub busy: bool,
-    /// Whether it takes no more jobs.
-    pub draining: bool,
-    /// Its own reasons not to get a job, when it last asked for one; empty if it was well.
-    pub unhealthy: Vec<String>,
-    /// When it was last heard of between jobs, milliseconds since the epoch.
-    pub seen_at: i64,
-}
 
 /// All nodes, the one heard of last first; at most 1000.
 ///
