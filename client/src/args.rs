@@ -148,7 +148,7 @@ Examples:
 /// How to log in.
 #[derive(Debug, Args)]
 pub struct Login {
-    /// Where the service is, e.g. https://hpl.example.org:8080
+    /// Where the service is, e.g. hpl.example.org:8080; over TLS, unless it begins with http:
     #[arg(value_name = "URL")]
     pub url: String,
     /// The hash of the service's key, where no authority vouches for its certificate; your account page shows it

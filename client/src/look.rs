@@ -94,7 +94,7 @@ pub fn write(bytes: &[u8]) -> Result<(), Error> {
 /// Writes an answer of the service unchanged, with a line end after it.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_answer(answer: &[u8]) -> Result<(), Error> {
     write(answer)?;
     if answer.is_empty() || answer.ends_with(b"\n") { Ok(()) } else { write(b"\n") }

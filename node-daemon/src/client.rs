@@ -1,4 +1,4 @@
-//! What the node says to the service, through the door that it shares with the command line ([`::client::door`]). A call
+//! What the node says to the service, through the door that it shares with the command line (`client::door`). A call
 //! is made once; whether and when it is made again is decided by [`crate::agent`].
 
 use std::time::Duration;

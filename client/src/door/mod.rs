@@ -1,5 +1,5 @@
-//! The door to a service: the one file that names the HTTP client, beside [`key`], which says which key is believed, and
-//! [`words`], what is said. A call is made once; whether and when it is made again is for the caller to decide.
+//! The door to a service: the one file that names the HTTP client, beside `key`, which says which key is believed, and
+//! `words`, what is said. A call is made once; whether and when it is made again is for the caller to decide.
 //!
 //! ```text
 //!   Call {method, path, token, body, limit} ──► Door ──► bytes of the answer | Refusal
