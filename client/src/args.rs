@@ -170,7 +170,7 @@ pub struct Submit {
     #[command(flatten)]
     pub parameters: Parameters,
     /// A few words of your own, at most 120 characters
-    #[arg(long, value_name = "WORDS", default_value = "")]
+    #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true)]
     pub title: String,
     /// Nobody else sees it, and its result is not ranked
     #[arg(long)]
