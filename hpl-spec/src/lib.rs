@@ -17,6 +17,7 @@
 //! - [`event`]: what xhpl says while it runs.
 //! - [`node`]: what a node is.
 //! - [`id`], [`job`]: names of things; the states of a job and what leads from one to another.
+//! - [`stage`]: where a job stands, in one line for who follows it.
 //! - [`benchmark`]: the registry: all that queue, protocol and leaderboard may know of a benchmark.
 //! - [`evidence`]: what speaks for a result, and how far it is trusted.
 //! - [`api`]: what crosses the wire.
@@ -60,6 +61,7 @@ pub mod plan;
 pub mod profile;
 pub mod rates;
 pub mod report;
+pub mod stage;
 pub mod words;
 
 pub use dat::{DatError, Output, Sweep};

@@ -4,20 +4,12 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
+pub use ::client::door::Reach;
+use ::client::door::is_pin;
 use hpl_spec::id::NodeId;
 use serde::{Deserialize, Serialize};
 
 use crate::folder::{self, Data};
-
-/// Where a service is and how it proves itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reach {
-    /// Scheme, host and port, e.g. `https://hpl.example.org:443`.
-    pub url: String,
-    /// base64url(SHA-256(SubjectPublicKeyInfo)) of the key that the service must show. None: its certificate must
-    /// be vouched for by an authority of this system.
-    pub pin: Option<String>,
-}
 
 /// A join string: `hpl-join://TOKEN@HOST:PORT#sha256=PIN`, without `#…` for a service whose certificate an authority
 /// vouches for, `hpl-join+http://…` for one without TLS.
@@ -58,7 +50,7 @@ impl FromStr for JoinString {
             None => (rest, None),
         };
         let url_safe = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        if pin.is_some_and(|pin| pin.len() != 43 || !pin.bytes().all(url_safe)) {
+        if pin.is_some_and(|pin| !is_pin(pin)) {
             return Err(BadJoinString("the pin after # is not 43 letters, digits, - and _"));
         }
         if pin.is_some() && scheme == "http" {

@@ -61,6 +61,21 @@ pub fn hpl_node() -> PathBuf {
     .clone()
 }
 
+/// The `hpl` under test: `HPLAAS_HPL` names it, else it is built, once.
+///
+/// # Panics
+/// If it is not where the variable says, or cannot be built.
+pub fn hpl() -> PathBuf {
+    static HPL: OnceLock<PathBuf> = OnceLock::new();
+    HPL.get_or_init(|| match std::env::var_os("HPLAAS_HPL") {
+        Some(named) => PathBuf::from(&named)
+            .canonicalize()
+            .unwrap_or_else(|e| panic!("HPLAAS_HPL={}: {e}", named.to_string_lossy())),
+        None => build("client", "--bin", "hpl"),
+    })
+    .clone()
+}
+
 /// Builds a program of a package in the profile that these tests have.
 fn build(package: &str, kind: &str, name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

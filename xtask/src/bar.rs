@@ -4,9 +4,8 @@ use std::io::{IsTerminal, Write, stderr};
 use std::mem::discriminant;
 use std::time::{Duration, Instant};
 
+use hpl_spec::stage::Stage;
 use indicatif::{ProgressBar, ProgressStyle};
-
-use crate::follow::Stage;
 
 /// A log wants to see that something moves, not every step.
 const EVERY: Duration = Duration::from_secs(4);

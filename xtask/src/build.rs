@@ -35,6 +35,9 @@ pub const SERVICE: Program = Program { name: "hpl-service", package: "service", 
 /// The daemon of a node.
 pub const NODE: Program = Program { name: "hpl-node", package: "node-daemon", variable: "HPLAAS_NODE" };
 
+/// The command line for people.
+pub const HPL: Program = Program { name: "hpl", package: "client", variable: "HPLAAS_HPL" };
+
 /// Builds programs with one call of cargo, its own output on the terminal, and returns their paths. A program that the
 /// environment names is taken instead of built. The service takes in the scripts of its pages, which are built before.
 ///

@@ -1,79 +1,7 @@
-//! Where a job stands, for the progress bar: from the queue to the verdict. Pure.
-
-use std::fmt;
+//! Whether a job that waits was left by the node. Pure.
 
 use hpl_spec::api::jobs::Job;
-use hpl_spec::job::{JobState, Progress};
-
-/// Where a job stands.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Stage {
-    /// It waits for a node, and why.
-    Waiting(String),
-    /// The node of this name has it and makes ready.
-    Preparing(String),
-    /// The program runs and has told nothing yet: it fills the matrix.
-    Generating,
-    /// Panels are being factored.
-    Solving(Progress),
-    /// The solve is over; its check, or its files, are still to come.
-    Finishing,
-    /// The service looks at the result.
-    Verifying,
-    /// The node is not heard of.
-    Lost,
-    /// It has ended.
-    Ended(JobState),
-}
-
-impl Stage {
-    /// Where this job stands.
-    pub fn of(job: &Job) -> Stage {
-        let node = || job.node.as_ref().map_or_else(|| "a node".to_owned(), |node| node.name.clone());
-        match job.state {
-            JobState::Draft | JobState::Held | JobState::Queued => {
-                Stage::Waiting(job.waits.as_ref().map_or_else(|| "its turn comes".to_owned(), |w| w.why.clone()))
-            }
-            JobState::Claimed | JobState::Preparing => Stage::Preparing(node()),
-            JobState::Running => match job.progress {
-                None => Stage::Generating,
-                Some(progress) if progress.fraction >= 1.0 => Stage::Finishing,
-                Some(progress) => Stage::Solving(progress),
-            },
-            JobState::Finishing => Stage::Finishing,
-            JobState::Verifying => Stage::Verifying,
-            JobState::Lost => Stage::Lost,
-            ended => Stage::Ended(ended),
-        }
-    }
-
-    /// The part of the work that is done, from 0 to 1.
-    pub fn done(&self) -> f64 {
-        match self {
-            Stage::Waiting(_) | Stage::Preparing(_) | Stage::Generating | Stage::Lost => 0.0,
-            Stage::Solving(progress) => progress.fraction,
-            Stage::Finishing | Stage::Verifying | Stage::Ended(_) => 1.0,
-        }
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Stage::Waiting(why) => write!(f, "waiting: {why}"),
-            Stage::Preparing(node) => write!(f, "{node} makes ready"),
-            Stage::Generating => f.write_str("generating the matrix"),
-            Stage::Solving(Progress { fraction, seconds, score, score_now }) => {
-                let left = if *fraction > 0.0 { seconds * (1.0 - fraction) / fraction } else { 0.0 };
-                write!(f, "{score_now:.1} Gflop/s now, {score:.1} so far, {:.0} s left", left.ceil())
-            }
-            Stage::Finishing => f.write_str("checking the residual"),
-            Stage::Verifying => f.write_str("the service looks at the result"),
-            Stage::Lost => f.write_str("the node is silent; its run may go on"),
-            Stage::Ended(state) => write!(f, "{state}"),
-        }
-    }
-}
+use hpl_spec::job::JobState;
 
 /// Why a job waits that waits for no other job: then its node should have taken it by now. `is_busy` tells whether a
 /// node has a job; one that is not well counts as one that cannot be had.
@@ -107,43 +35,6 @@ mod tests {
     }
 
     #[test]
-    fn every_state_is_told_and_the_bar_never_runs_back() {
-        let progress = |fraction: f64| json!({"progress": {"fraction": fraction, "seconds": 14.0, "score": 90.0, "score_now": 80.5}});
-        let waits = json!({"waits": {"code": "nodes_busy", "why": "all nodes are busy", "position": 1}});
-        let told: Vec<_> = [
-            (JobState::Queued, waits),
-            (JobState::Claimed, json!({})),
-            (JobState::Preparing, json!({})),
-            (JobState::Running, json!({})),
-            (JobState::Running, progress(0.875)),
-            (JobState::Running, progress(1.0)),
-            (JobState::Finishing, progress(1.0)),
-            (JobState::Verifying, progress(1.0)),
-            (JobState::Done, progress(1.0)),
-        ]
-        .into_iter()
-        .map(|(state, more)| Stage::of(&job(state, more)))
-        .collect();
-        let words: Vec<_> = told.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            words,
-            [
-                "waiting: all nodes are busy",
-                "desk makes ready",
-                "desk makes ready",
-                "generating the matrix",
-                "80.5 Gflop/s now, 90.0 so far, 2 s left",
-                "checking the residual",
-                "checking the residual",
-                "the service looks at the result",
-                "done",
-            ]
-        );
-        assert!(told.iter().map(Stage::done).is_sorted());
-        assert_eq!(told[4].done(), 0.875);
-    }
-
-    #[test]
     fn a_job_that_waits_for_others_is_not_left() {
         let waits = |code: &str, position: u32| json!({"waits": {"code": code, "why": "so", "position": position}});
         let left = |state, more| left_by_the_node(&job(state, more), || true).map(str::to_owned);
@@ -159,11 +50,5 @@ mod tests {
         ] {
             assert_eq!(left(state, more), None);
         }
-    }
-
-    #[test]
-    fn a_silent_node_is_told() {
-        assert_eq!(Stage::of(&job(JobState::Lost, json!({}))), Stage::Lost);
-        assert_eq!(Stage::of(&job(JobState::Failed, json!({}))), Stage::Ended(JobState::Failed));
     }
 }

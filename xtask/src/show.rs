@@ -3,7 +3,7 @@
 use std::io::{Write, stdout};
 
 use hpl_spec::api::jobs::Job;
-use hpl_spec::api::results::{ResultDetail, ResultTier, Standing};
+use hpl_spec::api::results::{ResultDetail, Standing};
 use hpl_spec::benchmark::Colour;
 use hpl_spec::job::JobState;
 use hpl_spec::node::{Cache, CacheKind, NodeInfo};
@@ -99,25 +99,12 @@ pub fn result(result: &ResultDetail, standing: &Standing, peak_gflops: f64) -> R
     let report = sweep.reports.first().ok_or_else(|| strange("it has no report".into()))?;
     let mut text = table(report, peak_gflops) + "\n";
     text += &line("residual", &verdict(&report.verdict, report.threshold));
-    text += &line("tier", &tier(result));
+    text += &line("tier", &result.row.trust());
     for finding in result.findings.iter().filter(|finding| finding.colour != Colour::Green) {
         let colour = if finding.colour == Colour::Red { "RED" } else { "amber" };
         text += &line(colour, &format!("{}: {}", finding.name, finding.text));
     }
     Ok(text + &line("rank", &rank(result, standing)))
-}
-
-/// How far the result is trusted, and why.
-fn tier(result: &ResultDetail) -> String {
-    let why = match result.row.tier {
-        ResultTier::Verified => "a known program on a trusted node, and nothing speaks against it".to_owned(),
-        ResultTier::Reported => "nothing speaks against it, but not all could be told".to_owned(),
-        ResultTier::Flagged => format!("it does not count: {}", result.row.flag_why),
-        ResultTier::Failed => "its check did not pass".to_owned(),
-        ResultTier::Pending => "nobody has looked at it yet".to_owned(),
-        ResultTier::Orphan => "its attempt could write no longer".to_owned(),
-    };
-    format!("{} - {why}", result.row.tier)
 }
 
 /// Where it stands among all users.
@@ -221,6 +208,7 @@ fn plural(count: usize, noun: &str) -> String {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use hpl_spec::api::results::ResultTier;
     use hpl_spec::benchmark::Finding;
     use hpl_spec::node::Peak;
     use hpl_spec::report::{Around, Check, Phases};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::build::{self, NODE, Profile, Program, SERVICE, XHPL};
+use crate::build::{self, HPL, NODE, Profile, Program, SERVICE, XHPL};
 use crate::error::Error;
 use crate::needs::Purpose;
 use crate::npm;
@@ -31,6 +31,8 @@ struct Programs {
     service: Option<PathBuf>,
     /// The same of `hpl-node`.
     node: Option<PathBuf>,
+    /// The same of `hpl`.
+    hpl: Option<PathBuf>,
     /// The browser, if there is one.
     browser: Option<PathBuf>,
 }
@@ -41,6 +43,7 @@ impl Programs {
         let mut env = vec![(XHPL.variable, named(&self.xhpl))];
         env.extend(self.service.iter().map(|path| (SERVICE.variable, named(path))));
         env.extend(self.node.iter().map(|path| (NODE.variable, named(path))));
+        env.extend(self.hpl.iter().map(|path| (HPL.variable, named(path))));
         env.extend(self.browser.iter().map(|path| ("HPL_BROWSER", named(path))));
         env
     }
@@ -82,8 +85,8 @@ pub fn test() -> Result<(), Error> {
         steps.act("browser tools", || browser_tools(&build::root().join(BROWSER)))?;
     }
     let beside_us = |program: Program| built_beside_us(program.name).map(Some);
-    let (service, node) = (beside_us(SERVICE)?, beside_us(NODE)?);
-    let programs = Programs { xhpl, service, node, browser: setup::browser() };
+    let (service, node, hpl) = (beside_us(SERVICE)?, beside_us(NODE)?, beside_us(HPL)?);
+    let programs = Programs { xhpl, service, node, hpl, browser: setup::browser() };
     let folder = build::target_dir().join(CHAIN);
     if folder.exists() {
         std::fs::remove_dir_all(&folder).map_err(Error::file(&folder))?;
@@ -117,7 +120,7 @@ fn built_beside_us(name: &str) -> Result<PathBuf, Error> {
     Ok(us.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// Runs the long tests: those marked `#[ignore]`. What they measure is the released `xhpl`, `hpl-node`, `hpl-service`;
+/// Runs the long tests: those marked `#[ignore]`. What they run is the released `xhpl`, `hpl-node`, `hpl-service`, `hpl`;
 /// the tests themselves are linked faster than a release.
 ///
 /// # Errors
@@ -126,15 +129,15 @@ pub fn soak() -> Result<(), Error> {
     let mut steps = Steps::default();
     steps.act("set-up", || setup::ensure(Purpose::Test))?;
     println!("\n==> build the programs as they are released");
-    let [xhpl, service, node] =
-        steps.act("build the programs", || build::programs(Profile::Release, [XHPL, SERVICE, NODE]))?;
+    let [xhpl, service, node, hpl] =
+        steps.act("build the programs", || build::programs(Profile::Release, [XHPL, SERVICE, NODE, HPL]))?;
     steps.run(&Desk::here().tests(
         "long tests",
         "nextest run --cargo-profile soak --package hpl-spec --package validation --package service \
          --package node-daemon --features service/failpoints --run-ignored only --no-fail-fast --no-tests warn",
         "test --profile soak --package hpl-spec --package validation --package service --package node-daemon \
          --features service/failpoints --tests -- --ignored",
-        &Programs { xhpl, service: Some(service), node: Some(node), browser: setup::browser() },
+        &Programs { xhpl, service: Some(service), node: Some(node), hpl: Some(hpl), browser: setup::browser() },
     ))?;
     println!("\n{}", steps.table());
     Ok(())
@@ -186,6 +189,7 @@ mod tests {
             xhpl: "/x/xhpl".into(),
             service: Some("/x/hpl-service".into()),
             node: Some("/x/hpl-node".into()),
+            hpl: Some("/x/hpl".into()),
             browser: Some("/x/browser".into()),
         }
     }
@@ -205,10 +209,11 @@ mod tests {
             "HPLAAS_XHPL=/x/xhpl",
             "HPLAAS_SERVICE=/x/hpl-service",
             "HPLAAS_NODE=/x/hpl-node",
+            "HPLAAS_HPL=/x/hpl",
             "HPL_BROWSER=/x/browser",
         ];
         assert_eq!(named(&tests_of(DESK).env), all);
-        let least = Programs { service: None, node: None, browser: None, ..programs() };
+        let least = Programs { service: None, node: None, hpl: None, browser: None, ..programs() };
         assert_eq!(named(&steps_of(DESK, &least)[0].env), all[..1]);
     }
 

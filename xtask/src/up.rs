@@ -11,6 +11,7 @@ use hpl_spec::api::jobs::Job;
 use hpl_spec::job::JobState;
 use hpl_spec::node::NodeInfo;
 use hpl_spec::params::RunParams;
+use hpl_spec::stage::Stage;
 
 use crate::account::Account;
 use crate::api::User;
@@ -19,7 +20,7 @@ use crate::build::{self, NODE, Profile, SERVICE, XHPL};
 use crate::chain::{self, Chain, Programs};
 use crate::child::quoted;
 use crate::error::Error;
-use crate::follow::{self, Stage};
+use crate::follow;
 use crate::needs::Purpose;
 use crate::place::{self, Place, shortest};
 use crate::plan::{self, Wish};

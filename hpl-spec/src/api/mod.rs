@@ -12,6 +12,7 @@ pub mod accounts;
 pub mod agent;
 pub mod insight;
 pub mod jobs;
+pub mod nodes;
 pub mod operator;
 pub mod queue;
 pub mod results;

@@ -135,6 +135,20 @@ impl ResultRow {
             Measure::PerWatt => self.per_watt,
         }
     }
+
+    /// How far the result is trusted, and why, e.g. `reported - nothing speaks against it, but not all could be told`.
+    #[must_use]
+    pub fn trust(&self) -> String {
+        let why = match self.tier {
+            ResultTier::Verified => "a known program on a trusted node, and nothing speaks against it".to_owned(),
+            ResultTier::Reported => "nothing speaks against it, but not all could be told".to_owned(),
+            ResultTier::Flagged => format!("it does not count: {}", self.flag_why),
+            ResultTier::Failed => "its check did not pass".to_owned(),
+            ResultTier::Pending => "nobody has looked at it yet".to_owned(),
+            ResultTier::Orphan => "its attempt could write no longer".to_owned(),
+        };
+        format!("{} - {why}", self.tier)
+    }
 }
 
 /// A result with all that speaks for it.

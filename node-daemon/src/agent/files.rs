@@ -217,7 +217,7 @@ mod tests {
 
     fn no(status: u16, code: &str, offset: Option<u64>) -> Answer<Stored> {
         let (code, detail) = (code.to_owned(), String::new());
-        let said = Said { status, code, detail, offset, expected_seq: None, retry_after: None };
+        let said = Said { status, code, detail, offset, ..Said::default() };
         Err(Refusal::Problem(Box::new(said)))
     }
 

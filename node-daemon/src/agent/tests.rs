@@ -25,7 +25,7 @@ fn at(seconds: u64) -> Duration {
 
 fn no<T>(status: u16, code: &str) -> Answer<T> {
     let (code, detail) = (code.to_owned(), "why".to_owned());
-    let said = Said { status, code, detail, offset: None, expected_seq: None, retry_after: None };
+    let said = Said { status, code, detail, ..Said::default() };
     Err(Refusal::Problem(Box::new(said)))
 }
 
@@ -220,14 +220,7 @@ fn another_boot_that_spoke_a_moment_ago_is_waited_for() {
     let call = next(&agent, at(2));
     assert_eq!(call, Call::Hello { holding: vec![ID.parse().unwrap()] });
     assert!(agent.voice().is_none(), "a beat would keep the other boot alive");
-    let said = Said {
-        status: 409,
-        code: "identity_in_use".into(),
-        detail: String::new(),
-        offset: None,
-        expected_seq: None,
-        retry_after: Some(30),
-    };
+    let said = Said { status: 409, code: "identity_in_use".into(), retry_after: Some(30), ..Said::default() };
     agent.hear(at(2), 0.0, &call, Heard::Hello(Err(Refusal::Problem(Box::new(said)))));
     assert!(agent.dismissed().is_none() && matches!(agent.next(at(31)), Next::Wait(_)));
     assert_eq!(next(&agent, at(34)), call);
@@ -252,14 +245,7 @@ fn progress_is_thinned_and_its_last_word_is_told() {
 #[test]
 fn a_service_that_forgot_events_gets_them_again() {
     let mut agent = finishing(true);
-    let said = Said {
-        status: 409,
-        code: "missing_events".into(),
-        detail: String::new(),
-        offset: None,
-        expected_seq: Some(2),
-        retry_after: None,
-    };
+    let said = Said { status: 409, code: "missing_events".into(), expected_seq: Some(2), ..Said::default() };
     let finish = Call::Finish { by: agent.voice().unwrap().0 };
     agent.hear(at(20), 0.5, &finish, Heard::Finish(Err(Refusal::Problem(Box::new(said)))));
     let Call::Events { events, .. } = next(&agent, at(20)) else { panic!() };

@@ -92,9 +92,7 @@ pub(super) fn unreadable(call: &Call, why: String) -> Heard {
         status: 422,
         code: "unreadable".into(),
         detail: format!("it cannot be read on the node: {why}"),
-        offset: None,
-        expected_seq: None,
-        retry_after: None,
+        ..Said::default()
     };
     match call {
         Call::Piece { .. } => Heard::Piece(Err(Refusal::Problem(Box::new(said)))),

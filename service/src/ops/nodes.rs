@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+pub use hpl_spec::api::nodes::NodeView;
 use hpl_spec::id::NodeId;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::db::{attempts, nodes};
@@ -23,35 +24,6 @@ pub struct NodeQuery {
     pub limit: Option<u32>,
     /// How many are left out before them.
     pub offset: Option<u32>,
-}
-
-/// A node as everybody may see it.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct NodeView {
-    /// Its id.
-    pub id: NodeId,
-    /// Its name.
-    pub name: String,
-    /// Its CPU model.
-    pub kind: String,
-    /// Physical cores.
-    pub cores: u32,
-    /// Bytes of memory.
-    pub memory: u64,
-    /// Labels that jobs can ask for.
-    pub labels: Vec<String>,
-    /// Gflop/s of all cores in a loop of nothing but fused multiply-adds, if it was measured.
-    pub peak_gflops: Option<f64>,
-    /// Whether its results can be Verified.
-    pub trusted: bool,
-    /// Whether it has a job.
-    pub busy: bool,
-    /// Whether it takes no more jobs.
-    pub draining: bool,
-    /// Its own reasons not to get a job, when it last asked for one; empty if it was well.
-    pub unhealthy: Vec<String>,
-    /// When it was last heard of between jobs, milliseconds since the epoch.
-    pub seen_at: i64,
 }
 
 /// The nodes, the one heard of last first.

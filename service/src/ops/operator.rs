@@ -38,10 +38,25 @@ pub struct Reach {
 /// the service speaks plain HTTP.
 #[must_use]
 pub fn join_string(token: &str, reach: &Reach) -> String {
-    let host = if reach.host.contains(':') { format!("[{}]", reach.host) } else { reach.host.clone() };
     let pin = reach.pin.as_ref().map(|pin| format!("#sha256={pin}")).unwrap_or_default();
     let scheme = if reach.plain { "hpl-join+http" } else { "hpl-join" };
-    format!("{scheme}://{token}@{host}:{}{pin}", reach.port)
+    format!("{scheme}://{token}@{}{pin}", place(reach))
+}
+
+/// The line by which a person logs in from a terminal: where the service is, the key that it must show where nobody
+/// vouches for its certificate, and who they are.
+#[must_use]
+pub fn log_in_line(username: &str, reach: &Reach) -> String {
+    let scheme = if reach.plain { "http" } else { "https" };
+    // With `=`, as a hash may begin with a hyphen.
+    let pin = reach.pin.as_ref().map(|pin| format!(" --pin={pin}")).unwrap_or_default();
+    format!("hpl login {scheme}://{}{pin} --username {username}", place(reach))
+}
+
+/// Host and port, as they stand in an address.
+fn place(reach: &Reach) -> String {
+    let host = if reach.host.contains(':') { format!("[{}]", reach.host) } else { reach.host.clone() };
+    format!("{host}:{}", reach.port)
 }
 
 /// A JSON array of texts, as the database has it.

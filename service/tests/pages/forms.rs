@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use service::db::testing;
+use service::ops::operator::Reach;
 
 use crate::site::{PASSWORD, site};
 
@@ -218,7 +219,15 @@ async fn tokens_and_sessions_are_made_and_ended() {
     let site = site(&[]).await;
     let mut ada = site.browser();
     ada.sign_up("ada").await;
-    let csrf = ada.get("/account").await.token();
+    let page = ada.get("/account").await;
+    assert!(!page.has("From a terminal"), "while the service does not know where it is");
+    let csrf = page.token();
+    let pin = "-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP".to_owned();
+    let reach = Reach { host: "hpl.example".into(), port: 8443, pin: Some(pin), plain: false };
+    site.app.reach.set(reach).unwrap();
+    let line = "hpl login https://hpl.example:8443 --pin=-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP --username ada";
+    let page = ada.get("/account").await;
+    assert!(page.has(line), "{}", page.text);
     let none = [("csrf", csrf.as_str()), ("name", "my <i>laptop</i>"), ("expires_in_days", "x")];
     let page = ada.post("/account/tokens", &none).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);

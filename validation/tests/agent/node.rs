@@ -351,6 +351,7 @@ fn read<T: DeserializeOwned>(answer: Result<Status, Refusal>) -> Answer<T> {
         offset: number("offset"),
         expected_seq: number("expected_seq"),
         retry_after: if another_boot { Some(30) } else { retry_after },
+        ..Said::default()
     })))
 }
 

@@ -24,6 +24,7 @@ use crate::http::extract::Path;
 use crate::http::session;
 use crate::ops::accounts::{self as ops, By, LoggedIn};
 use crate::ops::jobs;
+use crate::ops::operator::log_in_line;
 
 #[derive(Template)]
 #[template(path = "account.html")]
@@ -43,6 +44,8 @@ struct AccountPage {
     /// A course or team, or nothing.
     cohort: String,
     codes_left: u32,
+    /// The line that logs in from a terminal; nothing while the service does not know yet where it is reached.
+    log_in: String,
     sessions: Vec<SessionLine>,
     tokens: Vec<TokenLine>,
     scopes: Vec<ScopeChoice>,
@@ -123,6 +126,7 @@ async fn account(app: &App, visitor: &Visitor, typed: Typed) -> Result<Response>
         .into_iter()
         .fold(visitor.frame("Your account", "/account"), |frame, path| frame.with_call("GET", path));
     let used = jobs::quota(app, &visitor.caller).await?;
+    let log_in = app.reach.get().map(|reach| log_in_line(&me.user.username, reach)).unwrap_or_default();
     let page = AccountPage {
         frame,
         csrf: visitor.token(),
@@ -135,6 +139,7 @@ async fn account(app: &App, visitor: &Visitor, typed: Typed) -> Result<Response>
         node_hours: figure((used.recent_node_hours * 1000.0).round() / 1000.0),
         cohort: me.user.cohort,
         codes_left: me.recovery_codes_left,
+        log_in,
         sessions: session_lines(ops::list_sessions(app, user.key, session).await?, now),
         tokens: token_lines(ops::list_tokens(app, user.key).await?, now),
         scopes: scope_choices(user.admin, &typed.token),
