@@ -211,6 +211,8 @@ pub enum By {
     Score,
     /// Percent of the node's measured peak
     Percent,
+    /// Gflop/s per watt of the processors
+    PerWatt,
 }
 
 impl From<By> for Measure {
@@ -218,6 +220,7 @@ impl From<By> for Measure {
         match by {
             By::Score => Measure::Score,
             By::Percent => Measure::Percent,
+            By::PerWatt => Measure::PerWatt,
         }
     }
 }

@@ -74,6 +74,9 @@ fn figures(result: &ResultDetail, look: &Look, now: i64) -> String {
     // Laid out without colours, which have no width.
     let line = fact("figure", &format!("{} Gflop/s in {seconds}{peak}", rate(row.score)));
     text += &line.replacen(&format!("{} Gflop/s", rate(row.score)), &figure, 1);
+    if let Some(per_watt) = row.per_watt {
+        text += &fact("power", &format!("{} Gflop/s per watt of the processors", rate(per_watt)));
+    }
     text += &fact("residual", &check(result));
     text += &fact("trust", &row.trust()).replacen(row.tier.name(), &look.paint(row.tier.name(), of_tier(row.tier)), 1);
     for finding in result.findings.iter().filter(|finding| finding.colour != Colour::Green) {
@@ -230,11 +233,13 @@ pub async fn board(site: &Site, look: &Look, asked: &Board, json: bool) -> Resul
 }
 
 fn ranks(board: &Leaderboard, look: &Look, now: i64) -> String {
+    // What hardly a node measures takes a column where it is what counts.
+    let by_watt = board.category.measure == Measure::PerWatt;
     let mut table = Table::new(&[
         ("rank", Side::Right),
         ("who", Side::Cut),
         ("Gflop/s", Side::Right),
-        ("of peak", Side::Right),
+        (if by_watt { "per W" } else { "of peak" }, Side::Right),
         ("run", Side::Cut),
         ("cores", Side::Right),
         ("trust", Side::Left),
@@ -247,7 +252,7 @@ fn ranks(board: &Leaderboard, look: &Look, now: i64) -> String {
             (entry.rank.to_string(), None),
             (row.owner.clone().unwrap_or_else(|| "-".to_owned()), None),
             (rate(row.score), None),
-            (percent(row.percent), None),
+            (if by_watt { row.per_watt.map(rate).unwrap_or_default() } else { percent(row.percent) }, None),
             (row.label.clone(), None),
             (row.cores.to_string(), None),
             (row.tier.to_string(), of_tier(row.tier)),

@@ -232,7 +232,7 @@ fn wanted(asked: &Fields) -> Result<BoardQuery> {
         verified: asked.get("verified") == "yes",
         cohort: asked.filled("cohort").map(str::to_owned),
         after: after.unwrap_or_default(),
-        limit: None,
+        limit: Some(super::ROWS),
     };
     if problems.is_empty() { Ok(query) } else { Err(Error::invalid(problems)) }
 }

@@ -45,6 +45,7 @@ async fn list(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Res
         state: asked.filled("state").map(|s| JobState::from_name(s).ok_or_else(|| parsed("state"))).transpose()?,
         benchmark: asked.filled("benchmark").map(str::to_owned),
         before: asked.filled("before").map(|id| id.parse().map_err(|_| parsed("before"))).transpose()?,
+        limit: Some(super::ROWS),
         ..ListQuery::default()
     };
     let found = jobs::list(&app, &visitor.caller, &wanted).await?;

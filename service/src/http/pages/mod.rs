@@ -32,6 +32,9 @@ mod words;
 
 pub use self::assets::missing;
 
+/// Rows of a list on a page: so many are drawn within an eye blink, and more are a link away.
+const ROWS: u32 = 25;
+
 use askama::Template;
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::ops::nodes::{self, NodeQuery, NodeView};
 
 /// Nodes on a page.
-const SHOWN: u32 = 100;
+const SHOWN: u32 = super::ROWS;
 
 #[derive(Template)]
 #[template(path = "nodes.html")]

@@ -14,8 +14,8 @@ use crate::app::Shared;
 use crate::error::Result;
 use crate::ops::jobs;
 
-/// Rows of a table, unless all are asked for: a page of a few is there at once.
-const SHOWN: usize = 50;
+/// Rows of a table, unless all are asked for.
+const SHOWN: usize = super::ROWS as usize;
 /// Where all are shown.
 const ALL: &str = "/queue?all=1";
 /// Seconds after which the page is loaded again, where no script keeps it up to date.

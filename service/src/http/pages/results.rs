@@ -100,6 +100,7 @@ fn wanted(asked: &Fields) -> Result<ResultQuery> {
         min_size: asked.number("min_size", &mut problems),
         tier,
         before: before.and_then(|id| id.map_err(|why| problems.push(why)).ok()),
+        limit: Some(super::ROWS),
         ..ResultQuery::default()
     };
     if problems.is_empty() { Ok(query) } else { Err(Error::invalid(problems)) }

@@ -13,10 +13,10 @@ pub(super) const BENCHMARK: &str = "hpl";
 pub(super) const FILTERS: [&str; 7] = ["user", "kind", "node", "cores", "min_n", "max_n", "tier"];
 /// What else the address may say.
 const LOOKS: [&str; 5] = ["limit", "x", "by", "cell", "before"];
-/// How many of the latest results may be asked for; the page of 300 is still a light one.
+/// How many of the latest results may be asked for; the page of the fewest is there at once.
 pub(super) const LIMITS: [u32; 3] = [100, 300, 1000];
 /// What is shown where no number was asked for.
-const LIMIT: u32 = LIMITS[1];
+const LIMIT: u32 = LIMITS[0];
 
 /// What goes along the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
