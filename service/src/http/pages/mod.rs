@@ -32,9 +32,6 @@ mod words;
 
 pub use self::assets::missing;
 
-/// Rows of a list on a page: so many are drawn within an eye blink, and more are a link away.
-const ROWS: u32 = 25;
-
 use askama::Template;
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -45,6 +42,9 @@ pub use self::errors::for_browsers;
 use crate::app::Shared;
 use crate::error::{Error, Result};
 use crate::http::layers::Secret;
+
+/// Rows of a list on a page: so many are drawn within an eye blink, and more are a link away.
+const ROWS: u32 = 25;
 
 /// All pages. They need [`crate::http::auth::protect`] around them; and [`for_browsers`] further out, so that errors
 /// from outside of them, unknown addresses for one, are pages too.
