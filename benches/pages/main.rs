@@ -5,9 +5,10 @@
 //! ```
 //! The database takes about 300 MB and half a minute to write; it is kept in cargo's folder for the next time. So this
 //! one runs only if it is named. The released service is asked over TLS on loopback by a real browser, which
-//! `validation/browser/paint.mjs` drives; it prints one line a page: until the first byte, until the first paint, and the
-//! bytes of page, styles and scripts together, compressed. A page that took longer than [`WANTED_MS`] is marked, and is
-//! no failure: time on a shared machine is no verdict.
+//! `validation/browser/paint.mjs` drives; it prints one line a page: until the first byte, until the first paint of one who
+//! follows a link and of one who opens a new tab, and the bytes of page, styles and scripts together, compressed. The
+//! first line is a text of a word: what the browser takes for itself. A page that took longer than [`WANTED_MS`] is
+//! marked, and is no failure: time on a shared machine is no verdict.
 #![forbid(unsafe_code)]
 
 use std::path::Path;

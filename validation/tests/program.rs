@@ -265,7 +265,8 @@ fn peak_of(job: Job, ranks: usize) -> u64 {
     let mut peaks = std::collections::BTreeMap::new();
     while running.runs() {
         for pid in running.processes("xhpl") {
-            if let Some(peak) = peak_resident(pid) {
+            // What MPI starts beside a lone rank has the name of that rank until it is another program.
+            if let Some(peak) = peak_resident(pid).filter(|peak| *peak > 16 << 20) {
                 peaks.insert(pid, peak);
             }
         }

@@ -125,7 +125,8 @@ async fn nothing_one_and_a_thousand_results_are_drawn() {
     }
     let site = with(&many).await;
     for (path, rows) in [
-        ("/explore", 300),
+        ("/explore", 100),
+        ("/explore?limit=300", 300),
         ("/explore?limit=1000", 1000),
         ("/explore?limit=1000&x=nb&by=kind", 1000),
         ("/explore?limit=100&x=grid&by=nb&cell=median", 100),

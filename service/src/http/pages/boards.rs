@@ -268,18 +268,25 @@ fn value(measure: Measure, row: &ResultRow) -> f64 {
     row.value(measure).unwrap_or(0.0)
 }
 
+/// The unit in which a span of so many milliseconds is a number that one can read, and its milliseconds.
+fn time_unit(span: i64) -> (&'static str, f64) {
+    let units = [("days", 86_400e3), ("hours", 3600e3), ("minutes", 60e3)];
+    units.into_iter().find(|(_, ms)| span as f64 >= 2.0 * ms).unwrap_or(("seconds", 1e3))
+}
+
 /// The record from its first day until now, as stairs.
 fn record_picture(history: &RecordHistory, now: i64) -> String {
     let (Some(first), true) = (history.steps.first(), history.steps.len() > 1) else { return String::new() };
-    let days = |at: i64| (at - first.created_at) as f64 / 86_400_000.0;
+    let (unit, ms) = time_unit(now - first.created_at);
+    let since = |at: i64| (at - first.created_at) as f64 / ms;
     let of = |row: &ResultRow| value(history.category.measure, row);
-    let mut points: Vec<Point> = history.steps.iter().map(|row| Point::new(days(row.created_at), of(row))).collect();
-    points.extend(history.steps.last().map(|last| Point::new(days(now), of(last))));
+    let mut points: Vec<Point> = history.steps.iter().map(|row| Point::new(since(row.created_at), of(row))).collect();
+    points.extend(history.steps.last().map(|last| Point::new(since(now), of(last))));
     let chart = Chart {
         title: "History of the record".to_owned(),
         description: String::new(),
         along: Along::Values(Scale::Linear),
-        x_label: "days since the first record".to_owned(),
+        x_label: format!("{unit} since the first record"),
         upwards: Scale::Linear,
         y_label: history.category.measure.unit(&history.unit),
         series: vec![Series { name: "the record".to_owned(), draw: Draw::Stairs, points }],

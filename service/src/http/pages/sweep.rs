@@ -122,7 +122,13 @@ async fn look(State(app): State<Shared>, visitor: Visitor, Path(id): Path<SweepI
         runs,
         repeats: view.repeats,
         predicted: view.cost.seconds.map(words::duration).unwrap_or_default(),
-        hours: view.cost.node_hours.map(|hours| format!("{hours:.2} node hours")).unwrap_or_default(),
+        // Of less than that the seconds tell more.
+        hours: view
+            .cost
+            .node_hours
+            .filter(|hours| *hours >= 0.01)
+            .map(|hours| format!("{hours:.2} node hours"))
+            .unwrap_or_default(),
         walltime: words::duration(view.cost.walltime_s as f64),
         drafts: view.drafts as usize,
         drafts_words: words::count(view.drafts, "run", "runs"),

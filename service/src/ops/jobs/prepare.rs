@@ -221,14 +221,20 @@ fn warn(warnings: &mut Vec<Problem>, plan: &Plan, node: Option<&NodeRow>, second
     }
 }
 
-/// What runs take together.
-pub(super) fn cost(runs: &[Run]) -> Cost {
-    let seconds = runs.iter().map(|r| r.seconds).sum::<Option<f64>>();
+/// What runs take together, of which each is known by its predicted seconds and its longest ones.
+pub(super) fn cost(runs: impl Iterator<Item = (Option<f64>, u32)>) -> Cost {
+    let (seconds, longest): (Vec<Option<f64>>, Vec<u32>) = runs.unzip();
+    let known: Option<Vec<f64>> = seconds.into_iter().collect();
+    let seconds = known.map(|mut seconds| {
+        // In whatever order they come, the sum is the same to its last digit.
+        seconds.sort_by(f64::total_cmp);
+        seconds.iter().sum::<f64>()
+    });
     Cost {
-        runs: runs.len() as u32,
+        runs: longest.len() as u32,
         seconds,
         node_hours: seconds.map(|s| s / 3600.0),
-        walltime_s: runs.iter().map(|r| u64::from(r.walltime_s)).sum(),
+        walltime_s: longest.into_iter().map(u64::from).sum(),
     }
 }
 
@@ -287,7 +293,7 @@ pub async fn estimate(app: &App, caller: &Caller, request: &SubmitRequest) -> Re
     };
     answer.node = prepared.node.as_ref().map(node_ref).transpose()?;
     answer.basis = prepared.basis.into();
-    answer.cost = cost(&prepared.runs);
+    answer.cost = cost(prepared.runs.iter().map(|run| (run.seconds, run.walltime_s)));
     answer.warnings = prepared.warnings;
     answer.runs = prepared.runs.into_iter().map(|run| run_estimate(run, prepared.node.as_ref())).collect();
     Ok(answer)

@@ -58,7 +58,7 @@ pub async fn submit(app: &App, caller: &Caller, request: &SubmitRequest, idem_ke
         // Jobs of a sweep have their turn in the order in which they are written down.
         shuffle(sweep.seed, &mut new);
     }
-    let (cost, warnings) = (cost(&prepared.runs), prepared.warnings);
+    let (cost, warnings) = (cost(prepared.runs.iter().map(|run| (run.seconds, run.walltime_s))), prepared.warnings);
     app.db
         .write(move |tx| {
             Box::pin(async move {

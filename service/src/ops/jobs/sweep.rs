@@ -2,12 +2,13 @@
 
 use std::cmp::Ordering;
 
-use hpl_spec::api::jobs::{Cost, Job};
+use hpl_spec::api::jobs::Job;
 use hpl_spec::api::sweeps::{BestPoint, SweepPoint, SweepRun, SweepView};
 use hpl_spec::id::SweepId;
 use hpl_spec::job::JobState;
 use serde_json::Value;
 
+use super::prepare::cost;
 use super::{MOST_RUNS, present, visible};
 use crate::app::App;
 use crate::db::job_list::{self, Filter};
@@ -59,16 +60,13 @@ pub async fn sweep(app: &App, caller: &Caller, id: &SweepId) -> Result<SweepView
     let sweep = sweeps::find(conn, id.as_str()).await?.ok_or_else(|| Error::not_found("sweep"))?;
     let mut points: Vec<(f64, String, SweepPoint)> = vec![];
     let (mut drafts, mut over, mut owner, mut benchmark, mut title) = (0, 0, String::new(), String::new(), None);
-    let mut seconds = Some(0.0);
-    let (runs, mut walltime_s) = (rows.len() as u32, 0);
+    let cost = cost(rows.iter().map(|(_, row)| (row.estimate_s, row.walltime_s)));
     for (turn, row) in rows {
         let (size, hash) = (row.size, row.spec_hash.clone());
         let predicted = row.estimate_s.filter(|s| *s > 0.0).map(|seconds| row.work / seconds);
         let job = present(row)?;
         drafts += u32::from(job.state == JobState::Draft);
         over += u32::from(job.state.is_final());
-        seconds = seconds.zip(job.estimate_s).map(|(sum, more)| sum + more);
-        walltime_s += u64::from(job.walltime_s);
         let run = run(turn, &job);
         match points.iter_mut().find(|(_, known, _)| *known == hash) {
             Some((_, _, point)) => point.runs.push(run),
@@ -95,7 +93,7 @@ pub async fn sweep(app: &App, caller: &Caller, id: &SweepId) -> Result<SweepView
         seed: sweep.seed,
         stop_hopeless: sweep.stop_hopeless,
         repeats: sweep.repeats,
-        cost: Cost { runs, seconds, node_hours: seconds.map(|s| s / 3600.0), walltime_s },
+        cost,
         drafts,
         over,
         varied: varied(&points),

@@ -105,9 +105,12 @@ impl Ground {
                 Ok(Chosen { params: plan.params, seconds: Some(plan.seconds) })
             }
             (Some(node), None) => {
-                let small = node.plan(ranks, &Wish { n: Some(UNTIMED_N), minutes: None, ..wish }, &UNKNOWN);
-                let plan = small.or_else(|_| node.plan(ranks, &Wish { minutes: None, ..wish }, &UNKNOWN))?;
-                Ok(Chosen { params: plan.params, seconds: None })
+                let untimed = Wish { minutes: None, ..wish };
+                let mut params = node.plan(ranks, &untimed, &UNKNOWN)?.params;
+                if params.n > UNTIMED_N {
+                    params = node.plan(ranks, &Wish { n: Some(UNTIMED_N), ..untimed }, &UNKNOWN)?.params;
+                }
+                Ok(Chosen { params, seconds: None })
             }
             (None, _) => {
                 let (p, q) = squarest_grid(ranks);
