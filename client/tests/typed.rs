@@ -4,7 +4,7 @@
 
 use std::process::{Command, Output};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: &[&str] = &[
     "login",
     "logout",
     "whoami",
@@ -22,7 +22,6 @@ const COMMANDS: [&str; 18] = [
     "board",
     "sweep",
     "certificate",
-    "help",
 ];
 
 fn hpl(args: &[&str]) -> Output {
