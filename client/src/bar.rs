@@ -2,8 +2,7 @@
 //! the result has standard output for itself.
 
 use std::io::{IsTerminal, stderr};
-use std::mem::discriminant;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hpl_spec::api::jobs::Job;
 use hpl_spec::stage::Stage;
@@ -12,8 +11,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::look::remark;
 use crate::words::plain;
 
-/// A log wants to see that something moves, not every step.
-const EVERY: Duration = Duration::from_secs(4);
 /// The bar counts in thousandths.
 const WHOLE: u64 = 1000;
 
@@ -55,10 +52,7 @@ impl Bar {
                 bar.set_message(words(job, &stage));
             }
             Bar::Lines { last } => {
-                let due = last.as_ref().is_none_or(|(when, told)| {
-                    discriminant(told) != discriminant(&stage) || *told != stage && when.elapsed() >= EVERY
-                });
-                if due && !matches!(stage, Stage::Ended(_)) {
+                if stage.is_worth_a_line(last.as_ref().map(|(when, told)| (told, when.elapsed()))) {
                     remark(&format!("  {:>3.0} %  {}", 100.0 * stage.done(), words(job, &stage)));
                     *last = Some((Instant::now(), stage));
                 }

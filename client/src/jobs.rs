@@ -205,11 +205,11 @@ fn waiting(queue: &Queue, look: &Look) -> String {
 /// # Errors
 /// The service refuses.
 pub async fn nodes(site: &Site, look: &Look, json: bool) -> Result<(), Error> {
-    let answer = site.get("list the nodes", "/api/v1/nodes").await?;
+    let what = "list the nodes";
     if json {
-        return write_answer(&answer);
+        return write_answer(&site.get(what, "/api/v1/nodes").await?);
     }
-    let nodes: Vec<NodeView> = site.read("list the nodes", &answer)?;
+    let nodes = site.nodes(what).await?;
     if nodes.is_empty() {
         return write(b"No node has joined yet: what is submitted waits.\n");
     }

@@ -8,7 +8,7 @@ use hpl_spec::account::Waterfall;
 use hpl_spec::api::insight::Diagnosis;
 use hpl_spec::api::results::{Leaderboard, Measure, ResultDetail, ResultPage, ResultRow, ResultTier, Standing};
 use hpl_spec::benchmark::Colour;
-use hpl_spec::report::{RunReport, SweepReport, Verdict};
+use hpl_spec::report::{RunReport, SweepReport};
 
 use crate::args::Board;
 use crate::error::Error;
@@ -16,7 +16,7 @@ use crate::look::{Look, Paint, of_tier, remark, write, write_answer};
 use crate::parameters::{BENCHMARK, line_of};
 use crate::site::{Site, telling};
 use crate::table::{Side, Table};
-use crate::words::{ago, broken, fact, now, number, percent, plain, plural, rate};
+use crate::words::{ago, broken, fact, now, percent, plain, plural, rate};
 
 /// Causes of slowness that are shown.
 const CAUSES: usize = 3;
@@ -88,13 +88,7 @@ fn figures(result: &ResultDetail, look: &Look, now: i64) -> String {
 
 fn check(result: &ResultDetail) -> String {
     let Some(report) = report(result) else { return result.check.clone() };
-    let limit = report.threshold;
-    match &report.verdict {
-        Verdict::Passed(check) => format!("{} - passed, the limit is {limit}", number(check.residual)),
-        Verdict::Failed(check) => format!("{} - FAILED, the limit is {limit}", number(check.residual)),
-        Verdict::Skipped { why } => format!("none - skipped: {}", why.trim()),
-        Verdict::Unchecked => "none - not checked".to_owned(),
-    }
+    report.verdict.told(report.threshold)
 }
 
 /// Where it stands among all users.

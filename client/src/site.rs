@@ -3,6 +3,7 @@
 use client::door::{Answer, Call, Caller, Door, Flow, Method, Refusal, read, with_query};
 use hpl_spec::api::accounts::Me;
 use hpl_spec::api::jobs::{Job, JobPage};
+use hpl_spec::api::nodes::NodeView;
 use hpl_spec::id::JobId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,6 +15,8 @@ use crate::keep::Known;
 pub const AGENT: &str = concat!("hpl/", env!("CARGO_PKG_VERSION"));
 /// Pages of 100 jobs that are looked through for one that is named by its beginning.
 const PAGES: usize = 10;
+/// Nodes that the service tells at once.
+const NODES: usize = 1000;
 /// Characters of an id.
 const ID_CHARS: usize = 36;
 
@@ -127,6 +130,24 @@ impl Site {
         }
         let me: Me = self.look("look who you are", "/api/v1/me").await?;
         Ok(me.user.username)
+    }
+
+    /// All nodes, of which the service tells a part at a time.
+    ///
+    /// # Errors
+    /// As [`Site::get`].
+    pub async fn nodes(&self, what: &str) -> Result<Vec<NodeView>, Error> {
+        let mut all: Vec<NodeView> = vec![];
+        loop {
+            let (limit, offset) = (NODES.to_string(), all.len().to_string());
+            let path = with_query("/api/v1/nodes", &[("limit", &limit), ("offset", &offset)]);
+            let part: Vec<NodeView> = self.look(what, &path).await?;
+            let is_last = part.len() < NODES;
+            all.extend(part);
+            if is_last {
+                return Ok(all);
+            }
+        }
     }
 
     /// The job that a person means: a whole id, `last`, or a beginning or end that only one of their own jobs

@@ -5,8 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use client::door::{Method, Refusal};
-use hpl_spec::api::jobs::{Cost, Estimate, Job, Needs, SubmitRequest, Submitted, Visibility};
-use hpl_spec::api::nodes::NodeView;
+use hpl_spec::api::jobs::{Cost, Estimate, Job, Needs, SubmitRequest, Submitted, Visibility, Waits};
 use hpl_spec::benchmark;
 use serde_json::{Value, json};
 
@@ -109,7 +108,7 @@ async fn wanted(site: &Site, asked: &Submit) -> Result<Wanted, Error> {
     let node = match &asked.node {
         None => None,
         Some(name) => {
-            let nodes: Vec<NodeView> = site.look("look for the node", "/api/v1/nodes").await?;
+            let nodes = site.nodes("look for the node").await?;
             let found = nodes.into_iter().find(|node| node.name == *name || node.id.as_str() == name);
             let found = found.ok_or_else(|| {
                 Error::Told(format!("--node: found `{name}`; expected the name of a node: `hpl nodes` lists them"))
@@ -223,12 +222,14 @@ fn sweep(estimate: &Estimate, look: &Look) -> String {
 
 /// How soon a run would start, or why it waits.
 fn queue(estimate: &Estimate) -> String {
-    match &estimate.waits {
-        Some(waits) => match &waits.starts {
-            Some(starts) => format!("{}; {}", waits.why, starts.text),
-            None => waits.why.clone(),
-        },
-        None => "a node is free".to_owned(),
+    estimate.waits.as_ref().map_or_else(|| "a node is free".to_owned(), soon)
+}
+
+/// Why it waits, and when it is expected to start.
+fn soon(waits: &Waits) -> String {
+    match &waits.starts {
+        Some(starts) => format!("{}; starts {}", waits.why, starts.text),
+        None => waits.why.clone(),
     }
 }
 
@@ -271,13 +272,7 @@ fn predicted(seconds: Option<f64>, score: Option<f64>, basis: &str, walltime_s: 
 /// The job that was made.
 fn submitted(url: &str, job: &Job, estimate: &Estimate, watched: bool) -> String {
     let score = estimate.runs.first().and_then(|run| run.score);
-    let waits = match &job.waits {
-        Some(waits) => match &waits.starts {
-            Some(starts) => format!("{}; starts {}", waits.why, starts.text),
-            None => waits.why.clone(),
-        },
-        None => job.state.to_string(),
-    };
+    let waits = job.waits.as_ref().map_or_else(|| job.state.to_string(), soon);
     let text = format!("Submitted {}\n", job.label)
         + &fact("id", job.id.as_str())
         + &fact("page", &format!("{url}/jobs/{}", job.id))

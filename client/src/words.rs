@@ -80,18 +80,6 @@ pub fn plural(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Two or three digits that matter, without an exponent where one can read it.
-pub fn number(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return value.to_string();
-    }
-    match 2 - value.abs().log10().floor() as i64 {
-        ..0 => format!("{value:.3e}"),
-        digits @ 0..=7 => format!("{value:.*}", digits as usize),
-        _ => format!("{value:.2e}"),
-    }
-}
-
 /// Text of others, without what a terminal would take for orders.
 pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -148,7 +136,6 @@ mod tests {
     fn numbers_are_short() {
         assert_eq!([0.0, 0.0123, 9.5, 101.139].map(rate), ["0.00", "0.0123", "9.50", "101.14"]);
         assert_eq!([0, 1023, 1536, 25 << 30].map(bytes), ["0 B", "1023 B", "1.5 KiB", "25.0 GiB"]);
-        assert_eq!([0.0, 0.00212, 16.0, 123_456.0].map(number), ["0", "0.00212", "16.0", "1.235e5"]);
         assert_eq!((plural(1, "run"), plural(2, "run")), ("1 run".into(), "2 runs".into()));
         assert_eq!((percent(None), percent(Some(87.654))), ("-".into(), "87.7 %".into()));
     }

@@ -102,6 +102,29 @@ impl Verdict {
             Verdict::Skipped { .. } | Verdict::Unchecked => None,
         }
     }
+
+    /// How it ended, in a line for a person, e.g. `0.00483 - passed, the limit is 16`. `limit` is the threshold.
+    #[must_use]
+    pub fn told(&self, limit: f64) -> String {
+        match self {
+            Verdict::Passed(check) => format!("{} - passed, the limit is {limit}", short(check.residual)),
+            Verdict::Failed(check) => format!("{} - FAILED, the limit is {limit}", short(check.residual)),
+            Verdict::Skipped { why } => format!("none - skipped: {}", why.trim()),
+            Verdict::Unchecked => "none - not checked".to_owned(),
+        }
+    }
+}
+
+/// Two or three digits that matter, without an exponent where one can read it.
+fn short(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    match 2 - value.abs().log10().floor() as i64 {
+        ..0 => format!("{value:.3e}"),
+        digits @ 0..=7 => format!("{value:.*}", digits as usize),
+        _ => format!("{value:.2e}"),
+    }
 }
 
 /// Whether a threshold asks for residual checks: all do but those of zero or
@@ -262,5 +285,14 @@ impl std::fmt::Display for Cancelled {
             params.n, params.nb, params.p, params.q
         )?;
         write!(f, "panel {panel} of {panels}, {seconds:.1} s, {gflops:.1} Gflop/s so far; nothing of this test counts")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn residuals_are_told_in_few_digits() {
+        let shown = [0.0, 0.00212, 1.5, 16.0, 123_456.0, 2.5e-9].map(super::short);
+        assert_eq!(shown, ["0", "0.00212", "1.50", "16.0", "1.235e5", "2.50e-9"]);
     }
 }

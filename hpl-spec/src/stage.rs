@@ -1,9 +1,14 @@
 //! Where a job stands, in one line for a person who follows it: from the queue to the verdict.
 
 use std::fmt;
+use std::mem::discriminant;
+use std::time::Duration;
 
 use crate::api::jobs::Job;
 use crate::job::{JobState, Progress};
+
+/// A log wants to see that something moves, not every step.
+const EVERY: Duration = Duration::from_secs(4);
 
 /// Where a job stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +59,14 @@ impl Stage {
             Stage::Solving(progress) => progress.fraction,
             Stage::Finishing | Stage::Verifying | Stage::Ended(_) => 1.0,
         }
+    }
+
+    /// Whether it is worth a line of a log, in which `last` was told so long ago: a new stage always is, a step within one
+    /// every four seconds; the end is for others to tell.
+    pub fn is_worth_a_line(&self, last: Option<(&Stage, Duration)>) -> bool {
+        let news =
+            last.is_none_or(|(told, ago)| discriminant(told) != discriminant(self) || told != self && ago >= EVERY);
+        news && !matches!(self, Stage::Ended(_))
     }
 }
 
@@ -128,6 +141,18 @@ mod tests {
         );
         assert!(told.iter().map(Stage::done).is_sorted());
         assert_eq!(told[4].done(), 0.875);
+    }
+
+    #[test]
+    fn a_log_has_a_line_for_each_stage_and_now_and_then_for_a_step() {
+        let step = |fraction| Stage::Solving(Progress { fraction, seconds: 1.0, score: 1.0, score_now: 1.0 });
+        let (short, long) = (Duration::from_secs(3), Duration::from_secs(4));
+        assert!(step(0.5).is_worth_a_line(None));
+        assert!(step(0.5).is_worth_a_line(Some((&Stage::Generating, Duration::ZERO))));
+        assert!(!step(0.5).is_worth_a_line(Some((&step(0.4), short))));
+        assert!(step(0.5).is_worth_a_line(Some((&step(0.4), long))));
+        assert!(!step(0.5).is_worth_a_line(Some((&step(0.5), long))), "nothing moved");
+        assert!(!Stage::Ended(JobState::Done).is_worth_a_line(None));
     }
 
     #[test]

@@ -1,14 +1,11 @@
 //! The progress of a run: a bar on a terminal, a plain line now and then elsewhere.
 
 use std::io::{IsTerminal, Write, stderr};
-use std::mem::discriminant;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hpl_spec::stage::Stage;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A log wants to see that something moves, not every step.
-const EVERY: Duration = Duration::from_secs(4);
 /// The bar counts in thousandths.
 const WHOLE: u64 = 1000;
 
@@ -44,10 +41,7 @@ impl Bar {
                 bar.set_message(stage.to_string());
             }
             Bar::Plain { last } => {
-                let due = last.as_ref().is_none_or(|(when, told)| {
-                    discriminant(told) != discriminant(stage) || told != stage && when.elapsed() >= EVERY
-                });
-                if due && !matches!(stage, Stage::Ended(_)) {
+                if stage.is_worth_a_line(last.as_ref().map(|(when, told)| (told, when.elapsed()))) {
                     // Where nobody reads any more there is still all to be stopped in order.
                     let _ = writeln!(stderr(), "  {:>3.0} %  {stage}", 100.0 * stage.done());
                     *last = Some((Instant::now(), stage.clone()));

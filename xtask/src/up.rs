@@ -203,7 +203,7 @@ fn follow_on(chain: &mut Chain, user: &User, id: &str, stop: &Stop, bar: &mut Ba
                 if job.state.is_final() || given_back.is_some() {
                     return Ok((job, given_back));
                 }
-                let left = follow::left_by_the_node(&job, || chain.api.is_any_node_busy());
+                let left = follow::left_by_the_node(job.state, job.waits.as_ref(), || chain.api.is_any_node_busy());
                 let since = *left_since.get_or_insert_with(Instant::now);
                 match left {
                     Some(why) if since.elapsed() > UNCLAIMED => {

@@ -34,8 +34,8 @@ struct QueuePage {
     waiting: Vec<WaitingLine>,
     /// Those that no node can be given as things stand.
     others: Vec<WaitingLine>,
-    /// What is known and not shown, and where it is.
-    hidden: Option<(String, &'static str)>,
+    /// How many rows there are that are not shown; empty where all are.
+    hidden: String,
     more: String,
 }
 
@@ -147,7 +147,7 @@ async fn look(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Res
         own,
         waiting,
         others,
-        hidden: (hidden > 0).then(|| (words::count(hidden as u64, "row", "rows"), ALL)),
+        hidden: if hidden > 0 { words::count(hidden as u64, "row", "rows") } else { String::new() },
         more: if queue.more > 0 { words::count(queue.more, "more job waits", "more jobs wait") } else { String::new() },
         running: queue.running.into_iter().take(shown).map(|run| RunningLine::new(run, now)).collect(),
     })
