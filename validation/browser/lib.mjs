@@ -92,6 +92,9 @@ export async function heading(page, words) {
 
 /** A picture of the page, which must not be wider than its window. */
 export async function shot(page, size, name) {
+  // Parts far down are laid out when one comes near; a picture of the whole page has them all, and axe looks at them.
+  const unfold = () => document.querySelectorAll(".below").forEach((part) => (part.style.contentVisibility = "visible"));
+  await page.evaluate(unfold).catch(() => undefined);
   await page.screenshot({ path: join(options.out, `${size.name}-${name}.png`), fullPage: true });
   const room = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth).catch(() => 0);
   expect(room <= 0, `${size.name} ${name}: the page is ${room} px wider than the window`);

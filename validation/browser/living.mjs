@@ -108,7 +108,7 @@ async function sweeps(page, size) {
   await page.getByRole("button", { name: /^Start these/ }).click();
   await page.waitForURL("**/sweeps/*");
   const address = new URL(page.url()).pathname;
-  await page.getByText("Best so far").first().waitFor({ timeout: PATIENCE });
+  await page.getByRole("heading", { name: /^Best/ }).waitFor({ timeout: PATIENCE });
   await page.waitForFunction(
     () => {
       const bar = document.querySelector("#live progress");

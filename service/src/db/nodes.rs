@@ -155,6 +155,38 @@ pub async fn list(conn: &mut Conn, limit: u32, offset: u32) -> Result<Vec<NodeRo
     rows.iter().map(read).collect()
 }
 
+/// The node with the most memory of those that were not revoked.
+///
+/// # Errors
+/// Of the database.
+pub async fn roomiest(conn: &mut Conn) -> Result<Option<NodeRow>> {
+    let statement = format!("{COLUMNS} WHERE revoked_at IS NULL AND memory > 0 ORDER BY memory DESC, key DESC LIMIT 1");
+    let row = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_optional(conn).await.map_err(explain)?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The most physical cores of a node that was not revoked; 0 without nodes.
+///
+/// # Errors
+/// Of the database.
+pub async fn most_cores(conn: &mut Conn) -> Result<u32> {
+    let most = sqlx::query_scalar("SELECT coalesce(max(cores), 0) FROM nodes WHERE revoked_at IS NULL");
+    most.fetch_one(conn).await.map_err(explain)
+}
+
+/// The nodes with the highest measured peaks, at most `limit`, the highest first.
+///
+/// # Errors
+/// Of the database.
+pub async fn fastest(conn: &mut Conn, limit: u32) -> Result<Vec<NodeRow>> {
+    let statement = format!(
+        "{COLUMNS} WHERE revoked_at IS NULL AND json_extract(info, '$.peak.gflops') > 0
+          ORDER BY json_extract(info, '$.peak.gflops') DESC, key DESC LIMIT ?"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(limit);
+    rows.fetch_all(conn).await.map_err(explain)?.iter().map(read).collect()
+}
+
 /// What predictions and explanations need of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {

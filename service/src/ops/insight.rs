@@ -40,7 +40,7 @@ const HISTORY_SIZES: (f64, f64) = (0.25, 1.1);
 /// So many results are looked through for the one before.
 const BEFORE: u32 = 50;
 /// Facts of the environment that are another every time and say nothing.
-const NOISE: [&str; 1] = ["longest_beat_gap_s"];
+pub const NOISE: [&str; 1] = ["longest_beat_gap_s"];
 
 /// Which results to show as points.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, IntoParams)]

@@ -52,6 +52,27 @@ pub async fn find(app: &App, id: &NodeId) -> Result<Option<NodeView>> {
     view(row, &busy).map(Some)
 }
 
+/// The node with the most memory, and the most cores that a node has; 0 without nodes.
+///
+/// # Errors
+/// Of the database.
+pub async fn largest(app: &App) -> Result<(Option<NodeView>, u32)> {
+    let conn = &mut *app.db.read().await?;
+    let busy = attempts::busy_nodes(conn).await?;
+    let roomiest = nodes::roomiest(conn).await?.map(|row| view(row, &busy)).transpose()?;
+    Ok((roomiest, nodes::most_cores(conn).await?))
+}
+
+/// The nodes with the highest measured peaks, at most `limit`, the highest first.
+///
+/// # Errors
+/// Of the database.
+pub async fn fastest(app: &App, limit: u32) -> Result<Vec<NodeView>> {
+    let conn = &mut *app.db.read().await?;
+    let busy = attempts::busy_nodes(conn).await?;
+    nodes::fastest(conn, limit).await?.into_iter().map(|row| view(row, &busy)).collect()
+}
+
 fn view(row: nodes::NodeRow, busy: &HashSet<i64>) -> Result<NodeView> {
     Ok(NodeView {
         id: row.id.parse().map_err(Error::internal)?,

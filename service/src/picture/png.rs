@@ -94,7 +94,7 @@ mod tests {
             let pixels = Pixmap::decode_png(png).unwrap();
             pixels.pixels().iter().filter(|p| p.red() > 230 && p.blue() > 220).count()
         };
-        let without = png(&card::card(&Card { unit: "", figure: Some(1.0), ..example })).unwrap();
+        let without = png(&card::card(&Card { unit: "", figure: Some(0.0), ..example })).unwrap();
         assert!(light(&drawn) > light(&without) + 2000, "{} and {}", light(&drawn), light(&without));
     }
 

@@ -25,17 +25,21 @@ pub fn figure(value: f64) -> String {
     grouped(short)
 }
 
-/// A score or a peak without its unit. Four digits that count: the same run again differs in the third. What is for
-/// programs has all of them.
+/// A score or a peak without its unit. Four digits that count, zeros too, so that a column of them can be compared: the
+/// same run again differs in the third. What is for programs has all of them.
 #[must_use]
 pub fn rate(value: f64) -> String {
-    if value > 1e-9 && value < 1e-3 {
-        // Slow, but no less a score: without an exponent.
-        let decimals = (3.0 - value.log10()) as usize;
-        return format!("{value:.decimals$}");
+    // Rounded first: 9.9996 is 10.00.
+    let rounded = format!("{value:.3e}");
+    let power = rounded.split_once('e').and_then(|(_, power)| power.parse().ok());
+    let value = rounded.parse().unwrap_or(value);
+    match power {
+        Some(power @ -9..9) if value != 0.0 => {
+            let decimals = usize::try_from(3_i32 - power).unwrap_or(0);
+            grouped(&format!("{value:.decimals$}"))
+        }
+        _ => hpl_spec::benchmark::figure(value),
     }
-    let short = hpl_spec::benchmark::figure(format!("{value:.3e}").parse().unwrap_or(value));
-    if short.bytes().all(|b| b.is_ascii_digit()) { grouped(&short) } else { short }
 }
 
 /// A whole number with its thousands apart.

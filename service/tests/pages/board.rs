@@ -84,8 +84,8 @@ async fn a_ranking_per_watt_teaches_what_it_takes_and_then_ranks() {
     assert!(page.has("2 people are in this leaderboard") && !page.has("What it takes to be here"), "{}", page.text);
     assert!(page.has("does not compare with the Green500") && page.has("href=\"/about-score#per-watt\""));
     assert!(page.has("<option value=\"per_watt\" selected>Gflop/s per watt</option>"), "{}", page.text);
-    // 88.9 Gflop/s on 100 W, and on 50 W.
-    let (bob, cleo) = ("data-label=\"Per watt\">0.889 Gflop/s<", "data-label=\"Per watt\">1.778 Gflop/s<");
+    // 88.90 Gflop/s on 100 W, and on 50 W.
+    let (bob, cleo) = ("data-label=\"Per watt\">0.8890 Gflop/s<", "data-label=\"Per watt\">1.778 Gflop/s<");
     assert!(page.has(bob) && page.has(cleo), "{}", page.text);
     let history = page.text.split_once("History of the record").unwrap().1;
     assert!(history.contains("data-label=\"Per watt\"") && history.contains("+100.0 %"), "{history}");

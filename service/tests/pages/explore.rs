@@ -237,7 +237,7 @@ async fn groups_of_many_runs_are_told_apart_by_statistics() {
     let mut browser = site.browser();
     let page = browser.get(&format!("/compare?results={},{}", id(1), id(7))).await;
     assert!(page.has("2 is faster") && page.has("The median of 2 is 9.8 % above that of 1."), "{}", page.text);
-    assert!(page.has("median of 6 runs") && page.has("112.5 Gflop/s") && page.has("110 to 115"), "{}", page.text);
+    assert!(page.has("median of 6 runs") && page.has("112.5 Gflop/s") && page.has("110.0 to 115.0"), "{}", page.text);
     let differs = "<th scope=\"row\">NB <span class=\"mark doubt\">differs</span>";
     assert!(page.has(differs) && page.text.matches(">differs<").count() == 1, "{}", page.text);
     assert!(page.has("Panel factorization") && page.has("Passed: residual 0.0172"), "{}", page.text);

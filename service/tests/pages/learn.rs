@@ -165,7 +165,7 @@ async fn the_lesson_ends_with_an_entry_of_ones_own() {
     let end = ada.get("/learn/first-linpack?step=6").await;
     for words in [
         "You have solved 20,000 equations on node-one",
-        "88.9 Gflop/s",
+        "88.90 Gflop/s",
         "74.1 %",
         "0.0172 is 930 times below the limit of 16",
         "number 1, and so far the only one",
@@ -182,7 +182,7 @@ async fn the_lesson_ends_with_an_entry_of_ones_own() {
     let residual = ada.get("/learn/residual").await;
     assert!(residual.has("Residuals of your latest results") && residual.has("0.0172"), "{}", residual.text);
     let peak = site.browser().get("/learn/peak").await;
-    assert!(peak.has("120 Gflop/s") && peak.has("node-one") && peak.has("74.1 %"), "{}", peak.text);
+    assert!(peak.has("120.0 Gflop/s") && peak.has("node-one") && peak.has("74.1 %"), "{}", peak.text);
     let sizes = ada.get("/learn/n?n=20000&nb=192&p=2&q=2").await;
     assert!(sizes.has("about 1 min") && sizes.has("N = 41,280"), "{}", sizes.text);
 }
@@ -208,7 +208,7 @@ async fn home_shows_the_record_and_what_is_ones_own() {
     }
     assert!(after.has("GET /api/v1/leaderboards/hpl?limit=1") && after.has("GET /api/v1/jobs?owner=me"));
     let stranger = site.browser().get("/").await;
-    assert!(stranger.has("88.9 Gflop/s") && !stranger.has("Your best"));
+    assert!(stranger.has("88.90 Gflop/s") && !stranger.has("Your best"));
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn a_score_is_worked_out_from_the_latest_result_or_from_ones_own_numbers()
     let page = site.browser().get("/about-score").await;
     // ⅔·20000³ + ³⁄₂·20000², in a minute, on a node of 120 Gflop/s.
     for words in
-        ["20,000", "5333.33 Gflop", "0.6 Gflop", "5333.93 Gflop", "60 s", "88.9 Gflop/s", "120 Gflop/s", "74.1 %"]
+        ["20,000", "5333.33 Gflop", "0.6 Gflop", "5333.93 Gflop", "60 s", "88.90 Gflop/s", "120.0 Gflop/s", "74.1 %"]
     {
         assert!(page.has(words), "{words}: {}", page.text);
     }

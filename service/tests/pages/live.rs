@@ -78,7 +78,7 @@ async fn the_queue_says_who_is_next_and_when() {
     assert_eq!(bob.post(&format!("{hidden}/visibility"), &private).await.status, StatusCode::SEE_OTHER);
 
     let page = ada.get("/queue").await;
-    assert!(page.has("node-one") && page.has("80 Gflop/s so far") && page.has("50 %"), "{}", page.text);
+    assert!(page.has("node-one") && page.has("80.00 Gflop/s so far") && page.has("50 %"), "{}", page.text);
     assert!(page.has("<h2 id=\"own\">Yours</h2>") && page.has("in about"), "{}", page.text);
     let own = between(&page, "aria-label=\"Your waiting jobs\"", "</table>");
     assert!(own.contains("the second") && !own.contains("private"), "{own}");

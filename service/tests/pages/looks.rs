@@ -50,7 +50,7 @@ async fn every_page_answers_under_its_heading() {
     assert!(ada.get("/jobs?owner=me").await.has("<h1>Your jobs</h1>"));
     let page = stranger.get(&job).await;
     assert!(
-        page.has("88.9 Gflop/s")
+        page.has("88.90 Gflop/s")
             && page.has("Download the certificate")
             && page.has("it works")
             && page.has("/artifacts/HPL.out\">HPL.out</a>"),

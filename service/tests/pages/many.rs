@@ -30,6 +30,12 @@ async fn of_many_nodes_a_page_is_shown_and_any_can_be_chosen() {
     assert!(option.split('>').next().unwrap().contains("selected"));
     assert_eq!(offered(&form.text), 51);
 
+    // The lessons speak of the largest and the fastest of all.
+    let peaks = browser.get("/learn/peak").await;
+    assert_eq!(peaks.text.matches("<td>5,120 Gflop/s</td>").count(), 12, "{}", peaks.text);
+    let grid = browser.get("/learn/grid?n=20000&nb=192&p=12&q=12").await;
+    assert!(grid.has("144 ranks are more than the 128 cores of the largest node"), "{}", grid.text);
+
     let part = |query: &str| Request::get(format!("/api/v1/nodes{query}")).body(Body::empty()).unwrap();
     let (_, all) = site.call(part("")).await;
     let (_, some) = site.call(part("?limit=2&offset=129")).await;

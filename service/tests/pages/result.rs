@@ -71,7 +71,7 @@ async fn a_result_is_told_in_plain_words_with_all_that_is_known() {
     assert_eq!(page.status, StatusCode::OK, "{}", page.text);
     for words in [
         "<h1>a first try</h1>",
-        "88.9 Gflop/s is 74.1 % of the 120 Gflop/s that these 4 cores reach in nothing but multiply-adds.",
+        "88.90 Gflop/s is 74.1 % of the 120.0 Gflop/s that these 4 cores reach in nothing but multiply-adds.",
         "5.33 trillion operations",
         "169,000 years",
         "<strong>0.0172</strong>, must be below 16. Rounding only, 930 times below the limit.",
@@ -95,7 +95,7 @@ async fn a_result_is_told_in_plain_words_with_all_that_is_known() {
         &format!("/api/v1/results/{id}/diagnosis"),
         &format!("/api/v1/results/{id}/previous"),
         &format!("<meta property=\"og:image\" content=\"http://here.example/results/{id}/card.png\">"),
-        &format!("[![HPL: 88.9 Gflop/s, reported](http://here.example/results/{id}/badge.svg)]"),
+        &format!("[![HPL: 88.90 Gflop/s, reported](http://here.example/results/{id}/badge.svg)]"),
         &format!("href=\"{job}\""),
         "data-copy=\"#input-0-text\"",
     ] {
@@ -234,7 +234,7 @@ async fn badge_and_preview_can_be_shown_elsewhere_and_are_asked_for_once() {
         assert_eq!(bare(&site, &path, "here.example", "\"other\"").await.0, StatusCode::OK);
     }
     let (_, _, badge) = bare(&site, &format!("/results/{id}/badge.svg"), "here.example", "").await;
-    assert!(String::from_utf8(badge).unwrap().contains("88.9 Gflop/s · reported"));
+    assert!(String::from_utf8(badge).unwrap().contains("88.90 Gflop/s · reported"));
 }
 
 #[tokio::test]
@@ -294,7 +294,7 @@ async fn the_certificate_is_one_page_that_says_how_it_is_checked() {
     for words in [
         "<h1>Certificate</h1>",
         "Run by</span> <strong>ada</strong>",
-        "88.9 <span class=\"unit\">Gflop/s</span>",
+        "88.90 <span class=\"unit\">Gflop/s</span>",
         "The scaled residual 0.0172 is below 16.",
         &format!("--key {key}"),
         &format!("<strong>{}</strong>", key.id()),

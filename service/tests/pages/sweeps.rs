@@ -125,7 +125,7 @@ async fn a_sweep_tells_its_best_and_what_was_stopped() {
     let finish = json!({ "fence": fence, "events": 3, "outcome": { "outcome": "cancelled" }, "evidence": null });
     site.agent("POST", &format!("{root}/finish"), token, finish.to_string()).await;
     let page = ada.get(&path).await;
-    assert!(page.has("Stopped early") && page.has("at 40 % it made 70 of the best 88.9 Gflop/s"), "{}", page.text);
+    assert!(page.has("Stopped early") && page.has("at 40 % it made 70.00 of the best 88.90 Gflop/s"), "{}", page.text);
     let job = ada.get(&format!("/jobs/{}", got["job"].as_str().unwrap())).await;
     assert!(
         job.has("The sweep (at 40 % of its work it made 70 of the best 88.8989 Gflop/s) cancelled it."),

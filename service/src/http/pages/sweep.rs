@@ -62,6 +62,7 @@ struct SweepPage {
 }
 
 struct BestView {
+    title: String,
     label: String,
     at: Vec<(String, String)>,
     score: String,
@@ -152,9 +153,10 @@ fn best(view: &SweepView, axes: &[Axis], unit: &str) -> Option<BestView> {
     let best = view.best.as_ref()?;
     let point = view.points.get(best.point as usize)?;
     let runs = words::count(best.runs, "run", "runs");
+    let so_far = if view.over < view.cost.runs { " so far" } else { "" };
     let rests = match (best.sure, best.runs) {
         (true, _) => {
-            format!("The median of {runs}. Even the slowest of them is above every run of another point so far.")
+            format!("The median of {runs}. Even the slowest of them is above every run of another point{so_far}.")
         }
         (false, 1) => {
             "From one run. The same run again differs by a few per cent, so this names no winner yet: run the \
@@ -167,6 +169,7 @@ fn best(view: &SweepView, axes: &[Axis], unit: &str) -> Option<BestView> {
         ),
     };
     Some(BestView {
+        title: format!("Best{so_far}"),
         label: point.label.clone(),
         at: axes.iter().map(|axis| (axis.title.clone(), axis.at(point))).collect(),
         score: words::rate(best.score),

@@ -63,11 +63,14 @@ export function score(value: number, unit = "Gflop/s"): string {
   return `${rate(value)} ${unit}`;
 }
 
-/** A score or a peak without its unit: four significant digits, thousands apart. */
+/** A score or a peak without its unit: four significant digits, zeros too, thousands apart. */
 export function rate(value: number): string {
-  if (value > 1e-9 && value < 1e-3) return fixed(value, Math.trunc(3 - Math.log10(value)));
-  const words = figure(Number.isFinite(value) ? Number(scientific(value, 3)) : value);
-  return /^\d+$/.test(words) ? words.replace(/\B(?=(\d{3})+$)/g, ",") : words;
+  if (!Number.isFinite(value)) return figure(value);
+  const [digits = "", exponent = ""] = scientific(value, 3).split("e");
+  const [rounded, power] = [Number(`${digits}e${exponent}`), Number(exponent)];
+  if (rounded === 0 || power < -9 || power >= 9) return figure(rounded);
+  const words = fixed(rounded, Math.max(0, 3 - power)).replace("-", "−");
+  return words.includes(".") ? words : words.replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 /** A part of a hundred: `82.1 %`; null is `not known`. */

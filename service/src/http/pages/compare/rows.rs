@@ -8,6 +8,8 @@ use hpl_spec::report::{Phases, SweepReport};
 use serde_json::Value;
 
 use super::super::words;
+use crate::ops::insight;
+use crate::picture::text;
 
 /// A row: its name, what it means, and a cell a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,13 +118,18 @@ fn run(sides: &[Side<'_>]) -> Part {
         Row::new("Score", "", score),
         Row::new("Of peak", "of what the cores reach in nothing but multiply-adds", percent),
         Row::new("Per watt", "score over the mean power of the processors, where the node measured it", watts),
-        Row::new("Time", "of the solve", of_run(sides, |run| Some(words::duration(run.row.seconds)))),
+        Row::new("Time", "of the solve", of_run(sides, |run| Some(time(run.row.seconds)))),
         Row::new("Residual", "what is left over when the answer is put back into the equations", check),
         Row::new("Node", "", of_run(sides, |run| run.row.node.as_ref().map(|node| node.name.clone()))),
         Row::new("Who", "", of_run(sides, |run| run.row.owner.clone())),
         Row::new("Trust", "", of_run(sides, |run| Some(words::tier(run.row.tier).to_owned()))),
     ];
     Part { title: "The run in the middle", rows, note: String::new() }
+}
+
+/// A span of time, so that short ones can be compared as well.
+fn time(seconds: f64) -> String {
+    if seconds < 1.0 { text::seconds(seconds) } else { words::duration(seconds) }
 }
 
 fn report(run: &ResultDetail) -> Option<SweepReport> {
@@ -147,7 +154,7 @@ fn phases(sides: &[Side<'_>]) -> Option<Part> {
                 let run = report.as_ref()?.reports.first()?;
                 let seconds = pick(&run.phases);
                 let share = 100.0 * seconds / run.seconds;
-                share.is_finite().then(|| format!("{} ({share:.1} %)", words::duration(seconds)))
+                share.is_finite().then(|| format!("{} ({share:.1} %)", time(seconds)))
             };
             let cells = reports.iter().map(|report| cell(report).unwrap_or_else(|| NOTHING.to_owned()));
             Row::new(name, about, cells.collect())
@@ -158,7 +165,7 @@ fn phases(sides: &[Side<'_>]) -> Option<Part> {
 }
 
 /// The parameters in the order of HPL.dat, with the words that stand there.
-const PARAMETERS: [(&str, &str, &str); 16] = [
+const PARAMETERS: [(&str, &str, &str); 17] = [
     ("n", "N", "order of the matrix"),
     ("nb", "NB", "width of a column block"),
     ("p", "P", "rows of the grid of ranks"),
@@ -171,6 +178,7 @@ const PARAMETERS: [(&str, &str, &str); 16] = [
     ("nbmin", "NBMIN", "where the splitting stops"),
     ("ndiv", "NDIV", "into how many parts it is split"),
     ("swap", "SWAP", "how rows are exchanged"),
+    ("swap_threshold", "Swapping threshold", "with the mix: up to so many columns by binary exchange"),
     ("l1", "L1", "how the top of the panel is stored"),
     ("u", "U", "how the block row is stored"),
     ("equil", "EQUIL", "whether the exchange is evened out"),
@@ -184,7 +192,9 @@ fn parameters(sides: &[Side<'_>]) -> Part {
         Row::new("Cores", "", each(sides, |group, _| Some(group.cores.to_string()))).marked(),
     ];
     let row = |name: &str, words: &str, about| {
-        let say = |group: &RunGroup| group.parameters.get(name).map(value);
+        let say = |group: &RunGroup| {
+            group.parameters.get(name).map(|it| it.as_str().map_or_else(|| value(it), words::choice))
+        };
         Row::new(words, about, each(sides, |group, _| say(group))).marked()
     };
     rows.extend(PARAMETERS.map(|(name, words, about)| row(name, words, about)));
@@ -269,7 +279,8 @@ fn known_of(run: &ResultDetail) -> BTreeMap<String, String> {
         know("launch", evidence.launch.join(" "));
         know("more threads than cores", value(&Value::Bool(evidence.oversubscribed)));
         know("network open", value(&Value::Bool(evidence.network_open)));
-        for (name, value) in evidence.environment.iter().chain(&evidence.sandbox) {
+        let environment = evidence.environment.iter().filter(|(name, _)| !insight::NOISE.contains(&name.as_str()));
+        for (name, value) in environment.chain(&evidence.sandbox) {
             know(name, value.clone());
         }
     }

@@ -92,7 +92,7 @@ mod tests {
         assert!((seconds - 250.0).abs() < 1e-9 && (score - 40.0).abs() < 1e-9);
         assert_eq!(projected(&Progress::default()), None);
         let pace = Pace::of("hpl", &slower);
-        assert_eq!((pace.percent, pace.projected.as_str()), (50, "40 Gflop/s"));
+        assert_eq!((pace.percent, pace.projected.as_str()), (50, "40.00 Gflop/s"));
     }
 
     #[test]

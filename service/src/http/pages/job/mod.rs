@@ -256,6 +256,6 @@ mod tests {
         let stopped = Stopped { fraction: 0.314, score: 61.234_567, best: 88.0, at: 0 };
         let said = stopped_words("hpl", &stopped);
         assert!(said.contains("after 31 % of the work") && said.contains("61.23 Gflop/s"), "{said}");
-        assert!(said.ends_with("which has 88 Gflop/s."), "{said}");
+        assert!(said.ends_with("which has 88.00 Gflop/s."), "{said}");
     }
 }

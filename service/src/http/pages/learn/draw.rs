@@ -56,7 +56,7 @@ pub fn n(numbers: Numbers, site: &Site) -> Shown {
     let here = |x: f64, words: String| [curve::Point { x, words }];
     let top = 8.0 * most * most;
     let (unit_size, name) = unit(MEMORY, top);
-    let node = site.roomiest();
+    let node = site.roomiest.as_ref();
     let levels: Vec<curve::Level> = node
         .map(|node| curve::Level { y: node.memory as f64 * 0.8 / unit_size, words: format!("80 % of {}", node.name) })
         .into_iter()

@@ -19,7 +19,7 @@ use crate::http::pages::forms::{Fields, query};
 use crate::http::pages::submit::price;
 use crate::http::pages::visitor::{Frame, Visitor};
 use crate::http::pages::words::{bytes, duration};
-use crate::ops::nodes::{self, NodeQuery};
+use crate::ops::nodes;
 use crate::ops::results::{self, ResultQuery};
 use crate::picture::{grid, text};
 use crate::secret::random_id;
@@ -170,8 +170,8 @@ struct Step4 {
 /// The database fails.
 pub async fn page(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Result<Response> {
     let step = asked.get("step").parse().unwrap_or(1).clamp(1, STEPS.len());
-    let site = Site { nodes: nodes::list(&app, NodeQuery::default()).await? };
-    let (usual, trial) = usual(&app, &visitor, &site).await?;
+    let site = Site::load(&app).await?;
+    let (usual, trial) = usual(&app, &visitor).await?;
     let read = Asked::read(&asked, usual);
     let carried = read.carried().replace('?', "&");
     let known = Known::load(&app, &visitor).await?;
@@ -202,9 +202,13 @@ pub async fn page(State(app): State<Shared>, visitor: Visitor, asked: Fields) ->
 
 /// The numbers of the lesson: what takes half a minute on the node that a run would get, or what fits it. And the
 /// estimate that this rests on.
-async fn usual(app: &App, visitor: &Visitor, site: &Site) -> Result<(Numbers, Estimate)> {
+async fn usual(app: &App, visitor: &Visitor) -> Result<(Numbers, Estimate)> {
     let mut trial = seen::estimate(app, &visitor.caller, Numbers::usual(ROUND, 1, 1)).await?;
-    let node = trial.node.as_ref().and_then(|node| site.nodes.iter().find(|known| known.id == node.id));
+    let node = match &trial.node {
+        Some(node) => nodes::find(app, &node.id).await?,
+        None => None,
+    };
+    let node = node.as_ref();
     let (p, q) = squarest_grid(node.map_or(1, |node| node.cores as usize).clamp(1, RANKS));
     let (p, q, memory) = (p as u64, q as u64, node.map_or(0, |node| node.memory));
     let mut numbers = Numbers::usual(UNKNOWN_N, p, q).in_blocks();
@@ -282,7 +286,7 @@ async fn size(
 fn shape(frame: Frame, lesson: Lesson, asked: Asked, site: &Site) -> Result<Response> {
     let numbers = lesson.numbers;
     let layout = numbers.layout();
-    let cores = site.most_cores();
+    let cores = site.most_cores;
     let ranks = usize::try_from(numbers.ranks()).unwrap_or(1);
     let mut others: Vec<(u64, u64)> = vec![(1, numbers.ranks()), (numbers.ranks(), 1), (1, 1)];
     let (p, q) = squarest_grid(ranks);

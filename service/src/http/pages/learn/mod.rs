@@ -108,7 +108,7 @@ mod tests {
 
     fn all(numbers: Numbers) -> Vec<Shown> {
         let last = numbers.panels() - 1;
-        let site = Site { nodes: vec![] };
+        let site = Site::default();
         let mut all = vec![
             draw::n(numbers, &site),
             draw::nb(numbers),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::draw::{all_bytes, gflop, work_words};
 use super::numbers::Numbers;
 use super::picture::{blocks, scale};
-use super::shown::{Shown, Site, Table, row};
+use super::shown::{Shown, Table, row};
 use super::{BENCHMARK, LIMIT};
 use crate::app::App;
 use crate::error::Result;
@@ -21,15 +21,15 @@ use crate::http::caller::Caller;
 use crate::http::pages::visitor::Visitor;
 use crate::http::pages::words::{self, bytes, duration};
 use crate::ops::insight::{self, ExploreQuery};
-use crate::ops::jobs;
 use crate::ops::results::{self, BoardQuery, ResultQuery};
+use crate::ops::{jobs, nodes};
 use crate::picture::text;
 
 /// Results that are looked at for block sizes, and whose residuals are shown.
 const LATEST: u32 = 200;
 const RESIDUALS: u32 = 6;
 /// Nodes that are listed.
-const NODES: usize = 12;
+const NODES: u32 = 12;
 
 /// A submission of these numbers, all else as usual.
 pub fn request(numbers: Numbers) -> SubmitRequest {
@@ -253,7 +253,7 @@ pub async fn residuals(app: &App, visitor: &Visitor, numbers: Numbers, shown: &m
 ///
 /// # Errors
 /// The database fails.
-pub async fn peaks(app: &App, visitor: &Visitor, site: &Site, numbers: Numbers, shown: &mut Shown) -> Result<()> {
+pub async fn peaks(app: &App, visitor: &Visitor, numbers: Numbers, shown: &mut Shown) -> Result<()> {
     let (results, own) = own_or_latest(app, visitor, RESIDUALS).await?;
     let line = |result: &ResultRow| result.percent.map(|percent| (result.label.clone(), percent));
     let lines: Vec<(String, f64)> = results.iter().filter_map(line).collect();
@@ -262,15 +262,16 @@ pub async fn peaks(app: &App, visitor: &Visitor, site: &Site, numbers: Numbers, 
         let caption = format!("{whose}. The full bar is the peak of the node that ran it.");
         shown.figure("What part of the peak was reached", blocks::bars(whose, &lines), caption);
     }
-    let measured = site.nodes.iter().filter_map(|node| Some((node, node.peak_gflops?)));
-    let line = |(node, peak): (&crate::ops::nodes::NodeView, f64)| {
+    let fastest = nodes::fastest(app, NODES).await?;
+    let measured = fastest.iter().filter_map(|node| Some((node, node.peak_gflops?)));
+    let line = |(node, peak): (&nodes::NodeView, f64)| {
         let each = peak / f64::from(node.cores.max(1));
         let cells = [&node.name, &node.kind].map(Clone::clone);
         let numbers = [node.cores.to_string(), format!("{} Gflop/s", words::rate(peak)), words::rate(each)];
         row(false, cells.into_iter().chain(numbers))
     };
-    let rows: Vec<_> = measured.clone().take(NODES).map(line).collect();
-    if let Some((node, peak)) = measured.clone().max_by(|a, b| a.1.total_cmp(&b.1)) {
+    let rows: Vec<_> = measured.clone().map(line).collect();
+    if let Some((node, peak)) = measured.clone().next() {
         for (name, part) in [("At 100 % of the highest peak", 1.0), ("At 80 %", 0.8), ("At 50 %", 0.5)] {
             let seconds = gflop(&numbers) / (peak * part);
             shown.fact(name, format!("{} on {}", duration(seconds), node.name));
@@ -279,7 +280,7 @@ pub async fn peaks(app: &App, visitor: &Visitor, site: &Site, numbers: Numbers, 
     if !rows.is_empty() {
         shown.tables.push(Table {
             mark: "yours",
-            caption: "Peaks of the nodes, as measured".to_owned(),
+            caption: "The highest peaks of nodes, as measured".to_owned(),
             head: vec!["Node", "Processor", "Cores", "Peak", "Gflop/s of a core"],
             rows,
         });

@@ -1,8 +1,10 @@
 //! What a topic shows: pictures, facts, tables and links to try. The template lays them out.
 
 use super::numbers::Numbers;
+use crate::app::App;
+use crate::error::Result;
 use crate::http::pages::forms::query;
-use crate::ops::nodes::NodeView;
+use crate::ops::nodes::{self, NodeView};
 
 /// A picture with its words.
 pub struct Figure {
@@ -86,18 +88,21 @@ pub fn row(own: bool, cells: impl IntoIterator<Item = String>) -> Row {
 }
 
 /// What is known of the computers.
+#[derive(Default)]
 pub struct Site {
-    pub nodes: Vec<NodeView>,
+    /// The node with most memory.
+    pub roomiest: Option<NodeView>,
+    /// The most cores of a node; 0 without nodes.
+    pub most_cores: u64,
 }
 
 impl Site {
-    /// The node with most memory.
-    pub fn roomiest(&self) -> Option<&NodeView> {
-        self.nodes.iter().filter(|node| node.memory > 0).max_by_key(|node| node.memory)
-    }
-
-    /// The most cores of a node.
-    pub fn most_cores(&self) -> u64 {
-        self.nodes.iter().map(|node| u64::from(node.cores)).max().unwrap_or(0)
+    /// What is known now.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn load(app: &App) -> Result<Site> {
+        let (roomiest, cores) = nodes::largest(app).await?;
+        Ok(Site { roomiest, most_cores: cores.into() })
     }
 }

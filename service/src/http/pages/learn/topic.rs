@@ -17,7 +17,6 @@ use crate::http::extract::Path;
 use crate::http::pages::forms::{Fields, Wrong};
 use crate::http::pages::show;
 use crate::http::pages::visitor::{Frame, Visitor};
-use crate::ops::nodes::{self, NodeQuery};
 
 /// A topic.
 pub struct Topic {
@@ -188,7 +187,7 @@ pub async fn page(
         read.fields.truncate(1);
     }
     let numbers = read.numbers;
-    let site = Site { nodes: nodes::list(&app, NodeQuery::default()).await? };
+    let site = Site::load(&app).await?;
     let shown = shown(&app, &visitor, topic, numbers, &asked, &site).await?;
     let wrong = !read.wrong.summary.is_empty();
     let latest = latest_job(&app, &visitor).await?.and_then(|job| numbers_of(&job));
@@ -234,7 +233,7 @@ pub fn numbers_of(job: &Job) -> Option<Numbers> {
 
 /// The way out where there are more ranks than any node has cores.
 fn crowded(numbers: Numbers, site: &Site) -> Option<Try> {
-    let cores = site.most_cores();
+    let cores = site.most_cores;
     if cores == 0 || numbers.ranks() <= cores {
         return None;
     }
@@ -275,7 +274,7 @@ async fn shown(
         "n" => seen::sizes(app, &visitor.caller, numbers, &mut shown).await?,
         "nb" => seen::block_sizes(app, &visitor.caller, numbers, &mut shown).await?,
         "residual" => seen::residuals(app, visitor, numbers, &mut shown).await?,
-        "peak" => seen::peaks(app, visitor, site, numbers, &mut shown).await?,
+        "peak" => seen::peaks(app, visitor, numbers, &mut shown).await?,
         "panel" | "broadcast" | "depth" | "work" => shown.frames = Some(frames::frames(topic.slug, numbers, k)),
         _ => {}
     }

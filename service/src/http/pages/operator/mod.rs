@@ -111,7 +111,9 @@ impl TokenLine {
 }
 
 struct QuotaLine {
+    /// The subject as the form sends it, and in words.
     subject: String,
+    whose: String,
     running: String,
     queued: String,
     walltime: String,
@@ -127,6 +129,11 @@ impl QuotaLine {
             queued: number(set.queued_max),
             walltime: set.walltime_max_s.map_or_else(|| "as usual".to_owned(), span),
             changed: When::new(set.changed_at, now),
+            whose: match set.subject.split_once(':') {
+                Some(("cohort", name)) => format!("cohort {name}"),
+                Some((_, name)) => name.to_owned(),
+                None => set.subject.clone(),
+            },
             subject: set.subject,
         }
     }

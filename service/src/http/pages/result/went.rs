@@ -291,7 +291,11 @@ mod tests {
     fn an_account_is_told_in_full() {
         let went = Went::of(&run(Some(account(10.0))));
         let way = went.waterfall.unwrap();
-        assert!(way.has_peak && way.about.contains("2 threads") && way.about.contains("10 Gflop/s"), "{}", way.about);
+        assert!(
+            way.has_peak && way.about.contains("2 threads") && way.about.contains("10.00 Gflop/s"),
+            "{}",
+            way.about
+        );
         assert!(way.steps[0].lost.is_empty() && way.steps[0].left == "10.00", "{}", way.steps[0].left);
         assert!(way.steps[1].lost.starts_with('−'));
         let update = went.phases.lines.iter().find(|line| line.word == "update").unwrap();

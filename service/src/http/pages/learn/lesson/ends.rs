@@ -240,7 +240,7 @@ fn percent_words(percent: Option<f64>) -> &'static str {
 fn to_try(ran: Numbers, site: &Site) -> Vec<Try> {
     let mut tries = vec![];
     let mut add = |numbers: Numbers, words: String| tries.push(Try { words, address: submit(numbers, &[]) });
-    let most = site.roomiest().map_or(ran.n * 2, |node| fits(node.memory) as u64);
+    let most = site.roomiest.as_ref().map_or(ran.n * 2, |node| fits(node.memory) as u64);
     let larger = Numbers { n: (ran.n * 3 / 2).min(most), ..ran }.in_blocks().n;
     if larger > ran.n {
         let times = draw::gflop(&Numbers { n: larger, ..ran }) / draw::gflop(&ran);
