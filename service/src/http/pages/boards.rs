@@ -330,17 +330,20 @@ async fn board(
         Err(error) => (BoardQuery::default(), Wrong::of(&error, str::to_owned)),
     };
     let status = if wrong.summary.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let board = results::leaderboard(&app, &visitor.caller, row.name, &wanted).await?;
-    let (kinds, cores_choices) = choices(&results::leaderboards(&app).await?, row.name);
-    let (own, cohort) = match visitor.caller.user(Scope::Read) {
-        Ok(user) => {
-            let standing = results::standing(&app, &visitor.caller, row.name, &wanted).await?;
-            (Some(own(standing)), accounts::me(&app, user.key, None).await?.user.cohort)
-        }
-        Err(_) => Default::default(),
+    let ones_own = async {
+        let Ok(user) = visitor.caller.user(Scope::Read) else { return Ok(Default::default()) };
+        let standing = results::standing(&app, &visitor.caller, row.name, &wanted).await?;
+        Ok((Some(own(standing)), accounts::me(&app, user.key, None).await?.user.cohort))
     };
+    // Beside each other: the leaderboard of a day is put together out of all results, once for each of these.
+    let (board, categories, (own, cohort), history) = tokio::try_join!(
+        results::leaderboard(&app, &visitor.caller, row.name, &wanted),
+        results::leaderboards(&app),
+        ones_own,
+        results::record(&app, row.name, &wanted),
+    )?;
+    let (kinds, cores_choices) = choices(&categories, row.name);
     let now = app.clock.now();
-    let history = results::record(&app, row.name, &wanted).await?;
     let pairs = FILTERS.map(|name| (name, asked.get(name)));
     let here = |after: &str| format!("/leaderboard/{name}{}", query(&[&pairs[..], &[("after", after)]].concat()));
     let at = wanted.at.map(|at| at.to_string()).unwrap_or_default();

@@ -45,6 +45,9 @@ use crate::http::layers::Secret;
 
 /// Rows of a list on a page: so many are drawn within an eye blink, and more are a link away.
 const ROWS: u32 = 25;
+/// A table that says again what a picture shows stands open with so many rows, and else opens when asked: what is closed
+/// is not laid out, and one comes sooner to what follows.
+const FEW: usize = 12;
 
 /// All pages. They need [`crate::http::auth::protect`] around them; and [`for_browsers`] further out, so that errors
 /// from outside of them, unknown addresses for one, are pages too.

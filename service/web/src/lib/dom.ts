@@ -79,6 +79,11 @@ function set(element: Element, attributes: Readonly<Record<string, string | numb
   }
 }
 
+/** Does `act` when the page, as it came, has been painted: at once where it is, and in a hidden tab once it is shown. */
+export function afterPaint(act: () => void): void {
+  requestAnimationFrame(() => setTimeout(act));
+}
+
 /** Does `act` once `ms` milliseconds have passed without another call; for what follows typing. */
 export function calmly<A extends unknown[]>(ms: number, act: (...args: A) => void): (...args: A) => void {
   let timer: ReturnType<typeof setTimeout> | undefined;

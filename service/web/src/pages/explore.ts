@@ -5,7 +5,7 @@
 //   <figure data-scatter data-along data-unit data-groups data-log>   is drawn anew from those rows
 //
 // Without a script the form and the picture that the service drew do the same.
-import { all, find, on, show, text } from "../lib/dom.ts";
+import { afterPaint, all, find, on, show, text } from "../lib/dom.ts";
 import { count } from "../lib/format.ts";
 import type { Point } from "../lib/scatter.ts";
 
@@ -130,4 +130,6 @@ async function draw(figure: HTMLElement, chosen: Choice): Promise<void> {
 
 const choices = all("form[data-pick]", HTMLFormElement).map(choice);
 const figure = find("figure[data-scatter]", HTMLElement);
-if (figure && choices[0]) void draw(figure, choices[0]);
+// The service's own picture is seen first: what draws anew would keep it waiting.
+const [first] = choices;
+if (figure && first) afterPaint(() => void draw(figure, first));
