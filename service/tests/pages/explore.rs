@@ -125,7 +125,7 @@ async fn nothing_one_and_a_thousand_results_are_drawn() {
     }
     let site = with(&many).await;
     for (path, rows) in [
-        ("/explore", 100),
+        ("/explore", 50),
         ("/explore?limit=300", 300),
         ("/explore?limit=1000", 1000),
         ("/explore?limit=1000&x=nb&by=kind", 1000),

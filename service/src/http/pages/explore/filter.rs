@@ -14,7 +14,7 @@ pub(super) const FILTERS: [&str; 7] = ["user", "kind", "node", "cores", "min_n",
 /// What else the address may say.
 const LOOKS: [&str; 5] = ["limit", "x", "by", "cell", "before"];
 /// How many of the latest results may be asked for; the page of the fewest is there at once.
-pub(super) const LIMITS: [u32; 3] = [100, 300, 1000];
+pub(super) const LIMITS: [u32; 4] = [50, 100, 300, 1000];
 /// What is shown where no number was asked for.
 const LIMIT: u32 = LIMITS[0];
 
