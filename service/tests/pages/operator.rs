@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use serde_json::json;
+use service::db::testing::crowd::{Crowd, fill};
 use service::ops::accounts::{By, create_user};
 use service::ops::operator::Reach;
 
@@ -135,4 +136,29 @@ async fn quotas_invitations_and_accounts_are_changed() {
     assert_eq!(ada.get("/account").await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(grace.post("/operator/users/ada/enable", &[csrf]).await.location, "/operator/users?said=enabled");
     assert_eq!(grace.post("/operator/users/grace/disable", &[csrf]).await.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn of_many_nodes_those_that_need_somebody_stand_first() {
+    let site = site(&[]).await;
+    fill(&site.app.db, Crowd { jobs: 0, users: 1, nodes: 30 }, |_| ()).await.unwrap();
+    let shape =
+        "UPDATE nodes SET seen_at = iif(key % 3 = 0, 0, ?1), unhealthy = iif(key % 3 = 1, '[\"its fan\"]', '[]')";
+    let now = site.app.clock.now();
+    let changed = site.app.db.write(move |tx| {
+        Box::pin(async move { sqlx::query(shape).bind(now).execute(&mut tx.conn).await.map_err(service::db::explain) })
+    });
+    changed.await.unwrap();
+    let mut grace = operator(&site, "grace").await;
+    let (first, last) = (grace.get("/operator").await, grace.get("/operator?offset=25").await);
+    let rows = |text: &str| text.matches("data-label=\"Daemon\"").count();
+    assert_eq!([rows(&first.text), rows(&last.text)], [25, 5]);
+    assert!(first.has("30 nodes: 10 not heard of, 10 not well. They stand first."), "{}", first.text);
+    assert!(first.has("href=\"/operator?offset=25\" rel=\"next\"") && last.has("Back to the beginning"));
+    let states: Vec<&str> =
+        first.text.split("data-label=\"State\">").skip(1).map(|row| row.split("</span>").next().unwrap()).collect();
+    let of = |word: &str| states.iter().filter(|state| state.ends_with(word)).count();
+    assert!(states[9].ends_with("Not heard of") && states[19].ends_with("Not well"), "{states:?}");
+    assert_eq!((of("Not heard of"), of("Not well"), of("Free")), (10, 10, 5));
+    assert_eq!(rows(&grace.get("/operator?offset=x").await.text), 25);
 }

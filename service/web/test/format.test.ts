@@ -1,7 +1,7 @@
 // The words for numbers, with the examples that the service is tested with.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, bytes, count, duration, figure, fixed, percent, rate } from "../src/lib/format.ts";
+import { ago, bytes, count, duration, figure, fixed, percent, rate, tick } from "../src/lib/format.ts";
 import words from "./words.json" with { type: "json" };
 
 const FORMS: Record<keyof typeof words, (value: number) => string> = {
@@ -33,4 +33,8 @@ test("half way goes to the even digit, as in Rust", () => {
 
 test("one and many", () => {
   assert.deepEqual([0, 1, 2].map((n) => count(n, "job", "jobs")), ["0 jobs", "1 job", "2 jobs"]);
+});
+
+test("an axis has no digits that say nothing", () => {
+  assert.deepEqual([0, 35, 5.25, 0.1, 12345.6, -1500, 2.5e12].map(tick), ["0", "35", "5.25", "0.1", "12,350", "-1,500", "2.5000e+12"]);
 });

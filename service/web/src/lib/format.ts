@@ -69,8 +69,16 @@ export function rate(value: number): string {
   const [digits = "", exponent = ""] = scientific(value, 3).split("e");
   const [rounded, power] = [Number(`${digits}e${exponent}`), Number(exponent)];
   if (rounded === 0 || power < -9 || power >= 9) return figure(rounded);
-  const words = fixed(rounded, Math.max(0, 3 - power)).replace("-", "−");
-  return words.includes(".") ? words : words.replace(/\B(?=(\d{3})+$)/g, ",");
+  return apart(fixed(rounded, Math.max(0, 3 - power)).replace("-", "−"));
+}
+
+/** A number at an axis: four significant digits at most, thousands apart. */
+export function tick(value: number): string {
+  return apart(figure(Number(value.toPrecision(4))));
+}
+
+function apart(words: string): string {
+  return /^\D?\d+$/.test(words) ? words.replace(/\B(?=(\d{3})+$)/g, ",") : words;
 }
 
 /** A part of a hundred: `82.1 %`; null is `not known`. */

@@ -3,7 +3,7 @@ import { get } from "../lib/api.ts";
 import { Chart } from "../lib/chart.ts";
 import { find, make, need, show, text } from "../lib/dom.ts";
 import { followJob, type JobEvent, type JobState, type Progress } from "../lib/events.ts";
-import { duration, rate, score } from "../lib/format.ts";
+import { duration, score, tick } from "../lib/format.ts";
 import { CurveData } from "../live/curve-data.ts";
 import { LogView } from "../live/log-view.ts";
 import { NodeStrip } from "../live/node-strip.ts";
@@ -89,8 +89,8 @@ function chart(host: HTMLElement): Chart {
   ];
   return new Chart(host, {
     title: `${unit} over time`,
-    x: { label: "computing", unit: "s", zero: true, format: rate },
-    y: { label: "speed", unit, format: rate },
+    x: { label: "computing", unit: "s", zero: true, format: tick },
+    y: { label: "speed", unit, format: tick },
     lines: Number.isNaN(best) ? lines.slice(0, 3) : lines,
     height: 320,
   });

@@ -24,6 +24,11 @@ struct OperatorPage {
     frame: Frame,
     csrf: String,
     nodes: Vec<NodeLine>,
+    /// How many there are, and how many of them need somebody.
+    fleet: String,
+    /// The pages of nodes before and after these; empty where there are none.
+    first: String,
+    next: String,
     tokens: Vec<TokenLine>,
     quotas: Vec<QuotaLine>,
     invites: Vec<InviteLine>,
@@ -85,6 +90,20 @@ impl NodeLine {
             draining: node.draining,
             revoked,
         }
+    }
+}
+
+/// How many nodes there are, and how many of them need somebody: a sentence; nothing of no nodes.
+fn fleet(nodes: &[NodeLine]) -> String {
+    if nodes.is_empty() {
+        return String::new();
+    }
+    let of = |class: &str| nodes.iter().filter(|node| node.class == class).count() as u64;
+    let (lost, unwell) = (of("bad"), of("doubt"));
+    let all = words::count(nodes.len() as u64, "node", "nodes");
+    match (lost, unwell) {
+        (0, 0) => format!("{all}, none of which needs you."),
+        _ => format!("{all}: {lost} not heard of, {unwell} not well. They stand first."),
     }
 }
 
@@ -159,9 +178,10 @@ impl InviteLine {
     }
 }
 
-/// The form that something is wrong with, and what was typed.
+/// Which nodes are shown; the form that something is wrong with, and what was typed.
 #[derive(Default)]
 struct Typed {
+    offset: usize,
     sent: Fields,
     token: Option<Error>,
     quota: Option<Error>,
@@ -172,9 +192,10 @@ pub(super) fn routes() -> Router<Shared> {
     Router::new().route("/operator", get(look)).merge(people::routes()).merge(change::routes())
 }
 
-async fn look(State(app): State<Shared>, visitor: Visitor) -> Result<Response> {
+async fn look(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Result<Response> {
     visitor.caller.admin()?;
-    overview(&app, &visitor, Typed::default()).await
+    let offset = asked.get("offset").parse().unwrap_or(0);
+    overview(&app, &visitor, Typed { offset, ..Typed::default() }).await
 }
 
 async fn overview(app: &App, visitor: &Visitor, typed: Typed) -> Result<Response> {
@@ -183,6 +204,16 @@ async fn overview(app: &App, visitor: &Visitor, typed: Typed) -> Result<Response
     let error = typed.token.as_ref().or(typed.quota.as_ref()).or(typed.invite.as_ref());
     let status = error.map_or(StatusCode::OK, super::status);
     let nodes = ops::nodes(&app.db).await?;
+    let mut nodes: Vec<_> = nodes.into_iter().map(|node| NodeLine::new(node, app.lease_ms(), now)).collect();
+    nodes.sort_by_key(|node| match node.class {
+        "bad" => 0,
+        "doubt" => 1,
+        "over" => 3,
+        _ => 2,
+    });
+    let (fleet, shown) = (fleet(&nodes), super::ROWS as usize);
+    let after = typed.offset.saturating_add(shown);
+    let next = if after < nodes.len() { format!("/operator?offset={after}") } else { String::new() };
     let frame = ["nodes", "join-tokens", "quotas", "invites"]
         .iter()
         .fold(visitor.frame("Operator", "/operator"), |frame, what| {
@@ -191,7 +222,10 @@ async fn overview(app: &App, visitor: &Visitor, typed: Typed) -> Result<Response
     let page = OperatorPage {
         frame,
         csrf: visitor.token(),
-        nodes: nodes.into_iter().map(|node| NodeLine::new(node, app.lease_ms(), now)).collect(),
+        fleet,
+        first: if typed.offset > 0 { "/operator".to_owned() } else { String::new() },
+        next,
+        nodes: nodes.into_iter().skip(typed.offset).take(shown).collect(),
         tokens: ops::join_tokens(&app.db, now).await?.into_iter().map(|token| TokenLine::new(token, now)).collect(),
         quotas: ops::quotas(&app.db).await?.into_iter().map(|set| QuotaLine::new(set, now)).collect(),
         invites: ops::invites(&app.db, now).await?.into_iter().map(|invite| InviteLine::new(invite, now)).collect(),
