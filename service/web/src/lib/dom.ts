@@ -79,9 +79,20 @@ function set(element: Element, attributes: Readonly<Record<string, string | numb
   }
 }
 
-/** Does `act` when the page, as it came, has been painted: at once where it is, and in a hidden tab once it is shown. */
+/**
+ * Does `act` when the page, as it came, has been painted: at once where it is, or where the browser does not say; in a
+ * hidden tab once it is shown.
+ */
 export function afterPaint(act: () => void): void {
-  requestAnimationFrame(() => setTimeout(act));
+  const [kind, first] = ["paint", "first-contentful-paint"];
+  const painted = performance.getEntriesByName(first).length > 0;
+  if (painted || !PerformanceObserver.supportedEntryTypes.includes(kind)) return act();
+  const observer = new PerformanceObserver((seen) => {
+    if (seen.getEntriesByName(first).length === 0) return;
+    observer.disconnect();
+    act();
+  });
+  observer.observe({ type: kind, buffered: true });
 }
 
 /** Does `act` once `ms` milliseconds have passed without another call; for what follows typing. */
