@@ -5,7 +5,7 @@ import "uplot/dist/uPlot.min.css";
 import "./chart.css";
 import { decimate, type Numbers, type Picture } from "./decimate.ts";
 import { make, on, text } from "./dom.ts";
-import { count, figure } from "./format.ts";
+import { count, figure, nextRound } from "./format.ts";
 import { DASHES, Legend, type Mark } from "./legend.ts";
 import { calm, onTheme, type Theme, themeAt } from "./theme.ts";
 
@@ -334,7 +334,14 @@ export function said(axis: Axis, value: number): string {
 const ROOM = 0.06;
 
 function scale(axis: Axis, zero: boolean, room: number): uPlot.Scale {
-  if (axis.log === true) return { time: false, distr: 3 };
+  if (axis.log === true) {
+    const range = (_: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax => {
+      if (low == null || high == null || low <= 0) return [1, 10];
+      // uPlot counts its ticks from the lower end, so that has to be a round number.
+      return [nextRound(low, -1), nextRound(high, 1)];
+    };
+    return { time: false, distr: 3, range };
+  }
   const range = (_: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax => {
     if (low == null || high == null) return [0, 1];
     const [from, to] = axis.zero ?? zero ? [Math.min(0, low), Math.max(0, high)] : [low, high];
