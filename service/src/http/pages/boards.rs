@@ -367,7 +367,10 @@ async fn board(
         entries: match board.category.entries {
             0 => "Nobody is in this leaderboard".to_owned(),
             1 => "1 person is in this leaderboard, with their best result".to_owned(),
-            many => format!("{many} people are in this leaderboard, each with their best result"),
+            many => format!(
+                "{} people are in this leaderboard, each with their best result",
+                picture::text::count(many.into())
+            ),
         },
         own,
         record_picture: record_picture(&history, now),

@@ -251,6 +251,7 @@ fn environment(sides: &[Side<'_>]) -> Option<Part> {
     rows.retain(|row| row.differs);
     let same = words::count((all - rows.len()) as u64, "other fact is", "other facts are");
     let note = match rows.len() {
+        0 if all == 1 => "Nothing differs: the one known fact about program, node and launch is the same.".to_owned(),
         0 => format!("Nothing differs: all {all} known facts about program, node and launch are the same."),
         _ => format!("{same} the same in all columns."),
     };
