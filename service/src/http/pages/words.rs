@@ -190,6 +190,17 @@ pub(super) fn sentence(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
+/// The name of a fact about a run as people write it.
+pub(super) fn titled(name: &str) -> String {
+    let word = |word: &str| match word {
+        "aslr" | "cpu" | "gpu" | "mpi" | "numa" | "oom" | "smt" => word.to_uppercase(),
+        "s" => "in seconds".to_owned(),
+        other => other.to_owned(),
+    };
+    let name = name.split('_').map(word).collect::<Vec<_>>().join(" ");
+    if name == "xhpl" { name } else { sentence(&name) }
+}
+
 /// A state in a word or two.
 pub(super) fn state(state: JobState) -> &'static str {
     match state {

@@ -244,7 +244,7 @@ fn environment(sides: &[Side<'_>]) -> Option<Part> {
     }
     let row = |name: &&String| {
         let cells = facts.iter().map(|facts| facts.get(*name).cloned().unwrap_or_else(|| NOTHING.to_owned()));
-        Row::new(name.replace('_', " "), "", cells.collect()).marked()
+        Row::new(words::titled(name), "", cells.collect()).marked()
     };
     let mut rows: Vec<Row> = names.iter().map(row).collect();
     let all = rows.len();
@@ -277,7 +277,7 @@ fn known_of(run: &ResultDetail) -> BTreeMap<String, String> {
     if let Some(evidence) = &run.evidence {
         // Enough of a hash that no two programs share it.
         know("program file", evidence.binary_sha256.chars().take(12).collect());
-        know("launch", evidence.launch.join(" "));
+        know("command line", evidence.launch.join(" "));
         know("more threads than cores", value(&Value::Bool(evidence.oversubscribed)));
         know("network open", value(&Value::Bool(evidence.network_open)));
         let environment = evidence.environment.iter().filter(|(name, _)| !insight::NOISE.contains(&name.as_str()));

@@ -182,20 +182,9 @@ fn per_watt(row: &ResultRow) -> String {
     }
 }
 
-/// The name of a fact as people write it.
-fn titled(name: &str) -> String {
-    let word = |word: &str| match word {
-        "aslr" | "cpu" | "gpu" | "mpi" | "numa" | "oom" | "smt" => word.to_uppercase(),
-        "s" => "in seconds".to_owned(),
-        other => other.to_owned(),
-    };
-    let name = name.split('_').map(word).collect::<Vec<_>>().join(" ");
-    if name == "xhpl" { name } else { sentence(&name) }
-}
-
 /// Facts by name, as they came.
 pub(super) fn named(facts: &BTreeMap<String, String>) -> Vec<Fact> {
-    facts.iter().map(|(name, value)| (titled(name), value.clone())).collect()
+    facts.iter().map(|(name, value)| (words::titled(name), value.clone())).collect()
 }
 
 /// The words of a launch line as a shell takes them.

@@ -3,7 +3,7 @@
 use hpl_spec::api::insight::{Change, Previous};
 
 use super::facts;
-use super::words::{sentence, unit};
+use super::words::unit;
 use crate::http::pages::words::{self, When};
 
 /// This run beside the one before.
@@ -52,7 +52,7 @@ impl PreviousView {
         };
         let parameters = parameters.iter().map(|c| line("", c, facts::title(&schema, &c.name)));
         let environment = environment.iter().filter(|_| unknown.is_empty());
-        let environment = environment.map(|c| line("Node and programs", c, sentence(&c.name.replace('_', " "))));
+        let environment = environment.map(|c| line("Node and programs", c, words::titled(&c.name)));
         Some(PreviousView {
             compare: format!("/compare?results={},{}", before.id, row.id),
             id: before.id.to_string(),
