@@ -164,8 +164,8 @@ pub fn eliminate(mut a: MatMut, scale: f64, u: impl Fn(usize) -> f64) -> Option<
 ///
 /// Nearly every access misses the caches, and that is what it costs (8 ns each, and 1 ns where the line is in the last
 /// level cache). Several columns at once, or prefetches just before, change nothing. Asked for during the product of the
-/// strip before, the lines come sooner, but that product loses as much (at N = 8000 the interchanges took 2.6 instead of
-/// 3.4 % of the time, and the kernel 1 % more).
+/// strip before, the lines come sooner, but that product loses as much (at N = 8000 the interchanges took 2.7 instead of
+/// 3.3 % of the time, and the kernel 2 % more).
 ///
 /// # Panics
 /// If a row lies outside the view.

@@ -155,14 +155,18 @@ pub async fn list(conn: &mut Conn, limit: u32, offset: u32) -> Result<Vec<NodeRo
     rows.iter().map(read).collect()
 }
 
-/// The node with the most memory of those that were not revoked.
+/// The node with the most memory of those that were not revoked: its name, and bytes.
 ///
 /// # Errors
 /// Of the database.
-pub async fn roomiest(conn: &mut Conn) -> Result<Option<NodeRow>> {
-    let statement = format!("{COLUMNS} WHERE revoked_at IS NULL AND memory > 0 ORDER BY memory DESC, key DESC LIMIT 1");
-    let row = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_optional(conn).await.map_err(explain)?;
-    row.as_ref().map(read).transpose()
+pub async fn roomiest(conn: &mut Conn) -> Result<Option<(String, u64)>> {
+    let row: Option<(String, i64)> = sqlx::query_as(
+        "SELECT name, memory FROM nodes WHERE revoked_at IS NULL AND memory > 0 ORDER BY memory DESC, key DESC LIMIT 1",
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(explain)?;
+    Ok(row.map(|(name, memory)| (name, memory.max(0) as u64)))
 }
 
 /// The most physical cores of a node that was not revoked; 0 without nodes.

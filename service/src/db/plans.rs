@@ -34,7 +34,7 @@ const BUILT: &[(&str, usize, &str)] = &[
     ("forecast.rs", 1, "each of its conditions, below"),
     ("job_list.rs", 1, "every filter, below"),
     ("jobs.rs", 3, "COLUMNS and a condition, below"),
-    ("nodes.rs", 6, "nodes are few"),
+    ("nodes.rs", 5, "nodes are few"),
     ("queue.rs", 1, "both lanes, below"),
     ("results.rs", 1, "constants; results/tests.rs"),
     ("results/list.rs", 4, "every filter; results/tests.rs"),

@@ -7,6 +7,7 @@
 use hpl_spec::api::insight::{Change, Diagnosis, Exploration, ExplorePoint, Previous};
 use hpl_spec::api::results::{ResultDetail, ResultRow, ResultTier};
 use hpl_spec::benchmark::{self, Benchmark};
+use hpl_spec::evidence::Evidence;
 use hpl_spec::id::{AttemptId, NodeId};
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,7 +41,7 @@ const HISTORY_SIZES: (f64, f64) = (0.25, 1.1);
 /// So many results are looked through for the one before.
 const BEFORE: u32 = 50;
 /// Facts of the environment that are another every time and say nothing.
-pub const NOISE: [&str; 1] = ["longest_beat_gap_s"];
+const NOISE: [&str; 1] = ["longest_beat_gap_s"];
 
 /// Which results to show as points.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, IntoParams)]
@@ -252,13 +253,17 @@ pub async fn previous(app: &App, caller: &Caller, id: &AttemptId) -> Result<Prev
     })
 }
 
+/// The facts of the environment that can explain a difference between two runs.
+pub fn telling(evidence: &Evidence) -> impl Iterator<Item = (&String, &String)> {
+    evidence.environment.iter().filter(|(name, _)| !NOISE.contains(&name.as_str()))
+}
+
 /// What a run stood on, as one object: null where nothing was told.
 fn environment(detail: &ResultDetail) -> Value {
     let mut all = serde_json::Map::new();
     all.extend(detail.row.node.as_ref().map(|node| ("node".to_owned(), Value::from(node.name.clone()))));
     if let Some(evidence) = &detail.evidence {
-        let told = evidence.environment.iter().filter(|(name, _)| !NOISE.contains(&name.as_str()));
-        all.extend(told.map(|(name, value)| (name.clone(), Value::from(value.clone()))));
+        all.extend(telling(evidence).map(|(name, value)| (name.clone(), Value::from(value.clone()))));
         all.insert("binary_sha256".into(), evidence.binary_sha256.clone().into());
     }
     all.into()

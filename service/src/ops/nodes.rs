@@ -52,15 +52,22 @@ pub async fn find(app: &App, id: &NodeId) -> Result<Option<NodeView>> {
     view(row, &busy).map(Some)
 }
 
-/// The node with the most memory, and the most cores that a node has; 0 without nodes.
+/// How large nodes are.
+#[derive(Debug, Default)]
+pub struct Largest {
+    /// The node with the most memory: its name, and bytes.
+    pub roomiest: Option<(String, u64)>,
+    /// The most physical cores of a node; 0 without nodes.
+    pub most_cores: u32,
+}
+
+/// How large the nodes are that were not revoked.
 ///
 /// # Errors
 /// Of the database.
-pub async fn largest(app: &App) -> Result<(Option<NodeView>, u32)> {
+pub async fn largest(app: &App) -> Result<Largest> {
     let conn = &mut *app.db.read().await?;
-    let busy = attempts::busy_nodes(conn).await?;
-    let roomiest = nodes::roomiest(conn).await?.map(|row| view(row, &busy)).transpose()?;
-    Ok((roomiest, nodes::most_cores(conn).await?))
+    Ok(Largest { roomiest: nodes::roomiest(conn).await?, most_cores: nodes::most_cores(conn).await? })
 }
 
 /// The nodes with the highest measured peaks, at most `limit`, the highest first.

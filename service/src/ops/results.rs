@@ -194,15 +194,10 @@ pub async fn leaderboard(app: &App, caller: &Caller, benchmark: &str, query: &Bo
     let mut reader = app.db.read().await?;
     check_cohort(&mut reader, caller, &board).await?;
     let after = cursor(&mut reader, "after", query.after.as_ref()).await?;
-    drop(reader);
-    // Beside each other: where the leaderboard is not kept, each reads all results. Neither waits for a connection while
-    // it holds one.
-    let entries = async { board::entries(&mut *app.db.read().await?, &board, after, limit).await };
-    let category = async { board::category(&mut *app.db.read().await?, &board).await };
-    let (entries, category) = tokio::try_join!(entries, category)?;
+    let entries = board::entries(&mut reader, &board, after, limit).await?;
     let full = entries.len() >= limit as usize;
     let next = entries.last().filter(|_| full).map(|last| last.result.id.clone());
-    Ok(Leaderboard { category, unit, entries, next })
+    Ok(Leaderboard { category: board::category(&mut reader, &board).await?, unit, entries, next })
 }
 
 /// Where the caller stands in a leaderboard.

@@ -1,7 +1,7 @@
 // The words for numbers, with the examples that the service is tested with.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, bytes, count, duration, figure, fixed, nextRound, percent, rate, tick } from "../src/lib/format.ts";
+import { ago, bytes, count, duration, figure, fixed, percent, rate, tick } from "../src/lib/format.ts";
 import words from "./words.json" with { type: "json" };
 
 const FORMS: Record<keyof typeof words, (value: number) => string> = {
@@ -37,9 +37,4 @@ test("one and many", () => {
 
 test("an axis has no digits that say nothing", () => {
   assert.deepEqual([0, 35, 5.25, 0.1, 12345.6, -1500, 2.5e12].map(tick), ["0", "35", "5.25", "0.1", "12,350", "-1,500", "2.5000e+12"]);
-});
-
-test("the next round number is never the number itself", () => {
-  assert.deepEqual([2000, 1, 0.003, 7, 50, 90000].map((value) => nextRound(value, -1)), [1000, 0.5, 0.002, 5, 20, 50000]);
-  assert.deepEqual([2000, 1, 0.003, 7, 50, 90000].map((value) => nextRound(value, 1)), [5000, 2, 0.005, 10, 100, 100000]);
 });

@@ -1,6 +1,7 @@
-// Points of several groups in one order, each known again.
+// Points of several groups in one order, each known again; and where an axis of powers of ten begins and ends.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { nextRound } from "../src/lib/chart.ts";
 import { merge } from "../src/lib/scatter.ts";
 
 test("points are put in order and know where they came from", () => {
@@ -19,4 +20,9 @@ test("points are put in order and know where they came from", () => {
     ],
   });
   assert.deepEqual(merge([]), { x: [], ys: [], from: [] });
+});
+
+test("the next round number is never the number itself", () => {
+  assert.deepEqual([2000, 1, 0.003, 7, 50, 90000].map((value) => nextRound(value, -1)), [1000, 0.5, 0.002, 5, 20, 50000]);
+  assert.deepEqual([2000, 1, 0.003, 7, 50, 90000].map((value) => nextRound(value, 1)), [5000, 2, 0.005, 10, 100, 100000]);
 });

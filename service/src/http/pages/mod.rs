@@ -49,6 +49,12 @@ const ROWS: u32 = 25;
 /// is not laid out, and one comes sooner to what follows.
 const FEW: usize = 12;
 
+/// The addresses of the first part of a list that is shown by offset, and of the next part; empty where one is there.
+fn around(path: &str, offset: u32, more: bool) -> [String; 2] {
+    let first = if offset > 0 { path.to_owned() } else { String::new() };
+    [first, if more { format!("{path}?offset={}", offset.saturating_add(ROWS)) } else { String::new() }]
+}
+
 /// All pages. They need [`crate::http::auth::protect`] around them; and [`for_browsers`] further out, so that errors
 /// from outside of them, unknown addresses for one, are pages too.
 pub fn routes() -> Router<Shared> {

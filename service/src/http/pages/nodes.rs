@@ -82,10 +82,11 @@ async fn list(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Res
     let mut found = nodes::list(&app, NodeQuery { limit: Some(SHOWN + 1), offset: Some(offset) }).await?;
     let more = found.len() > SHOWN as usize;
     found.truncate(SHOWN as usize);
+    let [first, next] = super::around("/nodes", offset, more);
     super::page(&NodesPage {
         frame: visitor.frame("Nodes", "/nodes").with_call("GET", "/api/v1/nodes"),
         lines: found.into_iter().map(|node| Line::new(node, now)).collect(),
-        first: if offset > 0 { "/nodes".to_owned() } else { String::new() },
-        next: if more { format!("/nodes?offset={}", offset.saturating_add(SHOWN)) } else { String::new() },
+        first,
+        next,
     })
 }

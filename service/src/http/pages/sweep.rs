@@ -149,11 +149,16 @@ async fn look(State(app): State<Shared>, visitor: Visitor, Path(id): Path<SweepI
     })
 }
 
+/// What is added to `best` while not all runs have ended.
+fn so_far(view: &SweepView) -> &'static str {
+    if view.over < view.cost.runs { " so far" } else { "" }
+}
+
 fn best(view: &SweepView, axes: &[Axis], unit: &str) -> Option<BestView> {
     let best = view.best.as_ref()?;
     let point = view.points.get(best.point as usize)?;
     let runs = words::count(best.runs, "run", "runs");
-    let so_far = if view.over < view.cost.runs { " so far" } else { "" };
+    let so_far = so_far(view);
     let rests = match (best.sure, best.runs) {
         (true, _) => {
             format!("The median of {runs}. Even the slowest of them is above every run of another point{so_far}.")

@@ -5,7 +5,7 @@ import "uplot/dist/uPlot.min.css";
 import "./chart.css";
 import { decimate, type Numbers, type Picture } from "./decimate.ts";
 import { make, on, text } from "./dom.ts";
-import { count, figure, nextRound } from "./format.ts";
+import { count, figure } from "./format.ts";
 import { DASHES, Legend, type Mark } from "./legend.ts";
 import { calm, onTheme, type Theme, themeAt } from "./theme.ts";
 
@@ -351,6 +351,14 @@ function scale(axis: Axis, zero: boolean, room: number): uPlot.Scale {
     return from === to ? [beyond(from, -1), to + span] : [beyond(from, -1), beyond(to, 1)];
   };
   return { time: false, range };
+}
+
+/** The next of 1, 2, 5, 10, 20, … below (`way` -1) or above (1) a value, and not the value itself. */
+export function nextRound(value: number, way: -1 | 1): number {
+  const power = Math.floor(Math.log10(value));
+  const near = [power - 1, power, power + 1].flatMap((n) => [1, 2, 5].map((digit) => Number(`${digit}e${n}`)));
+  const beyond = near.filter((candidate) => way * (candidate - value) > 0);
+  return way < 0 ? Math.max(...beyond) : Math.min(...beyond);
 }
 
 /** The room that the longest number beside an axis takes. */

@@ -97,11 +97,3 @@ export function ago(at: number, now: number): string {
   if (now - at < 5000) return "just now";
   return `${duration(Math.floor((now - at) / 1000))} ago`;
 }
-
-/** The next of 1, 2, 5, 10, 20, … below (`way` -1) or above (1) a value, and not the value itself. */
-export function nextRound(value: number, way: -1 | 1): number {
-  const power = Math.floor(Math.log10(value));
-  const near = [power - 1, power, power + 1].flatMap((n) => [1, 2, 5].map((digit) => Number(`${digit}e${n}`)));
-  const beyond = near.filter((candidate) => way * (candidate - value) > 0);
-  return way < 0 ? Math.max(...beyond) : Math.min(...beyond);
-}

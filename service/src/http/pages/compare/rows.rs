@@ -192,9 +192,7 @@ fn parameters(sides: &[Side<'_>]) -> Part {
         Row::new("Cores", "", each(sides, |group, _| Some(group.cores.to_string()))).marked(),
     ];
     let row = |name: &str, words: &str, about| {
-        let say = |group: &RunGroup| {
-            group.parameters.get(name).map(|it| it.as_str().map_or_else(|| value(it), words::choice))
-        };
+        let say = |group: &RunGroup| group.parameters.get(name).filter(|it| !it.is_null()).map(words::plain);
         Row::new(words, about, each(sides, |group, _| say(group))).marked()
     };
     rows.extend(PARAMETERS.map(|(name, words, about)| row(name, words, about)));
@@ -215,21 +213,6 @@ fn parameters(sides: &[Side<'_>]) -> Part {
         _ => format!("{differing} of these differ, so no one of them alone explains a difference in speed."),
     };
     Part { title: "Parameters and node", rows, note: if sides.len() > 1 { note } else { String::new() } }
-}
-
-/// A value of the wire in words.
-fn value(value: &Value) -> String {
-    match value {
-        Value::Null => NOTHING.to_owned(),
-        Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => text.replace('_', " "),
-        Value::Array(all) => all.iter().map(self::value).collect::<Vec<_>>().join(", "),
-        Value::Object(fields) => {
-            let field = |(name, value): (&String, &Value)| format!("{} {}", name.replace('_', " "), self::value(value));
-            fields.iter().map(field).collect::<Vec<_>>().join(", ")
-        }
-    }
 }
 
 /// What else those runs stood on, as far as it differs; nothing where no run says anything.
@@ -272,16 +255,15 @@ fn known_of(run: &ResultDetail) -> BTreeMap<String, String> {
         ("kernel", "kernel of the update"),
         ("threads", "threads of a rank"),
     ] {
-        know(name, run.report.get(field).map(value).unwrap_or_default());
+        know(name, run.report.get(field).filter(|it| !it.is_null()).map(words::plain).unwrap_or_default());
     }
     if let Some(evidence) = &run.evidence {
         // Enough of a hash that no two programs share it.
         know("program file", evidence.binary_sha256.chars().take(12).collect());
         know("command line", evidence.launch.join(" "));
-        know("more threads than cores", value(&Value::Bool(evidence.oversubscribed)));
-        know("network open", value(&Value::Bool(evidence.network_open)));
-        let environment = evidence.environment.iter().filter(|(name, _)| !insight::NOISE.contains(&name.as_str()));
-        for (name, value) in environment.chain(&evidence.sandbox) {
+        know("more threads than cores", words::plain(&Value::Bool(evidence.oversubscribed)));
+        know("network open", words::plain(&Value::Bool(evidence.network_open)));
+        for (name, value) in insight::telling(evidence).chain(&evidence.sandbox) {
             know(name, value.clone());
         }
     }

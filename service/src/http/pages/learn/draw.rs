@@ -6,8 +6,9 @@ use hpl_spec::params::{PROCESS, leading_dimension, numroc};
 
 use super::numbers::Numbers;
 use super::picture::{blocks, curve};
-use super::shown::{Shown, Site, Table, row};
+use super::shown::{Shown, Table, row};
 use crate::http::pages::words::bytes;
+use crate::ops::nodes::Largest;
 use crate::picture::layout::Layout;
 use crate::picture::{grid, text};
 
@@ -49,16 +50,16 @@ pub fn work_words(gflop: f64) -> String {
 }
 
 /// N: the two curves.
-pub fn n(numbers: Numbers, site: &Site) -> Shown {
+pub fn n(numbers: Numbers, largest: &Largest) -> Shown {
     let mut shown = Shown::default();
     let Numbers { n, .. } = numbers;
     let most = n as f64 * 1.5;
     let here = |x: f64, words: String| [curve::Point { x, words }];
     let top = 8.0 * most * most;
     let (unit_size, name) = unit(MEMORY, top);
-    let node = site.roomiest.as_ref();
+    let node = largest.roomiest.as_ref();
     let levels: Vec<curve::Level> = node
-        .map(|node| curve::Level { y: node.memory as f64 * 0.8 / unit_size, words: format!("80 % of {}", node.name) })
+        .map(|(name, memory)| curve::Level { y: *memory as f64 * 0.8 / unit_size, words: format!("80 % of {name}") })
         .into_iter()
         .collect();
     let x = || curve::Axis { title: "N", most, words: &text::figure };
@@ -98,8 +99,8 @@ pub fn n(numbers: Numbers, site: &Site) -> Shown {
     shown.fact("The matrix", bytes(numbers.matrix_bytes()));
     shown.fact("All ranks, with panels and programs", bytes(all_bytes(&numbers)));
     shown.fact("Work", work_words(gflop));
-    if let Some(node) = node {
-        let fits = ((node.memory as f64 * 0.8 / 8.0).sqrt() / numbers.nb as f64).floor() * numbers.nb as f64;
+    if let Some((_, memory)) = node {
+        let fits = ((*memory as f64 * 0.8 / 8.0).sqrt() / numbers.nb as f64).floor() * numbers.nb as f64;
         shown.fact("Matrix that fills 80 % of the largest node", format!("N = {}", text::count(fits as u64)));
     }
     shown.try_with(numbers, &[], format!("Run it with N = {}", text::count(n)));

@@ -11,7 +11,7 @@ use hpl_spec::job::JobState;
 
 use super::numbers::{Asked, Numbers};
 use super::picture::blocks;
-use super::shown::{Row, Site, row, submit};
+use super::shown::{Row, row, submit};
 use super::{BENCHMARK, draw, own_jobs, seen};
 use crate::app::{App, Shared};
 use crate::error::Result;
@@ -19,7 +19,7 @@ use crate::http::pages::forms::{Fields, query};
 use crate::http::pages::submit::price;
 use crate::http::pages::visitor::{Frame, Visitor};
 use crate::http::pages::words::{bytes, duration};
-use crate::ops::nodes;
+use crate::ops::nodes::{self, Largest};
 use crate::ops::results::{self, ResultQuery};
 use crate::picture::{grid, text};
 use crate::secret::random_id;
@@ -170,7 +170,7 @@ struct Step4 {
 /// The database fails.
 pub async fn page(State(app): State<Shared>, visitor: Visitor, asked: Fields) -> Result<Response> {
     let step = asked.get("step").parse().unwrap_or(1).clamp(1, STEPS.len());
-    let site = Site::load(&app).await?;
+    let largest = nodes::largest(&app).await?;
     let (usual, trial) = usual(&app, &visitor).await?;
     let read = Asked::read(&asked, usual);
     let carried = read.carried().replace('?', "&");
@@ -193,10 +193,10 @@ pub async fn page(State(app): State<Shared>, visitor: Visitor, asked: Fields) ->
             lesson,
         }),
         2 => size(&app, &visitor, frame, lesson, read, &trial).await,
-        3 => shape(frame, lesson, read, &site),
+        3 => shape(frame, lesson, read, &largest),
         4 => start(&app, &visitor, frame, lesson, &known).await,
         5 => ends::watch(&app, &visitor, frame, lesson, &known).await,
-        _ => ends::result(&app, &visitor, frame, lesson, known, &site).await,
+        _ => ends::result(&app, &visitor, frame, lesson, known, &largest).await,
     }
 }
 
@@ -283,10 +283,10 @@ async fn size(
     crate::http::pages::page(&Step2 { frame, lesson, asked, node, sizes: rows, basis })
 }
 
-fn shape(frame: Frame, lesson: Lesson, asked: Asked, site: &Site) -> Result<Response> {
+fn shape(frame: Frame, lesson: Lesson, asked: Asked, largest: &Largest) -> Result<Response> {
     let numbers = lesson.numbers;
     let layout = numbers.layout();
-    let cores = site.most_cores;
+    let cores = u64::from(largest.most_cores);
     let ranks = usize::try_from(numbers.ranks()).unwrap_or(1);
     let mut others: Vec<(u64, u64)> = vec![(1, numbers.ranks()), (numbers.ranks(), 1), (1, 1)];
     let (p, q) = squarest_grid(ranks);

@@ -102,15 +102,16 @@ pub async fn own_jobs(app: &App, visitor: &Visitor, limit: u32) -> Result<Vec<Jo
 #[cfg(test)]
 mod tests {
     use super::numbers::Numbers;
-    use super::shown::{Shown, Site};
+    use super::shown::Shown;
     use super::*;
+    use crate::ops::nodes::Largest;
     use crate::picture::tests::check;
 
     fn all(numbers: Numbers) -> Vec<Shown> {
         let last = numbers.panels() - 1;
-        let site = Site::default();
+        let largest = Largest::default();
         let mut all = vec![
-            draw::n(numbers, &site),
+            draw::n(numbers, &largest),
             draw::nb(numbers),
             draw::grid(numbers),
             draw::storage(numbers),

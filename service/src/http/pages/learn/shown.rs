@@ -1,10 +1,7 @@
 //! What a topic shows: pictures, facts, tables and links to try. The template lays them out.
 
 use super::numbers::Numbers;
-use crate::app::App;
-use crate::error::Result;
 use crate::http::pages::forms::query;
-use crate::ops::nodes::{self, NodeView};
 
 /// A picture with its words.
 pub struct Figure {
@@ -85,24 +82,4 @@ pub fn submit(numbers: Numbers, others: &[(&str, &str)]) -> String {
 /// A row of a table.
 pub fn row(own: bool, cells: impl IntoIterator<Item = String>) -> Row {
     Row { cells: cells.into_iter().collect(), own }
-}
-
-/// What is known of the computers.
-#[derive(Default)]
-pub struct Site {
-    /// The node with most memory.
-    pub roomiest: Option<NodeView>,
-    /// The most cores of a node; 0 without nodes.
-    pub most_cores: u64,
-}
-
-impl Site {
-    /// What is known now.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn load(app: &App) -> Result<Site> {
-        let (roomiest, cores) = nodes::largest(app).await?;
-        Ok(Site { roomiest, most_cores: cores.into() })
-    }
 }

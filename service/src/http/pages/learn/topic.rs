@@ -9,7 +9,7 @@ use hpl_spec::advice::squarest_grid;
 use hpl_spec::api::jobs::Job;
 
 use super::numbers::{Asked, NumberField, Numbers};
-use super::shown::{Figure, Frames, Shown, Site, Try};
+use super::shown::{Figure, Frames, Shown, Try};
 use super::{draw, frames, latest_job, passed, seen};
 use crate::app::{App, Shared};
 use crate::error::{Error, Result};
@@ -17,6 +17,7 @@ use crate::http::extract::Path;
 use crate::http::pages::forms::{Fields, Wrong};
 use crate::http::pages::show;
 use crate::http::pages::visitor::{Frame, Visitor};
+use crate::ops::nodes::{self, Largest};
 
 /// A topic.
 pub struct Topic {
@@ -187,8 +188,8 @@ pub async fn page(
         read.fields.truncate(1);
     }
     let numbers = read.numbers;
-    let site = Site::load(&app).await?;
-    let shown = shown(&app, &visitor, topic, numbers, &asked, &site).await?;
+    let largest = nodes::largest(&app).await?;
+    let shown = shown(&app, &visitor, topic, numbers, &asked, &largest).await?;
     let wrong = !read.wrong.summary.is_empty();
     let latest = latest_job(&app, &visitor).await?.and_then(|job| numbers_of(&job));
     let page = TopicPage {
@@ -199,7 +200,7 @@ pub async fn page(
             .filter(|own| *own != numbers)
             .map(|own| format!("/learn/{slug}{}", own.query()))
             .unwrap_or_default(),
-        crowded: crowded(numbers, &site),
+        crowded: crowded(numbers, &largest),
         fields: read.fields,
         wrong: read.wrong,
         numbers,
@@ -232,8 +233,8 @@ pub fn numbers_of(job: &Job) -> Option<Numbers> {
 }
 
 /// The way out where there are more ranks than any node has cores.
-fn crowded(numbers: Numbers, site: &Site) -> Option<Try> {
-    let cores = site.most_cores;
+fn crowded(numbers: Numbers, largest: &Largest) -> Option<Try> {
+    let cores = u64::from(largest.most_cores);
     if cores == 0 || numbers.ranks() <= cores {
         return None;
     }
@@ -253,13 +254,13 @@ async fn shown(
     topic: &Topic,
     numbers: Numbers,
     asked: &Fields,
-    site: &Site,
+    largest: &Largest,
 ) -> Result<Shown> {
     // The curve of the work says most in the middle, a step at the beginning.
     let first = if topic.slug == "work" { (numbers.panels() / 2).saturating_sub(1) } else { 0 };
     let k = asked.filled("k").and_then(|k| k.parse().ok()).unwrap_or(first).min(numbers.panels().saturating_sub(1));
     let mut shown = match topic.slug {
-        "n" => draw::n(numbers, site),
+        "n" => draw::n(numbers, largest),
         "nb" => draw::nb(numbers),
         "grid" => draw::grid(numbers),
         "panel" => passed::panel(numbers),

@@ -51,6 +51,7 @@ struct NodeLine {
     trusted: bool,
     state: &'static str,
     class: &'static str,
+    needs: Needs,
     why: String,
     seen: When,
     /// Whether it was not heard of for longer than a lease while it has no job.
@@ -59,19 +60,29 @@ struct NodeLine {
     revoked: bool,
 }
 
+/// How much a node needs somebody, the most first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Needs {
+    ToBeFound,
+    ToBeHealed,
+    Nothing,
+    /// It takes no jobs any more.
+    NothingEver,
+}
+
 impl NodeLine {
     fn new(node: OperatorNode, lease_ms: i64, now: i64) -> NodeLine {
         let revoked = node.revoked_at.is_some();
         let silent = !revoked && !node.busy && now - node.seen_at > lease_ms;
         let unwell = !node.unhealthy.is_empty();
-        let (state, class) = match (revoked, node.busy, node.draining) {
-            (true, ..) => ("Revoked", "over"),
-            (_, true, true) => ("Has a job, then takes no more", "live"),
-            (_, true, false) => ("Has a job", "live"),
-            (_, _, true) => ("Takes no jobs", "over"),
-            _ if silent => ("Not heard of", "bad"),
-            _ if unwell => ("Not well", "doubt"),
-            _ => ("Free", "good"),
+        let (state, class, needs) = match (revoked, node.busy, node.draining) {
+            (true, ..) => ("Revoked", "over", Needs::NothingEver),
+            (_, true, true) => ("Has a job, then takes no more", "live", Needs::Nothing),
+            (_, true, false) => ("Has a job", "live", Needs::Nothing),
+            (_, _, true) => ("Takes no jobs", "over", Needs::NothingEver),
+            _ if silent => ("Not heard of", "bad", Needs::ToBeFound),
+            _ if unwell => ("Not well", "doubt", Needs::ToBeHealed),
+            _ => ("Free", "good", Needs::Nothing),
         };
         NodeLine {
             id: node.id.to_string(),
@@ -84,6 +95,7 @@ impl NodeLine {
             trusted: node.trusted,
             state,
             class,
+            needs,
             why: if unwell && !revoked { node.unhealthy.join("; ") } else { String::new() },
             seen: When::new(node.seen_at, now),
             silent,
@@ -98,8 +110,8 @@ fn fleet(nodes: &[NodeLine]) -> String {
     if nodes.is_empty() {
         return String::new();
     }
-    let of = |class: &str| nodes.iter().filter(|node| node.class == class).count() as u64;
-    let (lost, unwell) = (of("bad"), of("doubt"));
+    let of = |needs| nodes.iter().filter(|node| node.needs == needs).count();
+    let (lost, unwell) = (of(Needs::ToBeFound), of(Needs::ToBeHealed));
     let all = words::count(nodes.len() as u64, "node", "nodes");
     match (lost, unwell) {
         (0, 0) => format!("{all}, none of which needs you."),
@@ -181,7 +193,7 @@ impl InviteLine {
 /// Which nodes are shown; the form that something is wrong with, and what was typed.
 #[derive(Default)]
 struct Typed {
-    offset: usize,
+    offset: u32,
     sent: Fields,
     token: Option<Error>,
     quota: Option<Error>,
@@ -205,15 +217,10 @@ async fn overview(app: &App, visitor: &Visitor, typed: Typed) -> Result<Response
     let status = error.map_or(StatusCode::OK, super::status);
     let nodes = ops::nodes(&app.db).await?;
     let mut nodes: Vec<_> = nodes.into_iter().map(|node| NodeLine::new(node, app.lease_ms(), now)).collect();
-    nodes.sort_by_key(|node| match node.class {
-        "bad" => 0,
-        "doubt" => 1,
-        "over" => 3,
-        _ => 2,
-    });
-    let (fleet, shown) = (fleet(&nodes), super::ROWS as usize);
-    let after = typed.offset.saturating_add(shown);
-    let next = if after < nodes.len() { format!("/operator?offset={after}") } else { String::new() };
+    nodes.sort_by_key(|node| node.needs);
+    let fleet = fleet(&nodes);
+    let (offset, shown) = (typed.offset as usize, super::ROWS as usize);
+    let [first, next] = super::around("/operator", typed.offset, nodes.len() > offset.saturating_add(shown));
     let frame = ["nodes", "join-tokens", "quotas", "invites"]
         .iter()
         .fold(visitor.frame("Operator", "/operator"), |frame, what| {
@@ -223,9 +230,9 @@ async fn overview(app: &App, visitor: &Visitor, typed: Typed) -> Result<Response
         frame,
         csrf: visitor.token(),
         fleet,
-        first: if typed.offset > 0 { "/operator".to_owned() } else { String::new() },
+        first,
         next,
-        nodes: nodes.into_iter().skip(typed.offset).take(shown).collect(),
+        nodes: nodes.into_iter().skip(offset).take(shown).collect(),
         tokens: ops::join_tokens(&app.db, now).await?.into_iter().map(|token| TokenLine::new(token, now)).collect(),
         quotas: ops::quotas(&app.db).await?.into_iter().map(|set| QuotaLine::new(set, now)).collect(),
         invites: ops::invites(&app.db, now).await?.into_iter().map(|invite| InviteLine::new(invite, now)).collect(),

@@ -87,11 +87,7 @@ fn chart(view: &SweepView, axis: &Axis, unit: &str) -> String {
             Series { name: "measured, median".into(), draw: Draw::Both, points: measured.collect() },
             Series { name: "predicted".into(), draw: Draw::Line, points: predicted.collect() },
         ],
-        levels: view
-            .best
-            .iter()
-            .map(|best| (best.score, (if view.over < view.cost.runs { "best so far" } else { "best" }).to_owned()))
-            .collect(),
+        levels: view.best.iter().map(|best| (best.score, format!("best{}", super::so_far(view)))).collect(),
     };
     responsive(|shape| chart.picture(shape))
 }

@@ -8,7 +8,7 @@ use hpl_spec::api::results::{BoardEntry, ResultDetail, Standing};
 use hpl_spec::job::JobState;
 
 use super::super::numbers::Numbers;
-use super::super::shown::{Site, Table, Try, row, submit};
+use super::super::shown::{Table, Try, row, submit};
 use super::super::topic::numbers_of;
 use super::super::{BENCHMARK, draw, seen};
 use super::{Known, Lesson, fits, latest_result};
@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::http::pages::visitor::{Frame, Visitor};
 use crate::http::pages::words::{self, duration};
 use crate::ops::jobs::{self, ListQuery};
+use crate::ops::nodes::Largest;
 use crate::ops::results::{self, BoardQuery};
 use crate::picture::text;
 
@@ -140,7 +141,7 @@ pub(super) async fn result(
     frame: Frame,
     lesson: Lesson,
     known: Known,
-    site: &Site,
+    largest: &Largest,
 ) -> Result<Response> {
     let own = known.result.is_some();
     let found = match known.result {
@@ -152,7 +153,7 @@ pub(super) async fn result(
         let detail = seen::detail(app, &visitor.caller, &row.id).await?;
         frame = frame.with_call("GET", format!("/api/v1/results/{}", row.id));
         let ran = Numbers::of_label(&row.label).or_else(|| known.jobs.first().and_then(numbers_of));
-        tries = ran.map(|ran| to_try(ran, site)).unwrap_or_default();
+        tries = ran.map(|ran| to_try(ran, largest)).unwrap_or_default();
         outcome_of = Some(outcome(detail, own));
     }
     let query = BoardQuery { limit: Some(TOP), ..BoardQuery::default() };
@@ -237,10 +238,10 @@ fn percent_words(percent: Option<f64>) -> &'static str {
 }
 
 /// What to run next.
-fn to_try(ran: Numbers, site: &Site) -> Vec<Try> {
+fn to_try(ran: Numbers, largest: &Largest) -> Vec<Try> {
     let mut tries = vec![];
     let mut add = |numbers: Numbers, words: String| tries.push(Try { words, address: submit(numbers, &[]) });
-    let most = site.roomiest.as_ref().map_or(ran.n * 2, |node| fits(node.memory) as u64);
+    let most = largest.roomiest.as_ref().map_or(ran.n * 2, |(_, memory)| fits(*memory) as u64);
     let larger = Numbers { n: (ran.n * 3 / 2).min(most), ..ran }.in_blocks().n;
     if larger > ran.n {
         let times = draw::gflop(&Numbers { n: larger, ..ran }) / draw::gflop(&ran);
