@@ -3,6 +3,7 @@
 //! The members of the team take strips of columns from a bag. While they do, some of them may factor the next
 //! panel first ([`Meanwhile`]); whoever is done with it takes strips as well.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use hpl_core::context::{Context, Scratch};
@@ -17,10 +18,10 @@ use hpl_spec::params::{SWAP_COLUMNS, Swap};
 use hpl_spec::report::Phases;
 
 use crate::axis::Axis;
-use crate::comm::{Comm, WaitPolicy};
+use crate::comm::{Buf, Comm, WaitPolicy};
 use crate::grid::Grid;
 use crate::panel::{Panel, PanelShape};
-use crate::swap::{Exchange, Hands, InPieces, Moved, Moving, Piece, Route, SwapPlan, local_swaps};
+use crate::swap::{Exchange, Hands, InPieces, Moved, Moving, Route, SwapPlan, U, local_swaps};
 use crate::variant::Variant;
 use crate::workspace::Pool;
 
@@ -54,8 +55,8 @@ pub struct Ready {
 enum Moves {
     /// Within this process: what to exchange with what, from the panel's first row on.
     Here(Vec<usize>),
-    /// Between the processes of the column.
-    Between(SwapPlan, Swap),
+    /// Between the processes of the column; SWAP and EQUIL say how.
+    Between(SwapPlan, Swap, bool),
 }
 
 /// The update by one panel, of whatever columns.
@@ -96,8 +97,8 @@ impl Ready {
         let moves = match grid.p {
             1 => Moves::Here(local_swaps(panel.pivots(), panel.shape.first)),
             _ => {
-                let plan = SwapPlan::new(&rows, panel.shape.first, panel.pivots(), variant.equil);
-                Moves::Between(plan, variant.swap)
+                let plan = SwapPlan::new(&rows, panel.shape.first, panel.pivots());
+                Moves::Between(plan, variant.swap, variant.equil)
             }
         };
         Ready { panel, packed, moves, chunks: [FIRST_COLUMNS, SWAP_COLUMNS] }
@@ -146,29 +147,30 @@ impl<C: Comm> Update<'_, C> {
             policy: grid.all.wait_policy(),
         };
         let mut help = Some(help);
-        let (plan, swap) = match moves {
+        let (plan, swap, equil) = match moves {
             Moves::Here(swaps) => {
                 let start = Instant::now();
                 let led = bag.empty(columns, &Top::Swaps(swaps), meanwhile, &mut help);
                 phases.update += (start.elapsed() - led).as_secs_f64();
                 return;
             }
-            Moves::Between(plan, swap) => (plan, *swap),
+            Moves::Between(plan, swap, equil) => (plan, *swap, *equil),
         };
-        let route = Route::of(swap, columns.cols());
-        let moving =
-            Moving { cx, along_col: &grid.along_col, owner: shape.process_row, plan, route, panel: shape.index };
+        let route = Route::of(swap, equil, columns.cols());
+        let (along_col, owner, panel) = (&grid.along_col, shape.process_row, shape.index);
+        let moving = Moving { cx, along_col, owner, plan, route, triangle, panel };
         // While one chunk of columns is multiplied, the rows of the next one travel. The first one is small: until its rows
         // are there, nothing is multiplied.
         let start = Instant::now();
         let (mut current, mut rest) = at_most(columns, *first);
-        let mut pieces = Vec::new();
+        let (mut u, mut solving) = (U::Solved(vec![]), Duration::ZERO);
         if current.cols() > 0 {
             let exchange = Exchange::start(&moving, current, pool, Hands::Team);
-            Moved { columns: current, pieces } =
+            Moved { columns: current, u, solving } =
                 exchange.finish(&moving, pool, Hands::Team, &mut || meanwhile.progress());
         }
-        phases.swap += start.elapsed().as_secs_f64();
+        phases.swap += (start.elapsed() - solving).as_secs_f64();
+        phases.update += solving.as_secs_f64();
         loop {
             let start = Instant::now();
             let (chunk, later) = at_most(rest, *others);
@@ -177,15 +179,16 @@ impl<C: Comm> Update<'_, C> {
             let mut beside =
                 Beside { leads: help.is_some(), meanwhile, moving: &moving, pool, waiting, exchange: None };
             // Without columns this is one turn, for what is done meanwhile.
-            let led = bag.empty(current, &Top::Pieces(&pieces), &mut beside, &mut help);
+            let led = bag.empty(current, &Top::Moved(&u), &mut beside, &mut help);
             let exchange = beside.exchange.take();
             phases.update += (start.elapsed() - led).as_secs_f64();
-            pieces.drain(..).for_each(|piece| pool.give(piece.rows));
+            u.give(pool);
             let Some(exchange) = exchange else { return };
             let start = Instant::now();
-            Moved { columns: current, pieces } =
+            Moved { columns: current, u, solving } =
                 exchange.finish(&moving, pool, Hands::Team, &mut || meanwhile.progress());
-            phases.swap += start.elapsed().as_secs_f64();
+            phases.swap += (start.elapsed() - solving).as_secs_f64();
+            phases.update += solving.as_secs_f64();
         }
     }
 }
@@ -227,8 +230,8 @@ impl<C: Comm> Meanwhile for Beside<'_, '_, C> {
 enum Top<'a> {
     /// In the matrix, to be exchanged in place.
     Swaps(&'a [usize]),
-    /// In pieces, from all process rows. On the one that owns the top block, X goes there.
-    Pieces(&'a [Piece<'a>]),
+    /// In messages, from all process rows. On the one that owns the top block, X goes there.
+    Moved(&'a U<'a>),
 }
 
 /// What is done with the strips of columns.
@@ -262,15 +265,46 @@ impl Bag<'_> {
                     let (mut u, below) = strip.split_at_row(width);
                     self.strip(scratch, &mut u, below);
                 }
-                Top::Pieces(pieces) => {
+                Top::Moved(u) => {
                     let columns = first..first + strip.cols();
                     let (block, below) = strip.split_at_row(if owner { width } else { 0 });
                     let top = owner.then_some(block);
-                    self.strip(scratch, &mut InPieces { pieces, columns, top }, below);
+                    match u {
+                        U::Pieces(pieces) => self.strip(scratch, &mut InPieces { pieces, columns, top }, below),
+                        U::Solved(shares) => scratch.timed(Work::Multiply, index, |scratch| {
+                            self.multiply(scratch, shares, columns, top, below)
+                        }),
+                    }
                 }
             }
             true
         })
+    }
+
+    /// A22 ← A22 − L2·X for one strip: `columns` of what lies in `shares`, which goes to the `top` block as well.
+    fn multiply(
+        &self,
+        scratch: &mut Scratch,
+        shares: &[Buf],
+        columns: Range<usize>,
+        mut top: Option<MatMut>,
+        mut below: MatMut,
+    ) {
+        let (width, height, mut end) = (self.shape.width, below.rows(), 0);
+        for share in shares {
+            let begin = end;
+            end += share.len() / width;
+            let (from, to) = (columns.start.max(begin), columns.end.min(end));
+            if from >= to {
+                continue;
+            }
+            let (at, n) = (from - columns.start, to - from);
+            let x = MatRef::new(share, width, end - begin, width).sub(0, from - begin, width, n);
+            if let Some(top) = &mut top {
+                top.as_mut().sub(0, at, width, n).copy_from(x);
+            }
+            self.left.multiply(scratch, -1.0, x, below.as_mut().sub(0, at, height, n));
+        }
     }
 
     /// U ← L1⁻¹·U and A22 ← A22 − L2·U for one strip.
@@ -345,10 +379,10 @@ mod tests {
         (p, q): (usize, usize),
         threads: usize,
         mode: SendMode,
-        swap: Swap,
+        (swap, equil): (Swap, bool),
         chunks: Option<[usize; 2]>,
     ) -> Vec<Vec<u64>> {
-        let params = RunParams { swap, ..RunParams::new(90, 8, p, q) };
+        let params = RunParams { swap, equil, ..RunParams::new(90, 8, p, q) };
         ThreadComm::run(p * q, mode, |world| {
             let grid = Grid::new(&world, p, q, Order::RowMajor).unwrap();
             let kernel = hpl_core::gemm::kernel::pick(None).unwrap();
@@ -387,9 +421,10 @@ mod tests {
         for mode in [SendMode::Eager, SendMode::Rendezvous] {
             for grid in [(2, 1), (3, 1), (2, 2), (4, 1)] {
                 for threads in [1, 3] {
-                    let whole = updated(grid, threads, mode, Swap::SpreadRoll, None);
+                    let whole = updated(grid, threads, mode, (Swap::BinaryExchange, true), None);
                     for chunks in [None, Some([1, 7]), Some([16, 24]), Some([40, 1])] {
-                        for swap in [Swap::SpreadRoll, Swap::BinaryExchange, Swap::Mix { threshold: 20 }] {
+                        let ways = [Swap::SpreadRoll, Swap::BinaryExchange, Swap::Mix { threshold: 20 }];
+                        for swap in ways.into_iter().flat_map(|swap| [(swap, true), (swap, false)]) {
                             let got = updated(grid, threads, mode, swap, chunks);
                             assert!(got == whole, "{grid:?}, {swap:?}, {chunks:?}, {mode:?}");
                         }

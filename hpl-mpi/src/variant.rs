@@ -16,7 +16,7 @@ pub struct Variant {
     pub recursion: Recursion,
     /// How rows travel between process rows (SWAP).
     pub swap: Swap,
-    /// Whether all process rows start equally many rows of U round the ring of spread-roll (EQUIL).
+    /// Whether process rows share the work on U evenly in spread-roll (EQUIL): each solves some columns of it for all.
     pub equil: bool,
 }
 

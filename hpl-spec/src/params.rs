@@ -47,7 +47,7 @@ pub struct RunParams {
     pub l1: Storage,
     /// U: the form of the row block.
     pub u: Storage,
-    /// EQUIL: whether spread-roll evens out the shares of the process rows.
+    /// EQUIL: whether process rows share the work on U evenly in spread-roll.
     pub equil: bool,
     /// ALIGN: memory alignment, in doubles.
     pub align: usize,
@@ -185,7 +185,7 @@ impl RunParams {
         let in_pieces = q > 1 && matches!(self.bcast, Bcast::Long | Bcast::LongM);
         let panels = if in_pieces { 2 * panels } else { panels };
         let panel = width.saturating_mul(rows + 2 * width + 2);
-        let u = if p > 1 { width.saturating_mul(3 * columns.min(SWAP_COLUMNS as u128)) } else { 0 };
+        let u = if p > 1 { width.saturating_mul(4 * columns.min(SWAP_COLUMNS as u128)) } else { 0 };
         let packed_l2 = width.saturating_mul(rows + 24).saturating_mul(waiting);
 
         let doubles = matrix.saturating_add(panel.saturating_mul(panels)).saturating_add(u).saturating_add(packed_l2);

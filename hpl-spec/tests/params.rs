@@ -88,11 +88,11 @@ fn memory_of_one_rank() {
     let one = RunParams::new(1000, 64, 1, 1);
     assert_eq!(one.bytes_per_rank(), 8 * (1000 * 1001 + 64 * (1000 + 130) + 64 * 1024));
     // 2 x 2: blocks 0, 2, ... 14 of 16 blocks: 512 rows; the column of b is
-    // block 15's last: 512 columns. Columns of 512 doubles would be a power of two apart. The pieces of two chunks of U, and what
-    // travels: three times its size.
+    // block 15's last: 512 columns. Columns of 512 doubles would be a power of two apart. Two chunks of U, the rows of which
+    // one is put together, and those that leave for it: four times its size.
     let grid = RunParams::new(1000, 64, 2, 2);
     let (rows, columns) = (512, 512);
-    let doubles = (rows + 8) * columns + 2 * 64 * (rows + 130) + 3 * 64 * columns + 64 * (rows + 24);
+    let doubles = (rows + 8) * columns + 2 * 64 * (rows + 130) + 4 * 64 * columns + 64 * (rows + 24);
     assert_eq!(grid.bytes_per_rank(), 8 * doubles);
     // A deeper look-ahead holds more panels, as long as there are so many; with one process column it is of no use. NB
     // beyond N counts as N.

@@ -115,19 +115,44 @@ impl<'a> Triangle<'a> {
             between(scratch);
             return left.multiply_packed(scratch, 0..k, c);
         }
-        // Columns in a row are what nr = 1 means.
         scratch.with_aside(k * n + k, |scratch, aside| {
-            let (aside, negative) = aside.split_at_mut(k * n);
-            (0..n).for_each(|j| u.load(j, 1, &mut aside[j * k..][..k]));
-            let mut x = MatMut::new(aside, k, n, k.max(1));
-            trsm(cx, scratch, self.l, x.as_mut());
-            for j in 0..n {
-                negative.iter_mut().zip(&*x.col(j)).for_each(|(to, x)| *to = -x);
-                u.keep(j, 1, negative);
-            }
+            let x = self.solve_aside(cx, scratch, n, u, aside);
             between(scratch);
-            left.multiply(scratch, -1.0, x.as_ref(), c);
+            left.multiply(scratch, -1.0, x, c);
         });
+    }
+
+    /// Solves L·X = U for `n` columns of U, by one member.
+    pub fn solve(&self, cx: &Context, scratch: &mut Scratch, n: usize, u: &mut impl Rows) {
+        if self.in_tiles {
+            return self.solve_in_tiles(cx, scratch, n, u);
+        }
+        let k = self.l.rows();
+        scratch.with_aside(k * n + k, |scratch, aside| {
+            self.solve_aside(cx, scratch, n, u, aside);
+        });
+    }
+
+    /// X in `aside`, which has room for it and one more column.
+    fn solve_aside<'x>(
+        &self,
+        cx: &Context,
+        scratch: &mut Scratch,
+        n: usize,
+        u: &mut impl Rows,
+        aside: &'x mut [f64],
+    ) -> MatRef<'x> {
+        let k = self.l.rows();
+        let (aside, negative) = aside.split_at_mut(k * n);
+        // Columns in a row are what nr = 1 means.
+        (0..n).for_each(|j| u.load(j, 1, &mut aside[j * k..][..k]));
+        trsm(cx, scratch, self.l, MatMut::new(aside, k, n, k.max(1)));
+        let x = MatRef::new(aside, k, n, k.max(1));
+        for j in 0..n {
+            negative.iter_mut().zip(x.col(j)).for_each(|(to, x)| *to = -x);
+            u.keep(j, 1, negative);
+        }
+        x
     }
 
     /// −X packed into the scratch memory.
@@ -209,9 +234,10 @@ mod tests {
                     });
                     let x = Matrix::from_fn(k, n, |i, j| ((i * 5 + j) % 7) as f64 - 3.0);
                     let a = Matrix::from_fn(m, k, |i, j| ((i + 3 * j) % 5) as f64 - 2.0);
-                    let mut u = Matrix::from_fn(k, n, |i, j| {
+                    let product = |i, j| {
                         x.as_ref().at(i, j) + (0..i).map(|p| l.as_ref().at(i, p) * x.as_ref().at(p, j)).sum::<f64>()
-                    });
+                    };
+                    let [mut u, mut alone] = [0; 2].map(|_| Matrix::from_fn(k, n, product));
                     let mut c = Matrix::from_fn(m, n, |i, j| (i + j) as f64);
                     let mut packed = PackedPanel::new(&cx, m, k).unwrap();
                     let left = Left::pack(&cx, &mut packed.left, a.as_ref());
@@ -219,6 +245,8 @@ mod tests {
                     let scratch = &mut cx.main_scratch();
                     triangle.solve_and_subtract(&cx, scratch, &left, &mut u.as_mut(), c.as_mut(), |_| ());
                     assert!(u.data() == x.data(), "{} k={k} n={n}", kernel.name);
+                    triangle.solve(&cx, scratch, n, &mut alone.as_mut());
+                    assert!(alone.data() == x.data(), "{} k={k} n={n}, without a product", kernel.name);
                     for j in 0..n {
                         for i in 0..m {
                             let product = (0..k).map(|p| a.as_ref().at(i, p) * x.as_ref().at(p, j)).sum::<f64>();

@@ -7,25 +7,30 @@
 //!                            the message goes back into it as the piece of U
 //! ```
 //! In binary exchange, where a piece of U leaves before the rows that take its place are there, it is copied instead.
+//! With the shared solve, what goes round the ring afterwards are columns of L⁻¹·U, of which each place has solved some.
 //! An [`Exchange`] is started, polled and finished, so that a chunk's rows can travel while another chunk is multiplied.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use hpl_core::context::Context;
+use hpl_core::context::{Context, Scratch};
+use hpl_core::gemm::triangle::Triangle;
 use hpl_core::matrix::MatMut;
-use hpl_core::share::{Cut, StripPairs};
+use hpl_core::share::{Cut, StripPairs, Strips};
 use hpl_core::timeline::Work;
 
-use super::schedule::{Fragment, Item, Route, Schedule, Step};
-use super::{Piece, SwapPlan};
+use super::schedule::{Item, Route, Schedule, Step, share};
+use super::{InPieces, Piece, SwapPlan};
 use crate::comm::{Buf, Comm, awaited, stage, wait_until};
 use crate::workspace::Pool;
 
 /// Columns a member moves at a time (not tuned; the swap phase of a P×1 run shows it).
 const STRIP: usize = 32;
-/// Fewer elements than this are moved by the main thread alone: waking the team costs more.
+/// Columns a member solves at a time.
+const SOLVED_TOGETHER: usize = 64;
+/// Fewer elements than this are moved or solved by the main thread alone: waking the team costs more.
 const ALONE: usize = 1 << 14;
 
 /// Whose rows move, and how.
@@ -40,6 +45,8 @@ pub struct Moving<'a, C> {
     pub plan: &'a SwapPlan,
     /// Through whom.
     pub route: Route,
+    /// L1, for the shared solve.
+    pub triangle: &'a Triangle<'a>,
     /// The panel's number, for the record.
     pub panel: usize,
 }
@@ -56,18 +63,18 @@ impl<'a, C: Comm> Moving<'a, C> {
         (place + self.owner) % self.along_col.size()
     }
 
-    fn fragments(&self) -> &'a [Fragment] {
-        match self.route {
-            Route::BinaryExchange => &self.plan.whole,
-            Route::SpreadRoll => &self.plan.rolled,
-        }
+    /// Which of `n` columns a place solves.
+    fn share(&self, place: usize, n: usize) -> Range<usize> {
+        share(place, self.along_col.size(), n)
     }
 
-    /// Rows of a message's item.
-    fn height(&self, item: Item) -> usize {
+    /// Doubles of a message's item, of `n` columns.
+    fn len(&self, item: Item, n: usize) -> usize {
         match item {
-            Item::Down(place) => self.plan.vacated[place].len(),
-            Item::Up(fragment) => self.fragments()[fragment].rows.len(),
+            Item::Down(place) => self.plan.vacated[place].len() * n,
+            Item::Up(place) => self.plan.slots[place].len() * n,
+            Item::Part { from, to } => self.plan.slots[from].len() * self.share(to, n).len(),
+            Item::Solved(place) => self.plan.width() * self.share(place, n).len(),
         }
     }
 }
@@ -81,13 +88,32 @@ pub enum Hands {
     Main,
 }
 
-/// Some trailing columns whose rows have been exchanged, but for the top block: that is left to the caller, who has the
-/// pieces of U.
+/// Some trailing columns whose rows have been exchanged, but for the top block: that is left to the caller, who has U.
 pub struct Moved<'a, 'p> {
     /// The columns, all local rows.
     pub columns: MatMut<'a>,
-    /// All of U.
-    pub pieces: Vec<Piece<'p>>,
+    /// U, all of it.
+    pub u: U<'p>,
+    /// How much of the time that [`Exchange::finish`] took went into solving.
+    pub solving: Duration,
+}
+
+/// U as it came together.
+pub enum U<'p> {
+    /// Its rows, as the process rows gave them.
+    Pieces(Vec<Piece<'p>>),
+    /// L⁻¹·U: columns after columns, each buffer a matrix of all rows.
+    Solved(Vec<Buf>),
+}
+
+impl U<'_> {
+    /// Gives the memory back.
+    pub fn give(self, pool: &mut Pool) {
+        match self {
+            U::Pieces(pieces) => pieces.into_iter().for_each(|piece| pool.give(piece.rows)),
+            U::Solved(shares) => shares.into_iter().for_each(|share| pool.give(share)),
+        }
+    }
 }
 
 /// The rows of one chunk of columns under way.
@@ -98,10 +124,16 @@ pub struct Exchange<'a, C: Comm> {
     sends: Vec<C::Ticket>,
     /// Rows that go down, by place, as far as they are here and have to go on.
     down: Vec<Option<Buf>>,
-    /// Fragments of U that are here.
+    /// What I give to U, where it is cut into shares.
+    own: Option<Buf>,
+    /// What each place gave to U, as far as it is here: of all columns, or of those that I solve.
     up: Vec<Option<Buf>>,
+    /// What each place has solved, as far as it is here.
+    solved: Vec<Option<Buf>>,
     /// Time in which rows that came were put into their places.
     placing: Duration,
+    /// Time in which my share was solved.
+    solving: Duration,
 }
 
 impl<'a, C: Comm> Exchange<'a, C> {
@@ -109,19 +141,23 @@ impl<'a, C: Comm> Exchange<'a, C> {
     pub fn start(on: &Moving<C>, columns: MatMut<'a>, pool: &mut Pool, hands: Hands) -> Exchange<'a, C> {
         let start = Instant::now();
         let (me, p, n) = (on.place(), on.along_col.size(), columns.cols());
-        let Schedule { receives, sends } = Schedule::new(on.route, me, p, on.fragments());
+        let Schedule { receives, sends } = Schedule::new(on.route, me, p);
         let receive = |Step { peer, items }: Step| {
-            let rows: usize = items.iter().map(|&item| on.height(item)).sum();
-            (items, on.along_col.start_recv(on.rank(peer), stage::SWAP, pool.take(rows * n)))
+            let len = items.iter().map(|&item| on.len(item, n)).sum();
+            (items, on.along_col.start_recv(on.rank(peer), stage::SWAP, pool.take(len)))
         };
+        let nothing = || (0..p).map(|_| None).collect();
         let mut this = Exchange {
             columns,
             receiving: receives.into_iter().map(receive).collect(),
             unsent: sends.into(),
             sends: Vec::new(),
-            down: (0..p).map(|_| None).collect(),
-            up: on.fragments().iter().map(|_| None).collect(),
+            down: nothing(),
+            own: None,
+            up: nothing(),
+            solved: nothing(),
             placing: Duration::ZERO,
+            solving: Duration::ZERO,
         };
         let SwapPlan { sources, vacated, displaced, .. } = on.plan;
         if me == 0 {
@@ -135,10 +171,10 @@ impl<'a, C: Comm> Exchange<'a, C> {
                 piece.iter_mut().zip(&sources[0]).for_each(|(to, &row)| *to = column[row]);
                 places.clone().for_each(|(&to, &from)| column[to] = column[from]);
             });
-            this.give_up(on, pool, piece);
+            this.give_up(on, piece);
         } else if on.route == Route::BinaryExchange {
             let piece = this.packed(on, pool, hands, &sources[me]);
-            this.give_up(on, pool, piece);
+            this.give_up(on, piece);
         }
         on.cx.main_scratch().lane.note(Work::Swap, on.panel, start, Duration::ZERO);
         this.send_on(on, pool);
@@ -151,22 +187,25 @@ impl<'a, C: Comm> Exchange<'a, C> {
         receiving.retain_mut(|(items, ticket)| {
             let Some(buf) = on.along_col.poll(ticket) else { return true };
             if let [item] = items[..] {
-                self.arrived(on, pool, hands, item, buf);
+                self.arrived(on, hands, item, buf);
                 return false;
             }
             let mut begin = 0;
             for &item in items.iter() {
-                let len = on.height(item) * self.columns.cols();
-                self.arrived(on, pool, hands, item, buf.part(begin..begin + len));
+                let len = on.len(item, self.columns.cols());
+                self.arrived(on, hands, item, buf.part(begin..begin + len));
                 begin += len;
             }
             pool.give(buf);
             false
         });
         self.receiving = receiving;
+        if on.route == Route::SharedSolve && self.solved[on.place()].is_none() && self.up.iter().all(Option::is_some) {
+            self.solve(on, pool, hands);
+        }
         self.send_on(on, pool);
         self.sends.retain_mut(|ticket| match on.along_col.poll(ticket) {
-            // Where it is a fragment of U, this is another handle of it.
+            // Where it is a part of U, this is another handle of it.
             Some(sent) => {
                 pool.give(sent);
                 false
@@ -184,7 +223,7 @@ impl<'a, C: Comm> Exchange<'a, C> {
         hands: Hands,
         progress: &mut dyn FnMut(),
     ) -> Moved<'a, 'p> {
-        let (start, placed) = (Instant::now(), self.placing);
+        let (start, placed, solved) = (Instant::now(), self.placing, self.solving);
         let missing = Cell::new(None);
         let what = || awaited(on.along_col, missing.get());
         wait_until(on.along_col, what, || {
@@ -194,31 +233,39 @@ impl<'a, C: Comm> Exchange<'a, C> {
             missing.set(first.map(|ticket| on.along_col.describe(ticket)));
             done.then_some(())
         });
-        on.cx.main_scratch().lane.note_wait(Work::Exchange, on.panel, start, self.placing - placed);
-        let (plan, fragments) = (on.plan, on.fragments());
-        let pieces = fragments.iter().zip(self.up).map(|(Fragment { from, rows, .. }, buf)| Piece {
-            slots: &plan.slots[*from][rows.clone()],
-            rows: buf.expect("all of it has arrived"),
-        });
-        Moved { columns: self.columns, pieces: pieces.collect() }
+        let solving = self.solving - solved;
+        on.cx.main_scratch().lane.note_wait(Work::Exchange, on.panel, start, self.placing - placed + solving);
+        let all = |bufs: Vec<Option<Buf>>| bufs.into_iter().map(|buf| buf.expect("all of it has arrived"));
+        let u = match on.route {
+            Route::SharedSolve => {
+                pool.give(self.own.expect("it was cut"));
+                U::Solved(all(self.solved).collect())
+            }
+            Route::BinaryExchange | Route::SpreadRoll => {
+                let pieces = on.plan.slots.iter().zip(all(self.up)).map(|(slots, rows)| Piece { slots, rows });
+                U::Pieces(pieces.collect())
+            }
+        };
+        Moved { columns: self.columns, u, solving }
     }
 
     /// Takes an item of a message.
-    fn arrived(&mut self, on: &Moving<C>, pool: &mut Pool, hands: Hands, item: Item, mut buf: Buf) {
+    fn arrived(&mut self, on: &Moving<C>, hands: Hands, item: Item, mut buf: Buf) {
         let me = on.place();
         match item {
-            Item::Up(fragment) => self.up[fragment] = Some(buf),
+            Item::Up(from) | Item::Part { from, .. } => self.up[from] = Some(buf),
+            Item::Solved(place) => self.solved[place] = Some(buf),
             Item::Down(place) if place != me => self.down[place] = Some(buf),
             Item::Down(_) => {
                 let (start, places) = (Instant::now(), &on.plan.vacated[me]);
                 match on.route {
-                    Route::SpreadRoll => {
+                    Route::SpreadRoll | Route::SharedSolve => {
                         self.column_by_column(hands, on, buf.as_mut(), |rows, column| {
                             rows.iter_mut()
                                 .zip(places)
                                 .for_each(|(row, &place)| std::mem::swap(row, &mut column[place]));
                         });
-                        self.give_up(on, pool, buf);
+                        self.give_up(on, buf);
                     }
                     Route::BinaryExchange => {
                         for (j, rows) in buf.chunks_exact(places.len().max(1)).enumerate() {
@@ -233,38 +280,67 @@ impl<'a, C: Comm> Exchange<'a, C> {
         }
     }
 
-    /// Cuts my piece of U into its fragments.
-    fn give_up(&mut self, on: &Moving<C>, pool: &mut Pool, piece: Buf) {
-        let (me, n, height) = (on.place(), self.columns.cols(), on.plan.slots[on.place()].len());
-        let mine = on.fragments().iter().zip(&mut self.up).filter(|(fragment, _)| fragment.from == me);
-        for (Fragment { rows, .. }, up) in mine {
-            if rows.len() == height {
-                *up = Some(piece);
-                return;
-            }
-            let mut cut = pool.take(rows.len() * n);
-            for (to, from) in cut.as_mut().chunks_exact_mut(rows.len()).zip(piece.chunks_exact(height)) {
-                to.copy_from_slice(&from[rows.clone()]);
-            }
-            *up = Some(cut);
+    /// Takes what I give to U: of all columns, one after the other.
+    fn give_up(&mut self, on: &Moving<C>, piece: Buf) {
+        let me = on.place();
+        if on.route == Route::SharedSolve {
+            let (height, columns) = (on.plan.slots[me].len(), on.share(me, self.columns.cols()));
+            self.up[me] = Some(piece.part(height * columns.start..height * columns.end));
+            self.own = Some(piece);
+        } else {
+            self.up[me] = Some(piece);
         }
-        pool.give(piece);
+    }
+
+    /// Solves my share of the columns, of which all rows are here.
+    fn solve(&mut self, on: &Moving<C>, pool: &mut Pool, hands: Hands) {
+        let (start, width) = (Instant::now(), on.plan.width());
+        let n = on.share(on.place(), self.columns.cols()).len();
+        let mut solved = pool.take(width * n);
+        let up = self.up.iter_mut().map(|buf| buf.take().expect("all of it is here"));
+        let pieces: Vec<_> = on.plan.slots.iter().zip(up).map(|(slots, rows)| Piece { slots, rows }).collect();
+        let x = MatMut::new(solved.as_mut(), width, n, width.max(1));
+        let strips = Strips::new(x, Cut::even(n, SOLVED_TOGETHER));
+        let empty_the_bag = |scratch: &mut Scratch| {
+            while let Some((first, x)) = strips.next() {
+                let (n, columns) = (x.cols(), first..first + x.cols());
+                on.triangle.solve(on.cx, scratch, n, &mut InPieces { pieces: &pieces, columns, top: Some(x) });
+            }
+        };
+        if hands == Hands::Main || width * n < ALONE {
+            empty_the_bag(&mut on.cx.main_scratch());
+        } else {
+            on.cx.team().phase(|member| empty_the_bag(&mut on.cx.scratch(member)));
+        }
+        drop(strips);
+        U::Pieces(pieces).give(pool);
+        self.solved[on.place()] = Some(solved);
+        on.cx.main_scratch().lane.note(Work::Solve, on.panel, start, Duration::ZERO);
+        self.solving += start.elapsed();
     }
 
     /// Sends what is here and whose turn it is.
     fn send_on(&mut self, on: &Moving<C>, pool: &mut Pool) {
-        let Exchange { unsent, down, up, sends, .. } = self;
+        let n = self.columns.cols();
+        let Exchange { unsent, down, own, up, solved, sends, .. } = self;
         while let Some(Step { items, .. }) = unsent.front()
             && items.iter().all(|&item| match item {
                 Item::Down(place) => down[place].is_some(),
-                Item::Up(fragment) => up[fragment].is_some(),
+                Item::Up(place) => up[place].is_some(),
+                Item::Part { .. } => own.is_some(),
+                Item::Solved(place) => solved[place].is_some(),
             })
         {
             let Step { peer, items } = unsent.pop_front().expect("it was looked at");
             let mut take = |item: Item| match item {
                 // Rows that go down pass every place once; U is read here, too.
                 Item::Down(place) => down[place].take().expect("it is here"),
-                Item::Up(fragment) => up[fragment].as_ref().expect("it is here").share(),
+                Item::Up(place) => up[place].as_ref().expect("it is here").share(),
+                Item::Part { from, to } => {
+                    let (height, columns) = (on.plan.slots[from].len(), on.share(to, n));
+                    own.as_ref().expect("it is here").part(height * columns.start..height * columns.end)
+                }
+                Item::Solved(place) => solved[place].as_ref().expect("it is here").share(),
             };
             let message = if let [item] = items[..] {
                 take(item)

@@ -1,12 +1,12 @@
 //! Row interchanges across process rows: U, the rows that the pivots bring to the top, comes together on
-//! every process row; the rows they displace go where the pivots were.
+//! every process row, as it is or solved; the rows they displace go where the pivots were.
 
 mod exchange;
 mod pieces;
 mod plan;
 mod schedule;
 
-pub use exchange::{Exchange, Hands, Moved, Moving};
+pub use exchange::{Exchange, Hands, Moved, Moving, U};
 pub use pieces::{InPieces, Piece};
 pub use plan::SwapPlan;
 pub use schedule::Route;

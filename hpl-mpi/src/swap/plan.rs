@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::schedule::{Fragment, even, whole};
 use crate::axis::Axis;
 
 /// Where the rows of one panel's interchanges come from and go to, for every place: process rows are counted from the
@@ -23,16 +22,11 @@ pub struct SwapPlan {
     pub vacated: Vec<Vec<usize>>,
     /// … and which one: local row at place 0.
     pub displaced: Vec<Vec<usize>>,
-    /// U in one part for each place.
-    pub whole: Vec<Fragment>,
-    /// U as it goes round the ring of spread-roll: cut evenly, if that was asked for.
-    pub rolled: Vec<Fragment>,
 }
 
 impl SwapPlan {
-    /// The net movement of the interchanges row `first + i` ↔ row `pivots[i]`, done in order. `equil`: whether all
-    /// places are to start equally many rows of U round the ring.
-    pub fn new(rows: &Axis, first: usize, pivots: impl ExactSizeIterator<Item = usize>, equil: bool) -> SwapPlan {
+    /// The net movement of the interchanges row `first + i` ↔ row `pivots[i]`, done in order.
+    pub fn new(rows: &Axis, first: usize, pivots: impl ExactSizeIterator<Item = usize>) -> SwapPlan {
         let place = |row: usize| (rows.owner(row) + rows.procs - rows.owner(first)) % rows.procs;
         let width = pivots.len();
         let mut top: Vec<usize> = (first..first + width).collect();
@@ -60,10 +54,12 @@ impl SwapPlan {
             vacated[place(row)].push(rows.local(row));
             displaced[place(row)].push(rows.local(outside[&row]));
         }
-        let shares: Vec<usize> = slots.iter().map(Vec::len).collect();
-        let whole = whole(&shares);
-        let rolled = if equil { even(&shares) } else { whole.clone() };
-        SwapPlan { slots, sources, vacated, displaced, whole, rolled }
+        SwapPlan { slots, sources, vacated, displaced }
+    }
+
+    /// Rows of U.
+    pub fn width(&self) -> usize {
+        self.slots.iter().map(Vec::len).sum()
     }
 }
 
@@ -89,7 +85,7 @@ mod tests {
             pivots.iter().enumerate().for_each(|(i, &p)| want.swap(first + i, p));
 
             let axes: Vec<Axis> = (0..p).map(|me| Axis::new(n, nb, p, me)).collect();
-            let plan = SwapPlan::new(&axes[0], first, pivots.iter().copied(), seed % 2 == 0);
+            let plan = SwapPlan::new(&axes[0], first, pivots.iter().copied());
             let mut got: Vec<usize> = (0..n).collect();
             let owner = axes[0].owner(first);
             let top = &axes[owner];

@@ -1,4 +1,5 @@
-//! Who sends which rows to whom, for every way in which the rows of U come together (section 4.6 of the reference).
+//! Who sends which rows to whom, for every way in which U comes together on all process rows (section 4.6 of the
+//! reference).
 //!
 //! Places are process rows, counted from the one that owns the top block (place 0). Two kinds of rows travel: those that
 //! a place gives to U go *up* to all places, and as many of the top block go *down* to it. A schedule lists a place's
@@ -7,73 +8,52 @@
 //! ```text
 //!   spread-roll       0 sends each place its rows; each place exchanges them with those it gives to U, which
 //!                     then go round the ring of places
+//!   shared solve      the same, but before the ring each place gets its share of the columns of U from all others and
+//!                     solves them; what goes round are columns of L⁻¹·U
 //!   binary exchange   in step k, place i and place i xor 2^k exchange what they have gathered for U; the rows that go
 //!                     down are in the same messages, along a binomial tree
 //! ```
-//! Binary exchange takes log2 P messages one after the other and is for few columns; spread-roll moves each row at most
-//! three times, in P messages that overlap, and is for many. When P is no power of two, places beyond the largest power H
+//! Binary exchange takes log2 P messages one after the other and is for few columns; the others move each row at most
+//! three times, in messages that overlap, and are for many. When P is no power of two, places beyond the largest power H
 //! join a partner below it before, and get all of U from it afterwards.
+//!
+//! With the shared solve no place solves what another has solved, and all send equally much round the ring, whoever had
+//! the pivots; 1/P of U more travels than by spread-roll.
 
 use std::ops::Range;
 
 use hpl_spec::params::Swap;
 
-/// A way in which the rows of U come together.
+/// A way in which U comes together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
     /// Few messages one after the other.
     BinaryExchange,
     /// Many messages that overlap, each row few times.
     SpreadRoll,
+    /// Each place solves a share of the columns of U for all.
+    SharedSolve,
 }
 
 impl Route {
-    /// The route of SWAP for an update of `columns` local columns.
-    pub fn of(swap: Swap, columns: usize) -> Route {
+    /// The route of SWAP and EQUIL for an update of `columns` local columns.
+    pub fn of(swap: Swap, equil: bool, columns: usize) -> Route {
         match swap {
             Swap::Mix { threshold } if columns <= threshold => Route::BinaryExchange,
             Swap::BinaryExchange => Route::BinaryExchange,
+            Swap::SpreadRoll | Swap::Mix { .. } if equil => Route::SharedSolve,
             Swap::SpreadRoll | Swap::Mix { .. } => Route::SpreadRoll,
         }
     }
 }
 
-/// A part of U that travels as a whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fragment {
-    /// The place that gives it.
-    pub from: usize,
-    /// Which of the rows that this place gives.
-    pub rows: Range<usize>,
-    /// The place that starts it round the ring.
-    pub by: usize,
-}
+/// Shares of columns are multiples of this, as long as there are enough: whole tiles of every kernel.
+const UNIT: usize = 8;
 
-/// U in one part for each place; `shares` are the rows that the places give.
-pub fn whole(shares: &[usize]) -> Vec<Fragment> {
-    let fragment = |(place, &share)| Fragment { from: place, rows: 0..share, by: place };
-    shares.iter().enumerate().map(fragment).collect()
-}
-
-/// U cut so that all places start equally many rows round the ring (EQUIL), if they do not already: places with more than
-/// their share hand the rest to others first. As netlib, only from three process rows on.
-pub fn even(shares: &[usize]) -> Vec<Fragment> {
-    let (p, all) = (shares.len(), shares.iter().sum::<usize>());
-    if p <= 2 || shares.iter().all(|&share| share == all / p || share == all.div_ceil(p)) {
-        return whole(shares);
-    }
-    let mut fragments = Vec::new();
-    let mut first = 0;
-    for (from, &share) in shares.iter().enumerate() {
-        for by in 0..p {
-            let (start, end) = ((all * by / p).max(first), (all * (by + 1) / p).min(first + share));
-            if start < end {
-                fragments.push(Fragment { from, rows: start - first..end - first, by });
-            }
-        }
-        first += share;
-    }
-    fragments
+/// Which of `columns` columns `place` of `places` solves for all.
+pub fn share(place: usize, places: usize, columns: usize) -> Range<usize> {
+    let first = |place: usize| (columns.div_ceil(UNIT) * place / places * UNIT).min(columns);
+    first(place)..first(place + 1)
 }
 
 /// What a message holds.
@@ -81,8 +61,17 @@ pub fn even(shares: &[usize]) -> Vec<Fragment> {
 pub enum Item {
     /// The rows that go down to this place.
     Down(usize),
-    /// The fragment of U of this number.
+    /// All that this place gives to U.
     Up(usize),
+    /// What a place gives to the columns that another solves.
+    Part {
+        /// The place that gives it.
+        from: usize,
+        /// The place that solves it.
+        to: usize,
+    },
+    /// The columns that this place has solved.
+    Solved(usize),
 }
 
 /// A message to or from a place.
@@ -105,17 +94,12 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The messages of `place` among `places`, with U in those fragments.
-    ///
-    /// # Panics
-    /// If binary exchange is asked for with other fragments than [`whole`] ones.
-    pub fn new(route: Route, place: usize, places: usize, fragments: &[Fragment]) -> Schedule {
+    /// The messages of `place` among `places`.
+    pub fn new(route: Route, place: usize, places: usize) -> Schedule {
         match route {
-            Route::BinaryExchange => {
-                assert!(fragments.len() == places, "binary exchange moves whole pieces");
-                Schedule::binary_exchange(place, places)
-            }
-            Route::SpreadRoll => Schedule::spread_roll(place, places, fragments),
+            Route::BinaryExchange => Schedule::binary_exchange(place, places),
+            Route::SpreadRoll => Schedule::down(place, places).ring(place, places, Item::Up),
+            Route::SharedSolve => Schedule::down(place, places).parts(place, places).ring(place, places, Item::Solved),
         }
     }
 
@@ -127,31 +111,35 @@ impl Schedule {
         self.receives.push(Step { peer, items: items.into_iter().collect() });
     }
 
-    fn spread_roll(me: usize, p: usize, fragments: &[Fragment]) -> Schedule {
+    /// The rows that go down.
+    fn down(me: usize, p: usize) -> Schedule {
         let mut this = Schedule::default();
         if me == 0 {
             (1..p).for_each(|place| this.send(place, [Item::Down(place)]));
         } else {
             this.receive(0, [Item::Down(me)]);
         }
-        for (f, Fragment { from, by, .. }) in fragments.iter().enumerate().filter(|(_, f)| f.from != f.by) {
-            if *from == me {
-                this.send(*by, [Item::Up(f)]);
-            } else if *by == me {
-                this.receive(*from, [Item::Up(f)]);
-            }
+        this
+    }
+
+    /// To each place the columns that it solves. Everybody begins with the next, so that not all send to the same one.
+    fn parts(mut self, me: usize, p: usize) -> Schedule {
+        for step in 1..p {
+            let (to, from) = ((me + step) % p, (me + p - step) % p);
+            self.send(to, [Item::Part { from: me, to }]);
+            self.receive(from, [Item::Part { from, to: me }]);
         }
-        // They lie in the order of the places that start them. What was handed to another has not to come back.
-        let started = |place: usize, to: usize| {
-            let end = |before: usize| fragments.partition_point(|f| f.by < before);
-            (end(place)..end(place + 1)).filter(move |&f| fragments[f].from != to)
-        };
+        self
+    }
+
+    /// One item of each place, round the ring.
+    fn ring(mut self, me: usize, p: usize, item: fn(usize) -> Item) -> Schedule {
         let (next, previous) = ((me + 1) % p, (me + p - 1) % p);
         for step in 1..p {
-            started((me + p + 1 - step) % p, next).for_each(|f| this.send(next, [Item::Up(f)]));
-            started((me + p - step) % p, me).for_each(|f| this.receive(previous, [Item::Up(f)]));
+            self.send(next, [item((me + p + 1 - step) % p)]);
+            self.receive(previous, [item((me + p - step) % p)]);
         }
-        this
+        self
     }
 
     fn binary_exchange(me: usize, p: usize) -> Schedule {
@@ -215,11 +203,14 @@ mod tests {
 
     /// Plays the schedules of all places; the rounds of messages it took. Panics if a place sends what it has not, if
     /// messages do not meet, or if one lacks anything in the end.
-    fn play(route: Route, shares: &[usize], fragments: &[Fragment]) -> usize {
-        let p = shares.len();
-        let mut schedules: Vec<_> = (0..p).map(|place| Schedule::new(route, place, p, fragments)).collect();
+    fn play(route: Route, p: usize) -> usize {
+        let mut schedules: Vec<_> = (0..p).map(|place| Schedule::new(route, place, p)).collect();
         let mut here: Vec<Vec<Item>> = (0..p).map(|_| Vec::new()).collect();
-        let gives = |place: usize| (0..fragments.len()).filter(move |&f| fragments[f].from == place).map(Item::Up);
+        // What a place has as soon as its own rows are packed.
+        let gives = |from: usize| match route {
+            Route::SharedSolve => (0..p).map(|to| Item::Part { from, to }).collect(),
+            _ => vec![Item::Up(from)],
+        };
         here[0].extend((1..p).map(Item::Down).chain(gives(0)));
         if route == Route::BinaryExchange {
             (1..p).for_each(|place| here[place].extend(gives(place)));
@@ -228,6 +219,13 @@ mod tests {
         for round in 0.. {
             let mut moved = false;
             for place in 0..p {
+                let parts = (0..p).map(|from| Item::Part { from, to: place });
+                if route == Route::SharedSolve
+                    && !here[place].contains(&Item::Solved(place))
+                    && parts.into_iter().all(|part| here[place].contains(&part))
+                {
+                    here[place].push(Item::Solved(place));
+                }
                 let ready = |step: &Step| step.items.iter().all(|item| here[place].contains(item));
                 let can = schedules[place].sends.iter().take_while(|step| ready(step)).count();
                 for Step { peer, items } in schedules[place].sends.drain(..can) {
@@ -244,7 +242,7 @@ mod tests {
                     for &item in &items {
                         assert!(!here[place].contains(&item), "{item:?} comes twice to {place} of {p}");
                         here[place].push(item);
-                        if item == Item::Down(place) && route == Route::SpreadRoll {
+                        if item == Item::Down(place) && route != Route::BinaryExchange {
                             here[place].extend(gives(place));
                         }
                     }
@@ -256,8 +254,8 @@ mod tests {
             }
             for (place, schedule) in schedules.iter().enumerate() {
                 assert_eq!(*schedule, Schedule::default(), "place {place} of {p} is not done");
-                let up = here[place].iter().filter(|item| matches!(item, Item::Up(_))).count();
-                assert_eq!(up, fragments.len(), "place {place} of {p}");
+                let all = (0..p).map(if route == Route::SharedSolve { Item::Solved } else { Item::Up });
+                all.for_each(|item| assert!(here[place].contains(&item), "{item:?} at place {place} of {p}"));
                 assert!(place == 0 || here[place].contains(&Item::Down(place)), "place {place} of {p}");
             }
             return round;
@@ -268,9 +266,8 @@ mod tests {
     #[test]
     fn binary_exchange_takes_no_more_rounds_than_netlibs() {
         for p in 1_usize..=33 {
-            let shares = vec![1; p];
             let around = if p.is_power_of_two() { 0 } else { 2 };
-            let rounds = play(Route::BinaryExchange, &shares, &whole(&shares));
+            let rounds = play(Route::BinaryExchange, p);
             // A message after the others may leave before the last of them has come.
             let (least, most) = (p.ilog2() as usize, p.ilog2() as usize + around);
             assert!((least..=most).contains(&rounds), "{rounds} for {p}");
@@ -278,57 +275,56 @@ mod tests {
     }
 
     #[test]
+    fn round_the_ring_it_takes_as_many_rounds_as_there_are_places() {
+        for p in 1..=17 {
+            assert_eq!(play(Route::SpreadRoll, p), if p == 1 { 0 } else { p }, "{p}");
+            // Down, the parts, and round the ring.
+            let rounds = play(Route::SharedSolve, p);
+            assert!(rounds <= p + 1, "{rounds} for {p}");
+        }
+    }
+
+    #[test]
     fn three_places_by_hand() {
-        use Item::{Down, Up};
+        use Item::{Down, Part, Solved, Up};
         let step = |peer, items: &[Item]| Step { peer, items: items.to_vec() };
         let zero = Schedule {
             sends: vec![step(2, &[Down(2)]), step(1, &[Up(0), Up(2), Down(1)]), step(2, &[Up(0), Up(1)])],
             receives: vec![step(2, &[Up(2)]), step(1, &[Up(1)])],
         };
-        assert_eq!(Schedule::new(Route::BinaryExchange, 0, 3, &whole(&[1; 3])), zero);
-        // Place 1 gives 4 of 6 rows: one on to place 0, one on to place 2.
-        let fragments = even(&[1, 4, 1]);
-        let cut: Vec<_> = fragments.iter().map(|f| (f.from, f.rows.clone(), f.by)).collect();
-        assert_eq!(cut, [(0, 0..1, 0), (1, 0..1, 0), (1, 1..3, 1), (1, 3..4, 2), (2, 0..1, 2)]);
-        let one = Schedule::new(Route::SpreadRoll, 1, 3, &fragments);
-        assert_eq!(one.sends[..3], [step(0, &[Up(1)]), step(2, &[Up(3)]), step(2, &[Up(2)])]);
-        assert_eq!(one.receives[..2], [step(0, &[Down(1)]), step(0, &[Up(0)])]);
-    }
-
-    #[test]
-    fn shares_that_are_even_stay_whole() {
-        assert_eq!(even(&[2, 3, 2]), whole(&[2, 3, 2]));
-        assert_eq!(even(&[0, 8]), whole(&[0, 8]));
+        assert_eq!(Schedule::new(Route::BinaryExchange, 0, 3), zero);
+        let part = |from, to| [Part { from, to }];
+        let one = Schedule {
+            sends: vec![step(2, &part(1, 2)), step(0, &part(1, 0)), step(2, &[Solved(1)]), step(2, &[Solved(0)])],
+            receives: vec![
+                step(0, &[Down(1)]),
+                step(0, &part(0, 1)),
+                step(2, &part(2, 1)),
+                step(0, &[Solved(0)]),
+                step(0, &[Solved(2)]),
+            ],
+        };
+        assert_eq!(Schedule::new(Route::SharedSolve, 1, 3), one);
     }
 
     proptest! {
         #[test]
-        fn everything_arrives_everywhere(shares in prop::collection::vec(0_usize..9, 1..14)) {
-            play(Route::BinaryExchange, &shares, &whole(&shares));
-            let (whole, even) = (whole(&shares), even(&shares));
-            let rounds = play(Route::SpreadRoll, &shares, &whole);
-            prop_assert!(rounds <= shares.len(), "{rounds} for {shares:?}");
-            play(Route::SpreadRoll, &shares, &even);
-            let (all, p) = (shares.iter().sum::<usize>(), shares.len());
-            for place in 0..p {
-                let rows = |of: fn(&Fragment) -> usize| -> usize {
-                    even.iter().filter(|f| of(f) == place).map(|f| f.rows.len()).sum()
-                };
-                prop_assert_eq!(rows(|f| f.from), shares[place]);
-                if p > 2 {
-                    let started = rows(|f| f.by);
-                    prop_assert!(started == all / p || started == all.div_ceil(p), "{even:?}");
-                }
-            }
+        fn shares_are_all_columns_in_order_and_even(places in 1_usize..20, columns in 0_usize..3000) {
+            let shares: Vec<_> = (0..places).map(|place| share(place, places, columns)).collect();
+            prop_assert_eq!((shares[0].start, shares[places - 1].end), (0, columns));
+            prop_assert!(shares.windows(2).all(|two| two[0].end == two[1].start));
+            let even = columns as f64 / places as f64;
+            prop_assert!(shares.iter().all(|share| (share.len() as f64 - even).abs() <= 2.0 * UNIT as f64), "{shares:?}");
         }
     }
 
     #[test]
     fn mix_asks_how_many_columns_there_are() {
+        use Route::{BinaryExchange, SharedSolve, SpreadRoll};
         let mix = Swap::Mix { threshold: 64 };
         let routes = [(mix, 64), (mix, 65), (Swap::BinaryExchange, 999), (Swap::SpreadRoll, 1)];
-        let routes = routes.map(|(swap, columns)| Route::of(swap, columns));
-        use Route::{BinaryExchange, SpreadRoll};
-        assert_eq!(routes, [BinaryExchange, SpreadRoll, BinaryExchange, SpreadRoll]);
+        let [evenly, as_they_lie] = [true, false].map(|equil| routes.map(|(swap, n)| Route::of(swap, equil, n)));
+        assert_eq!(evenly, [BinaryExchange, SharedSolve, BinaryExchange, SharedSolve]);
+        assert_eq!(as_they_lie, [BinaryExchange, SpreadRoll, BinaryExchange, SpreadRoll]);
     }
 }

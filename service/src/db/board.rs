@@ -20,7 +20,8 @@ pub(super) const CATEGORIES: &str = "SELECT benchmark, measure, kind, cores, ent
 pub(super) const CATEGORY: &str =
     "SELECT entries FROM categories WHERE benchmark = ? AND measure = ? AND kind = ? AND cores = ?";
 pub(super) const ENTRIES: &str = concat!(
-    "SELECT b.value, ",
+    "SELECT b.value,
+            (SELECT entries FROM categories WHERE benchmark = ?1 AND measure = ?2 AND kind = ?3 AND cores = ?4) AS entries, ",
     row!(),
     " FROM (
             SELECT value, result FROM board INDEXED BY board_rank
@@ -102,6 +103,14 @@ struct Entry {
     row: Row,
 }
 
+/// An entry, and how many there are.
+#[derive(sqlx::FromRow)]
+struct Listed {
+    entries: u32,
+    #[sqlx(flatten)]
+    entry: Entry,
+}
+
 /// The leaderboards that have entries, by name; at most 2000.
 ///
 /// # Errors
@@ -131,8 +140,12 @@ pub async fn category(conn: &mut Conn, board: &Board) -> Result<Category> {
         true => bind_board!(sqlx::query_scalar(CATEGORY), board).fetch_optional(conn).await.map_err(explain)?,
         false => Some(view::count(conn, board).await?),
     };
+    Ok(named(board, entries.unwrap_or(0)))
+}
+
+fn named(board: &Board, entries: u32) -> Category {
     let Board { benchmark, measure, kind, cores, .. } = board.clone();
-    Ok(Category { benchmark, measure, kind, cores, entries: entries.unwrap_or(0) })
+    Category { benchmark, measure, kind, cores, entries }
 }
 
 /// A place in a leaderboard: what is better, or as good and earlier, comes before it.
@@ -142,11 +155,17 @@ struct Place {
     result: i64,
 }
 
-/// At most `limit` entries after the place that the result of row `after` has, or would have.
+/// A leaderboard by name, with the number of its entries, and at most `limit` of them after the place that the result of
+/// row `after` has, or would have.
 ///
 /// # Errors
 /// The database fails.
-pub async fn entries(conn: &mut Conn, board: &Board, after: Option<i64>, limit: u32) -> Result<Vec<BoardEntry>> {
+pub async fn page(
+    conn: &mut Conn,
+    board: &Board,
+    after: Option<i64>,
+    limit: u32,
+) -> Result<(Category, Vec<BoardEntry>)> {
     let from_the_top = after.is_none();
     let after = match after {
         None => Place { value: f64::MAX, result: i64::MIN },
@@ -154,20 +173,24 @@ pub async fn entries(conn: &mut Conn, board: &Board, after: Option<i64>, limit: 
     };
     let statement = if board.view.is_all() { ENTRIES } else { view::ENTRIES };
     let asked = bind_board!(sqlx::query_as(statement), board).bind(after.value).bind(after.result).bind(limit);
-    let found: Vec<Entry> = asked.fetch_all(&mut *conn).await.map_err(explain)?;
-    let Some(first) = found.first() else { return Ok(vec![]) };
+    let found: Vec<Listed> = asked.fetch_all(&mut *conn).await.map_err(explain)?;
+    // The number comes with the entries, since to count them takes as long as to find them.
+    let Some(Listed { entries: all, entry: first }) = found.first() else {
+        return Ok((category(conn, board).await?, vec![]));
+    };
     let place = Place { value: first.value, result: first.row.key };
-    // Nothing comes before the first of all; to count that takes as long as to find the entries.
+    // Nothing comes before the first of all.
     let (better, before) = if from_the_top { (0, 0) } else { before(conn, board, place).await? };
     let (mut rank, mut value) = (better + 1, place.value);
     let mut entries = Vec::with_capacity(found.len());
-    for (position, entry) in (before + 1..).zip(found) {
+    let category = named(board, *all);
+    for (position, Listed { entry, .. }) in (before + 1..).zip(found) {
         if entry.value < value {
             (rank, value) = (position, entry.value);
         }
         entries.push(BoardEntry { rank, result: entry.row.into_wire()? });
     }
-    Ok(entries)
+    Ok((category, entries))
 }
 
 /// What a result is worth on a board, whether it is on it or not.
@@ -215,7 +238,7 @@ pub async fn record(conn: &mut Conn, board: &Board) -> Result<Vec<ResultRow>> {
         better
     });
     let mut steps: Vec<ResultRow> = found.into_iter().map(|entry| entry.row.into_wire()).collect::<Result<_>>()?;
-    if let Some(present) = entries(conn, board, None, 1).await?.pop() {
+    if let Some(present) = page(conn, board, None, 1).await?.1.pop() {
         let value = |row: &ResultRow| row.value(board.measure).unwrap_or(0.0);
         if steps.last().is_none_or(|last| value(last) < value(&present.result)) {
             steps.push(present.result);

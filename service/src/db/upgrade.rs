@@ -43,7 +43,7 @@ async fn result(conn: &mut Conn, key: i64, owner: i64, seconds: f64, energy: (&s
 
 async fn ranking(conn: &mut Conn, measure: Measure, view: View) -> Vec<(String, f64)> {
     let board = Board { benchmark: BENCHMARKS[0].name.into(), measure, kind: Some("cpu".into()), cores: None, view };
-    let entries = board::entries(conn, &board, None, 50).await.unwrap();
+    let (_, entries) = board::page(conn, &board, None, 50).await.unwrap();
     let entry = |entry: hpl_spec::api::results::BoardEntry| {
         let value = entry.result.value(measure).unwrap();
         (entry.result.owner.unwrap(), value)

@@ -194,10 +194,10 @@ pub async fn leaderboard(app: &App, caller: &Caller, benchmark: &str, query: &Bo
     let mut reader = app.db.read().await?;
     check_cohort(&mut reader, caller, &board).await?;
     let after = cursor(&mut reader, "after", query.after.as_ref()).await?;
-    let entries = board::entries(&mut reader, &board, after, limit).await?;
+    let (category, entries) = board::page(&mut reader, &board, after, limit).await?;
     let full = entries.len() >= limit as usize;
     let next = entries.last().filter(|_| full).map(|last| last.result.id.clone());
-    Ok(Leaderboard { category: board::category(&mut reader, &board).await?, unit, entries, next })
+    Ok(Leaderboard { category, unit, entries, next })
 }
 
 /// Where the caller stands in a leaderboard.

@@ -51,7 +51,7 @@ macro_rules! best {
 
 pub(in crate::db) const ENTRIES: &str = concat!(
     best!(),
-    "SELECT b.value, ",
+    "SELECT b.value, (SELECT count(*) FROM best) AS entries, ",
     row!(),
     " FROM (SELECT value, result FROM best WHERE value <= ?8 AND (value < ?8 OR result > ?9)
              ORDER BY value DESC, result LIMIT ?10) b

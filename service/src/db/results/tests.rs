@@ -311,14 +311,12 @@ async fn compare(conn: &mut Conn) {
         let all = board::Board { view: board::View { before: Some(i64::MAX), ..board.view.clone() }, ..board.clone() };
         let mut places = vec![];
         for board in [&board, &all] {
-            let entries = board::entries(conn, board, None, 200).await.unwrap();
+            let (category, entries) = board::page(conn, board, None, 200).await.unwrap();
+            assert_eq!(category, board::category(conn, board).await.unwrap());
             let place = |entry: BoardEntry| {
                 (entry.rank, entry.result.owner.clone(), entry.result.value(board.measure).unwrap())
             };
-            places.push((
-                board::category(conn, board).await.unwrap().entries,
-                entries.into_iter().map(place).collect::<Vec<_>>(),
-            ));
+            places.push((category.entries, entries.into_iter().map(place).collect::<Vec<_>>()));
         }
         assert_eq!(places[0].0, places[1].0);
         let values = |places: &[(u32, Option<String>, f64)]| {
@@ -327,7 +325,7 @@ async fn compare(conn: &mut Conn) {
             values
         };
         assert_eq!(values(&places[0].1), values(&places[1].1));
-        let best = board::entries(conn, &board, None, 1).await.unwrap().pop().map(|entry| entry.result);
+        let best = board::page(conn, &board, None, 1).await.unwrap().1.pop().map(|entry| entry.result);
         let steps = board::record(conn, &board).await.unwrap();
         let value = |row: &ResultRow| row.value(board.measure).unwrap();
         assert!(steps.windows(2).all(|pair| value(&pair[0]) < value(&pair[1])), "a record that is none");

@@ -44,7 +44,7 @@ use crate::error::{Error, Result};
 use crate::http::layers::Secret;
 
 /// Rows of a list on a page: so many are drawn within an eye blink, and more are a link away.
-const ROWS: u32 = 25;
+const ROWS: u32 = 20;
 /// A table that says again what a picture shows stands open with so many rows, and else opens when asked: what is closed
 /// is not laid out, and one comes sooner to what follows.
 const FEW: usize = 12;
