@@ -12,7 +12,6 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use hpl_core::context::{Context, Scratch};
@@ -21,7 +20,7 @@ use hpl_core::matrix::MatMut;
 use hpl_core::share::{Cut, StripPairs, Strips};
 use hpl_core::timeline::Work;
 
-use super::schedule::{Item, Route, Schedule, Step, share};
+use super::schedule::{Item, Route, Schedule, Shares, Step};
 use super::{InPieces, Piece, SwapPlan};
 use crate::comm::{Buf, Comm, awaited, stage, wait_until};
 use crate::workspace::Pool;
@@ -63,18 +62,13 @@ impl<'a, C: Comm> Moving<'a, C> {
         (place + self.owner) % self.along_col.size()
     }
 
-    /// Which of `n` columns a place solves.
-    fn share(&self, place: usize, n: usize) -> Range<usize> {
-        share(place, self.along_col.size(), n)
-    }
-
-    /// Doubles of a message's item, of `n` columns.
-    fn len(&self, item: Item, n: usize) -> usize {
+    /// Doubles of a message's item, of `n` columns in those shares.
+    fn len(&self, item: Item, n: usize, shares: &Shares) -> usize {
         match item {
             Item::Down(place) => self.plan.vacated[place].len() * n,
             Item::Up(place) => self.plan.slots[place].len() * n,
-            Item::Part { from, to } => self.plan.slots[from].len() * self.share(to, n).len(),
-            Item::Solved(place) => self.plan.width() * self.share(place, n).len(),
+            Item::Part { from, to } => self.plan.slots[from].len() * shares.of(to).len(),
+            Item::Solved(place) => self.plan.width() * shares.of(place).len(),
         }
     }
 }
@@ -119,6 +113,8 @@ impl U<'_> {
 /// The rows of one chunk of columns under way.
 pub struct Exchange<'a, C: Comm> {
     columns: MatMut<'a>,
+    /// Who solves which of them, where they are shared.
+    shares: Shares,
     receiving: Vec<(Vec<Item>, C::Ticket)>,
     unsent: VecDeque<Step>,
     sends: Vec<C::Ticket>,
@@ -142,14 +138,16 @@ impl<'a, C: Comm> Exchange<'a, C> {
         let start = Instant::now();
         let (me, p, n) = (on.place(), on.along_col.size(), columns.cols());
         let Schedule { receives, sends } = Schedule::new(on.route, me, p);
+        let shares = Shares::new(&on.plan.below, on.plan.width(), n);
         let receive = |Step { peer, items }: Step| {
-            let len = items.iter().map(|&item| on.len(item, n)).sum();
+            let len = items.iter().map(|&item| on.len(item, n, &shares)).sum();
             (items, on.along_col.start_recv(on.rank(peer), stage::SWAP, pool.take(len)))
         };
         let nothing = || (0..p).map(|_| None).collect();
         let mut this = Exchange {
             columns,
             receiving: receives.into_iter().map(receive).collect(),
+            shares,
             unsent: sends.into(),
             sends: Vec::new(),
             down: nothing(),
@@ -192,7 +190,7 @@ impl<'a, C: Comm> Exchange<'a, C> {
             }
             let mut begin = 0;
             for &item in items.iter() {
-                let len = on.len(item, self.columns.cols());
+                let len = on.len(item, self.columns.cols(), &self.shares);
                 self.arrived(on, hands, item, buf.part(begin..begin + len));
                 begin += len;
             }
@@ -284,7 +282,7 @@ impl<'a, C: Comm> Exchange<'a, C> {
     fn give_up(&mut self, on: &Moving<C>, piece: Buf) {
         let me = on.place();
         if on.route == Route::SharedSolve {
-            let (height, columns) = (on.plan.slots[me].len(), on.share(me, self.columns.cols()));
+            let (height, columns) = (on.plan.slots[me].len(), self.shares.of(me));
             self.up[me] = Some(piece.part(height * columns.start..height * columns.end));
             self.own = Some(piece);
         } else {
@@ -295,7 +293,7 @@ impl<'a, C: Comm> Exchange<'a, C> {
     /// Solves my share of the columns, of which all rows are here.
     fn solve(&mut self, on: &Moving<C>, pool: &mut Pool, hands: Hands) {
         let (start, width) = (Instant::now(), on.plan.width());
-        let n = on.share(on.place(), self.columns.cols()).len();
+        let n = self.shares.of(on.place()).len();
         let mut solved = pool.take(width * n);
         let up = self.up.iter_mut().map(|buf| buf.take().expect("all of it is here"));
         let pieces: Vec<_> = on.plan.slots.iter().zip(up).map(|(slots, rows)| Piece { slots, rows }).collect();
@@ -321,8 +319,7 @@ impl<'a, C: Comm> Exchange<'a, C> {
 
     /// Sends what is here and whose turn it is.
     fn send_on(&mut self, on: &Moving<C>, pool: &mut Pool) {
-        let n = self.columns.cols();
-        let Exchange { unsent, down, own, up, solved, sends, .. } = self;
+        let Exchange { shares, unsent, down, own, up, solved, sends, .. } = self;
         while let Some(Step { items, .. }) = unsent.front()
             && items.iter().all(|&item| match item {
                 Item::Down(place) => down[place].is_some(),
@@ -337,7 +334,7 @@ impl<'a, C: Comm> Exchange<'a, C> {
                 Item::Down(place) => down[place].take().expect("it is here"),
                 Item::Up(place) => up[place].as_ref().expect("it is here").share(),
                 Item::Part { from, to } => {
-                    let (height, columns) = (on.plan.slots[from].len(), on.share(to, n));
+                    let (height, columns) = (on.plan.slots[from].len(), shares.of(to));
                     own.as_ref().expect("it is here").part(height * columns.start..height * columns.end)
                 }
                 Item::Solved(place) => solved[place].as_ref().expect("it is here").share(),

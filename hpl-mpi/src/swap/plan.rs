@@ -22,6 +22,8 @@ pub struct SwapPlan {
     pub vacated: Vec<Vec<usize>>,
     /// … and which one: local row at place 0.
     pub displaced: Vec<Vec<usize>>,
+    /// Per place: its rows below the top block.
+    pub below: Vec<usize>,
 }
 
 impl SwapPlan {
@@ -54,7 +56,11 @@ impl SwapPlan {
             vacated[place(row)].push(rows.local(row));
             displaced[place(row)].push(rows.local(outside[&row]));
         }
-        SwapPlan { slots, sources, vacated, displaced }
+        let below = |place: usize| {
+            let axis = Axis { me: (place + rows.owner(first)) % rows.procs, ..*rows };
+            axis.local_len() - axis.first_local_at_or_after(first + width)
+        };
+        SwapPlan { slots, sources, vacated, displaced, below: (0..rows.procs).map(below).collect() }
     }
 
     /// Rows of U.

@@ -17,8 +17,8 @@
 //! three times, in messages that overlap, and are for many. When P is no power of two, places beyond the largest power H
 //! join a partner below it before, and get all of U from it afterwards.
 //!
-//! With the shared solve no place solves what another has solved, and all send equally much round the ring, whoever had
-//! the pivots; 1/P of U more travels than by spread-roll.
+//! With the shared solve no place solves what another has solved, and the shares make up for the blocks that some have
+//! more of than others; at most 1/P of U more travels than by spread-roll.
 
 use std::ops::Range;
 
@@ -50,10 +50,42 @@ impl Route {
 /// Shares of columns are multiples of this, as long as there are enough: whole tiles of every kernel.
 const UNIT: usize = 8;
 
-/// Which of `columns` columns `place` of `places` solves for all.
-pub fn share(place: usize, places: usize, columns: usize) -> Range<usize> {
-    let first = |place: usize| (columns.div_ceil(UNIT) * place / places * UNIT).min(columns);
-    first(place)..first(place + 1)
+/// Which columns of U each place solves for all, one place's after the other's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shares {
+    bounds: Vec<usize>,
+}
+
+impl Shares {
+    /// Shares of `columns` columns of U, which has `width` rows. `below` are the rows of L2 that each place multiplies
+    /// with what was solved: where blocks do not come out even, some have `width` rows less than others and solve more, so
+    /// that all have as equally much to do as can be.
+    pub fn new(below: &[usize], width: usize, columns: usize) -> Shares {
+        // For each column and row of U: a product takes 2 operations for a row of L2, a solve `width` of all places.
+        let products = || below.iter().map(|rows| 2 * rows);
+        let mut least: Vec<usize> = products().collect();
+        least.sort_unstable();
+        // As many places as can come up to one level with what is to be solved: those that have least to multiply.
+        let (mut places, mut filled) = (0, width);
+        for product in least {
+            if places > 0 && filled <= places * product {
+                break;
+            }
+            (places, filled) = (places + 1, filled + product);
+        }
+        let blocks = columns.div_ceil(UNIT);
+        let (mut bounds, mut solved) = (vec![0], 0);
+        for product in products() {
+            solved += filled.saturating_sub(places * product);
+            bounds.push((blocks * solved / (places * width).max(1) * UNIT).min(columns));
+        }
+        Shares { bounds }
+    }
+
+    /// Those of a place.
+    pub fn of(&self, place: usize) -> Range<usize> {
+        self.bounds[place]..self.bounds[place + 1]
+    }
 }
 
 /// What a message holds.
@@ -309,13 +341,30 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shares_are_all_columns_in_order_and_even(places in 1_usize..20, columns in 0_usize..3000) {
-            let shares: Vec<_> = (0..places).map(|place| share(place, places, columns)).collect();
-            prop_assert_eq!((shares[0].start, shares[places - 1].end), (0, columns));
+        fn shares_are_all_columns_and_nobody_has_more_to_do_than_must_be(
+            below in prop::collection::vec(0_usize..500, 1..20), width in 1_usize..300, columns in 0_usize..3000
+        ) {
+            let shares = Shares::new(&below, width, columns);
+            let shares: Vec<_> = (0..below.len()).map(|place| shares.of(place)).collect();
+            prop_assert_eq!((shares[0].start, shares[shares.len() - 1].end), (0, columns));
             prop_assert!(shares.windows(2).all(|two| two[0].end == two[1].start));
-            let even = columns as f64 / places as f64;
-            prop_assert!(shares.iter().all(|share| (share.len() as f64 - even).abs() <= 2.0 * UNIT as f64), "{shares:?}");
+            // Who solves has as much to do as all others that do, and nobody has less; but for whole units of columns.
+            let work = |place: usize| 2 * below[place] * columns + shares[place].len() * width;
+            let solving = (0..below.len()).filter(|&place| !shares[place].is_empty());
+            let most = solving.map(work).max().unwrap_or(0);
+            let least = (0..below.len()).map(work).min().unwrap_or(0);
+            prop_assert!(most <= least + 4 * UNIT * width, "{most} and {least}: {shares:?}");
         }
+    }
+
+    #[test]
+    fn who_has_less_to_multiply_solves_more() {
+        let of = |below: &[usize]| Shares::new(below, 64, 2048).bounds;
+        assert_eq!(of(&[640, 640]), [0, 1024, 2048]);
+        assert_eq!(of(&[640, 704]), [0, 2048, 2048]);
+        assert_eq!(of(&[640, 656]), [0, 1536, 2048]);
+        assert_eq!(of(&[128, 64, 64, 64]), [0, 0, 680, 1360, 2048]);
+        assert_eq!(of(&[0, 0]), [0, 1024, 2048]);
     }
 
     #[test]

@@ -79,10 +79,10 @@ async fn the_golden_run_in_numbers() {
     assert_eq!(run["inputs"]["HPL.dat"].as_str().unwrap(), GOLDEN_DAT);
     assert_eq!(run["inputs"].as_object().unwrap().len(), 1);
     // The rank at (0, 0) has 10016 rows and 10017 columns of [A|b]: 52 blocks of 192 and what is left over. Columns
-    // lie as far apart (a multiple of 8, and no power of two); two panels, two chunks of U in pieces and what travels, packed L2; and 100 MB for the program and MPI.
+    // lie as far apart (a multiple of 8, and no power of two); two panels, four times a chunk of U (it, the next one, and what travels), packed L2; and 100 MB for the program and MPI.
     let (rows, columns) = (52 * 192 + 32, 52 * 192 + 33);
     let panels = 2 * 192 * (rows + 2 * 192 + 2);
-    let doubles = rows * columns + panels + 192 * 3 * 2048 + 192 * (rows + 24);
+    let doubles = rows * columns + panels + 192 * 4 * 2048 + 192 * (rows + 24);
     let bytes = 8 * doubles + 100_000_000_u64;
     assert_eq!((&run["bytes_per_rank"], &run["bytes_per_node"]), (&json!(bytes), &json!(4 * bytes)));
     assert_eq!(run["node_bytes"], 16_u64 << 30);
