@@ -169,8 +169,7 @@ impl<C: Comm> Update<'_, C> {
             Moved { columns: current, u, solving } =
                 exchange.finish(&moving, pool, Hands::Team, &mut || meanwhile.progress());
         }
-        phases.swap += (start.elapsed() - solving).as_secs_f64();
-        phases.update += solving.as_secs_f64();
+        note_exchange(phases, start, solving);
         loop {
             let start = Instant::now();
             let (chunk, later) = at_most(rest, *others);
@@ -187,10 +186,15 @@ impl<C: Comm> Update<'_, C> {
             let start = Instant::now();
             Moved { columns: current, u, solving } =
                 exchange.finish(&moving, pool, Hands::Team, &mut || meanwhile.progress());
-            phases.swap += (start.elapsed() - solving).as_secs_f64();
-            phases.update += solving.as_secs_f64();
+            note_exchange(phases, start, solving);
         }
     }
+}
+
+/// An exchange that was waited for since `start`; what was solved meanwhile belongs to the update.
+fn note_exchange(phases: &mut Phases, start: Instant, solving: Duration) {
+    phases.swap += (start.elapsed() - solving).as_secs_f64();
+    phases.update += solving.as_secs_f64();
 }
 
 /// The first columns, at most so many, and the rest.

@@ -106,8 +106,8 @@ async function weight(address) {
 
 const middle = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const page = await context.newPage();
-// The first says what the browser takes for itself: a line of text, nothing drawn.
 const only = options.only?.split(",");
+// The first says what the browser takes for itself: a line of text, nothing drawn.
 const all = ["/healthz", ...(await addresses(page)).filter((address) => !only || only.includes(address))];
 await page.close();
 await looks("/");

@@ -27,7 +27,7 @@ use crate::workspace::Pool;
 
 /// Columns a member moves at a time (not tuned; the swap phase of a P×1 run shows it).
 const STRIP: usize = 32;
-/// Columns a member solves at a time.
+/// Columns a member solves at a time (not tuned).
 const SOLVED_TOGETHER: usize = 64;
 /// Fewer elements than this are moved or solved by the main thread alone: waking the team costs more.
 const ALONE: usize = 1 << 14;

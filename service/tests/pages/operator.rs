@@ -160,5 +160,6 @@ async fn of_many_nodes_those_that_need_somebody_stand_first() {
     let of = |word: &str| states.iter().filter(|state| state.ends_with(word)).count();
     assert!(states[9].ends_with("Not heard of") && states[19].ends_with("Not well"), "{states:?}");
     assert_eq!((of("Not heard of"), of("Not well"), of("Free")), (10, 10, 0));
+    assert_eq!(last.text.matches("Free</span>").count(), 10, "{}", last.text);
     assert_eq!(rows(&grace.get("/operator?offset=x").await.text), 20);
 }
