@@ -192,15 +192,17 @@ struct Flops {
 
 impl Flops {
     fn of(params: &RunParams) -> Flops {
-        let (mut panel, mut multiply) = (0.0, 0.0);
+        // Below the whole blocks of columns are rest, rest + NB, …, rest + (whole − 1)·NB rows; the sums of these and of
+        // their squares.
         let nb = params.nb.max(1);
-        for first in (0..params.n).step_by(nb) {
-            let width = nb.min(params.n - first) as f64;
-            let below = (params.n - first) as f64 - width;
-            // Half of the multiply-adds of a square block, all of the rows below it.
-            panel += width * width * (2.0 / 3.0 * width + below);
-            multiply += 2.0 * width * below * (below + 1.0);
-        }
+        let (whole, rest) = ((params.n / nb) as f64, (params.n % nb) as f64);
+        let nb = nb as f64;
+        let pairs = whole * (whole - 1.0) / 2.0;
+        let below = whole * rest + nb * pairs;
+        let below_squared = whole * rest * rest + 2.0 * rest * nb * pairs + nb * nb * pairs * (2.0 * whole - 1.0) / 3.0;
+        // Half of the multiply-adds of a square block, all of the rows below it.
+        let panel = 2.0 / 3.0 * (whole * nb * nb * nb + rest * rest * rest) + nb * nb * below;
+        let multiply = 2.0 * nb * (below_squared + below);
         Flops { panel, multiply, solve: (params.flops() - panel - multiply).max(0.0) }
     }
 }
@@ -241,6 +243,22 @@ mod tests {
             assert!((solve - want).abs() < 0.3 * want + n * n, "N={n}, NB={nb}: {solve:e}, {want:e}");
         }
         assert_eq!(Flops::of(&RunParams::new(0, 1, 1, 1)).multiply, 0.0);
+    }
+
+    #[test]
+    fn operations_are_those_of_the_panels_one_by_one() {
+        for (n, nb) in [(0, 5), (1, 1), (3, 5), (1000, 64), (1000, 1000), (997, 10), (20_000, 256)] {
+            let (mut panel, mut multiply) = (0.0, 0.0);
+            for first in (0..n).step_by(nb) {
+                let width = nb.min(n - first) as f64;
+                let below = (n - first) as f64 - width;
+                panel += width * width * (2.0 / 3.0 * width + below);
+                multiply += 2.0 * width * below * (below + 1.0);
+            }
+            let at_once = Flops::of(&RunParams::new(n, nb, 1, 1));
+            assert!((at_once.panel - panel).abs() <= 1e-12 * panel, "N={n}, NB={nb}");
+            assert!((at_once.multiply - multiply).abs() <= 1e-12 * multiply, "N={n}, NB={nb}");
+        }
     }
 
     #[test]

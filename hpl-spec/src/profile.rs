@@ -22,7 +22,7 @@ pub struct Shares {
 impl Default for Shares {
     /// What serves well where nothing was measured.
     fn default() -> Shares {
-        Shares { strip: 1.0 / 3.0, block: 0.25, widest: 192 }
+        Shares { strip: 0.5, block: 0.25, widest: 192 }
     }
 }
 

@@ -5,11 +5,15 @@
 pub(super) const AHEAD: usize = 8;
 
 /// Makes the functions `tile` and `solve` of a file that says `MR` and `NR`, the shape; `LANES`, the doubles of a vector,
-/// as many as NR and a third of MR; `LINES`, the cache lines of a column of the tile, where it begins on one; and the
-/// vector operations, and the numbers of the rows but the last.
+/// as many as NR and a third of MR; `LINES`, the cache lines of a column of the tile, where it begins on one;
+/// `PACKED_AHEAD`, which is `AHEAD` for packed A, or 0 where the machine sees by itself that packed columns follow each
+/// other; and the registers, their type, the vector operations, and the numbers of the columns and of the rows but the
+/// last.
 macro_rules! tile {
     (
-        $features:literal: $zero:ident, $load:ident, $splat:ident, $fma:ident, $fnma:ident, $add:ident, $store:ident;
+        $features:literal, $register:ident of $vector:ident:
+        $zero:ident, $load:ident, $splat:ident, $fma:ident, $fnma:ident, $add:ident, $store:ident;
+        columns: $($column:literal)*;
         rows but the last: $($row:literal)*
     ) => {
         const _: () = assert!(NR == LANES && MR == 3 * LANES && MR <= 24);
@@ -31,52 +35,106 @@ macro_rules! tile {
             next: *const f64,
         ) {
             // SAFETY: the caller promises MR doubles at each of the k columns of a, k·NR at b and the MR×NR elements at
-            // c; every pointer below stays inside these, and prefetches may point anywhere.
+            // c; every pointer below stays inside these, and prefetches may point anywhere. The assembly reads memory
+            // and writes the registers that it names, nothing else; its instructions are those of the features.
             unsafe {
                 let mut acc = [[$zero(); 3]; NR];
-                let (mut a, mut ahead, mut b, mut next) = (a, a.wrapping_add(AHEAD * lda), b, next);
+                let (mut a, mut b, mut next) = (a, b, next);
+                // One step of k, its column of A and its row of B so many bytes from `a` and `b`. In assembly, because
+                // the accumulators, a column and one broadcast fill the 16 registers of AVX2: a compiler that moves one
+                // load has to put accumulators on the stack. And nothing else is here, because what a core can issue
+                // is shared with whoever runs on its other hardware thread.
                 macro_rules! step {
-                    () => {{
+                    ($a_at:expr, $b_at:expr) => {{
+                        let (a0, a1, a2): ($vector, $vector, $vector);
+                        asm!(
+                            "vmovupd {a0}, [{a} + {at}]",
+                            "vmovupd {a1}, [{a} + {at} + {bytes}]",
+                            "vmovupd {a2}, [{a} + {at} + 2 * {bytes}]",
+                            a = in(reg) a, at = const $a_at, bytes = const 8 * LANES,
+                            a0 = out($register) a0, a1 = out($register) a1, a2 = out($register) a2,
+                            options(readonly, nostack, preserves_flags)
+                        );
+                        $(asm!(
+                            "vbroadcastsd {bj}, [{b} + {at}]",
+                            "vfmadd231pd {c0}, {a0}, {bj}",
+                            "vfmadd231pd {c1}, {a1}, {bj}",
+                            "vfmadd231pd {c2}, {a2}, {bj}",
+                            b = in(reg) b, at = const $b_at + 8 * $column, bj = out($register) _,
+                            a0 = in($register) a0, a1 = in($register) a1, a2 = in($register) a2,
+                            c0 = inout($register) acc[$column][0],
+                            c1 = inout($register) acc[$column][1],
+                            c2 = inout($register) acc[$column][2],
+                            options(readonly, nostack, preserves_flags)
+                        );)*
+                    }};
+                }
+                macro_rules! ask_for {
+                    ($doubles:expr) => {
                         for line in 0..LINES {
-                            _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(8 * line).cast());
+                            _mm_prefetch::<_MM_HINT_T0>($doubles.wrapping_add(8 * line).cast());
                         }
-                        let (a0, a1, a2) = ($load(a), $load(a.add(LANES)), $load(a.add(2 * LANES)));
-                        for j in 0..NR {
-                            let bj = $splat(*b.add(j));
-                            acc[j][0] = $fma(a0, bj, acc[j][0]);
-                            acc[j][1] = $fma(a1, bj, acc[j][1]);
-                            acc[j][2] = $fma(a2, bj, acc[j][2]);
+                    };
+                }
+                // Packed, a column lies behind the one before: addresses are constants.
+                macro_rules! packed {
+                    ($u:literal) => {{
+                        if PACKED_AHEAD > 0 {
+                            ask_for!(a.wrapping_add(($u + PACKED_AHEAD) * MR));
                         }
+                        step!(8 * $u * MR, 8 * $u * NR);
+                    }};
+                }
+                macro_rules! where_it_lies {
+                    ($u:literal) => {{
+                        ask_for!(a.wrapping_add(AHEAD * lda));
+                        step!(0, 8 * $u * NR);
                         a = a.wrapping_add(lda);
-                        ahead = ahead.wrapping_add(lda);
-                        b = b.add(NR);
                     }};
                 }
-                macro_rules! four_steps {
-                    () => {{
-                        _mm_prefetch::<_MM_HINT_T1>(next.cast());
-                        next = next.wrapping_add(8);
-                        step!();
-                        step!();
-                        step!();
-                        step!();
-                    }};
-                }
-                // The lines of C are asked for one by one over the whole loop: all at once, they would hold up those of A.
-                let apart = k / 4 / (NR * LINES);
-                for j in 0..NR {
-                    for line in 0..LINES {
-                        _mm_prefetch::<_MM_HINT_T0>(c.wrapping_add(j * ldc + 8 * line).cast());
-                        for _ in 0..apart {
-                            four_steps!();
+                macro_rules! all_steps {
+                    ($step:ident, then $on:expr) => {{
+                        macro_rules! eight_steps {
+                            () => {{
+                                _mm_prefetch::<_MM_HINT_T1>(next.cast());
+                                $step!(0);
+                                $step!(1);
+                                $step!(2);
+                                $step!(3);
+                                _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(8).cast());
+                                $step!(4);
+                                $step!(5);
+                                $step!(6);
+                                $step!(7);
+                                next = next.wrapping_add(16);
+                                a = a.wrapping_add(8 * $on);
+                                b = b.add(8 * NR);
+                            }};
                         }
-                    }
+                        // The lines of C are asked for one by one over the whole loop: all at once, they would hold up
+                        // those of A.
+                        let apart = k / 8 / (NR * LINES);
+                        for line in 0..NR * LINES {
+                            let at = c.wrapping_add(line / LINES * ldc + 8 * (line % LINES));
+                            _mm_prefetch::<_MM_HINT_T0>(at.cast());
+                            for _ in 0..apart {
+                                eight_steps!();
+                            }
+                        }
+                        for _ in 0..k / 8 - apart * NR * LINES {
+                            eight_steps!();
+                        }
+                        for _ in 0..k % 8 {
+                            $step!(0);
+                            a = a.wrapping_add($on);
+                            b = b.add(NR);
+                        }
+                    }};
                 }
-                for _ in 0..k / 4 - apart * NR * LINES {
-                    four_steps!();
-                }
-                for _ in 0..k % 4 {
-                    step!();
+                if lda == MR {
+                    all_steps!(packed, then MR);
+                } else {
+                    all_steps!(where_it_lies, then 0);
                 }
                 for j in 0..NR {
                     let column = c.add(j * ldc);
