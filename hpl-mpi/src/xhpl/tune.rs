@@ -174,8 +174,8 @@ fn measure(cx: Context, sizes: Sizes) -> Result<Found, String> {
 /// What is tried instead of the best so far, one share after the other.
 const CANDIDATES: [fn(Shares) -> Vec<Shares>; 3] = [
     |best| [96, 144, 192, 288].map(|widest| Shares { widest, ..best }).into(),
-    |best| [0.05, 0.1, 0.1875, 0.25, 0.5].map(|block| Shares { block, ..best }).into(),
-    |best| [0.1875, 0.25, 0.45].map(|strip| Shares { strip, ..best }).into(),
+    |best| [0.05, 0.1, 0.1875, 0.25, 0.35].map(|block| Shares { block, ..best }).into(),
+    |best| [0.1875, 0.25, 0.35, 0.55].map(|strip| Shares { strip, ..best }).into(),
 ];
 
 fn bar(steps: u64) -> ProgressBar {

@@ -177,8 +177,9 @@ mod tests {
     fn tiles_are_exact_on_integers() {
         for kernel in available() {
             let Code::Tile { mr, nr, tile, .. } = kernel.code else { continue };
-            for k in [0, 1, 2, 3, 4, 5, 7, 8, 31, 64, 257] {
-                let mut a = crate::buffer::Buffer::zeroed(mr * k).unwrap();
+            // Packed columns of A, and columns that lie apart.
+            for (k, lda) in [0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 64, 257].into_iter().flat_map(|k| [(k, mr), (k, mr + 5)]) {
+                let mut a = crate::buffer::Buffer::zeroed(lda * k).unwrap();
                 let mut b = crate::buffer::Buffer::zeroed(nr * k).unwrap();
                 a.iter_mut().enumerate().for_each(|(i, v)| *v = (i * 7 % 11) as f64 - 5.0);
                 b.iter_mut().enumerate().for_each(|(i, v)| *v = (i * 5 % 13) as f64 - 6.0);
@@ -190,13 +191,14 @@ mod tests {
                     }
                 }
                 // SAFETY: `available` says the CPU has the features; the slices have the sizes required.
-                unsafe { tile(k, a.as_ptr(), mr, b.as_ptr(), c.as_mut_ptr(), ldc, a.as_ptr()) };
+                unsafe { tile(k, a.as_ptr(), lda, b.as_ptr(), c.as_mut_ptr(), ldc, a.as_ptr()) };
                 for j in 0..=nr {
                     for i in 0..ldc {
                         let got = c[i + j * ldc];
                         if i < mr && j < nr {
-                            let ab: f64 = (0..k).map(|p| a[p * mr + i] * b[p * nr + j]).sum();
-                            assert_eq!(got, (i + 2 * j) as f64 + ab, "{} k={k} ({i},{j})", kernel.name);
+                            let ab: f64 = (0..k).map(|p| a[p * lda + i] * b[p * nr + j]).sum();
+                            let want = (i + 2 * j) as f64 + ab;
+                            assert_eq!(got, want, "{} k={k} lda={lda} ({i},{j})", kernel.name);
                         } else {
                             assert!(got.is_nan(), "{} wrote outside its tile", kernel.name);
                         }
