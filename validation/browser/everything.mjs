@@ -1,4 +1,4 @@
-// Every page, in both themes: a picture, axe, and how heavy it is.
+// Every page, in both themes: a picture, axe (in the dark one for what differs, the colours), and how heavy it is.
 
 import { accessible, expect, open, shot, weight } from "./lib.mjs";
 
@@ -30,7 +30,7 @@ export async function everything(browser, size, who, addresses, settings) {
       if (bytes > heaviest[0]) heaviest = [bytes, address];
       const name = `${colorScheme}-${who}-${named(address)}`;
       await shot(page, size, name);
-      await accessible(page, `${size.name} ${colorScheme} ${address}`);
+      await accessible(page, `${size.name} ${colorScheme} ${address}`, colorScheme === "dark");
       const refused = address !== "/no/such/page" && (await page.getByText(/^Status [45]\d\d/).count()) > 0;
       expect(!refused, `${address}: an error page for ${who}`);
     }

@@ -47,6 +47,7 @@ const AXE_OPTIONS = {
   runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
   rules: { "meta-refresh": { enabled: false } },
 };
+const AXE_COLOURS = { runOnly: { type: "rule", values: ["color-contrast", "link-in-text-block"] } };
 // A page with its styles and scripts, as they cross the wire: pages themselves are sent as they are.
 const HEAVY = 150_000;
 
@@ -100,11 +101,12 @@ export async function shot(page, size, name) {
   expect(room <= 0, `${size.name} ${name}: the page is ${room} px wider than the window`);
 }
 
-/** What axe finds on the page. */
-export async function accessible(page, name) {
+/** What axe finds on the page; of its colours alone where the page was looked at in others before. */
+export async function accessible(page, name, coloursAlone = false) {
   // Evaluated by the debugger, which the policy of the page does not bind.
   await page.evaluate(AXE);
-  const found = await page.evaluate((settings) => window.axe.run(document, settings), AXE_OPTIONS);
+  const settings = coloursAlone ? AXE_COLOURS : AXE_OPTIONS;
+  const found = await page.evaluate((settings) => window.axe.run(document, settings), settings);
   for (const rule of found.violations) {
     const where = rule.nodes.map((node) => `${node.target.join(" ")}: ${node.failureSummary.replace(/\s+/g, " ")}`);
     expect(false, `${name}: ${rule.id} (${rule.impact}): ${rule.help}\n    ${where.join("\n    ")}`);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Sqlite};
+use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
@@ -133,18 +133,21 @@ impl Db {
         self.writer.counted.clone()
     }
 
-    /// A connection to read with. It sees what was committed when its first statement began.
+    /// A connection to read with. Each statement sees what was committed when it began.
     ///
     /// # Errors
     /// None was free for ten seconds.
     pub async fn read(&self) -> Result<Reader> {
-        match self.readers.acquire().await {
-            Ok(connection) => Ok(Reader(connection)),
-            Err(sqlx::Error::PoolTimedOut) => {
-                Err(Error::new(Code::Unavailable, "too many people read at once; come again").retry_after(1))
-            }
-            Err(cause) => Err(explain(cause)),
-        }
+        self.readers.acquire().await.map(Reader).map_err(no_reader)
+    }
+
+    /// The same for statements that must agree with each other: all see what was committed when the first of them began.
+    /// Hold it briefly: the write-ahead log grows meanwhile.
+    ///
+    /// # Errors
+    /// None was free for ten seconds.
+    pub async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>> {
+        self.readers.begin().await.map_err(no_reader)
     }
 
     /// Runs `work` as one unit: all of it is on the disk when this returns `Ok`, or none of it.
@@ -168,6 +171,16 @@ impl Db {
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+}
+
+/// What is said where no connection to read with could be had.
+fn no_reader(cause: sqlx::Error) -> Error {
+    match cause {
+        sqlx::Error::PoolTimedOut => {
+            Error::new(Code::Unavailable, "too many people read at once; come again").retry_after(1)
+        }
+        cause => explain(cause),
     }
 }
 
@@ -223,4 +236,32 @@ async fn revoke(tx: &mut Tx, statement: &'static str, key: i64) -> Result<bool> 
 /// Whether `cause` is a violated uniqueness, which callers turn into their own words.
 pub(crate) fn is_unique_violation(cause: &sqlx::Error) -> bool {
     cause.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_snapshot_reads_agrees() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(folder.path(), Clock::manual(0).0, Arc::new(Hub::default())).await.unwrap();
+        let join = async |name: &'static str| {
+            db.write(move |tx| Box::pin(async move { testing::user(tx, name).await })).await.unwrap();
+        };
+        let (mut reader, mut snapshot) = (db.read().await.unwrap(), db.snapshot().await.unwrap());
+        assert!(users::by_name(&mut snapshot, "ada").await.unwrap().is_none());
+        join("ada").await;
+        assert!(users::by_name(&mut reader, "ada").await.unwrap().is_some());
+        assert!(users::by_name(&mut snapshot, "ada").await.unwrap().is_none());
+        // Given back, its connection sees what there is.
+        drop((reader, snapshot));
+        let mut all = vec![];
+        for _ in 0..READERS {
+            all.push(db.read().await.unwrap());
+        }
+        for reader in &mut all {
+            assert!(users::by_name(reader, "ada").await.unwrap().is_some());
+        }
+    }
 }

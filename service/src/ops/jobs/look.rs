@@ -78,7 +78,7 @@ pub async fn list(app: &App, caller: &Caller, query: &ListQuery) -> Result<JobPa
 /// # Errors
 /// There is none that `caller` may see.
 pub async fn get(app: &App, caller: &Caller, id: &str) -> Result<Job> {
-    let conn = &mut *app.db.read().await?;
+    let conn = &mut *app.db.snapshot().await?;
     let row = find(conn, caller, id).await?;
     let waits = why_it_waits(app, conn, &row).await?;
     Ok(Job { waits, ..present(row)? })

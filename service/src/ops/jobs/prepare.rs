@@ -259,7 +259,7 @@ pub(super) async fn quota_left(app: &App, conn: &mut Conn, caller: &Caller) -> R
 /// # Errors
 /// Of the database; what is wrong with the submission is part of the answer.
 pub async fn estimate(app: &App, caller: &Caller, request: &SubmitRequest) -> Result<Estimate> {
-    let conn = &mut *app.db.read().await?;
+    let conn = &mut *app.db.snapshot().await?;
     let (quota, left) = quota_left(app, conn, caller).await?;
     let position = queue::position(conn, caller.key().unwrap_or(0), None).await?;
     let mut answer = Estimate {

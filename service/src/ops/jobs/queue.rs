@@ -130,7 +130,7 @@ fn left_of(job: &JobRow, now: i64) -> Left {
 /// # Errors
 /// Of the database.
 pub async fn queue(app: &App, caller: &Caller) -> Result<Queue> {
-    let conn = &mut *app.db.read().await?;
+    let conn = &mut *app.db.snapshot().await?;
     let forecast = forecast(app, conn).await?;
     let held = forecast::jobs(conn, Which::Held, SHOWN as u32).await?;
     let counts = events::jobs_by_state(conn).await?;

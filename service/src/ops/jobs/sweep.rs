@@ -55,7 +55,7 @@ async fn rows(conn: &mut Conn, caller: &Caller, id: &str) -> Result<Vec<(u32, Jo
 /// # Errors
 /// There is none of which `caller` may see a run.
 pub async fn sweep(app: &App, caller: &Caller, id: &SweepId) -> Result<SweepView> {
-    let conn = &mut *app.db.read().await?;
+    let conn = &mut *app.db.snapshot().await?;
     let rows = rows(conn, caller, id.as_str()).await?;
     let sweep = sweeps::find(conn, id.as_str()).await?.ok_or_else(|| Error::not_found("sweep"))?;
     let mut points: Vec<(f64, String, SweepPoint)> = vec![];

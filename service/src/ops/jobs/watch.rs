@@ -32,7 +32,7 @@ pub struct Watch {
 /// # Errors
 /// There is none that `caller` may see; the database does not answer.
 pub async fn watch(app: &App, caller: &Caller, id: &str) -> Result<Watch> {
-    let conn = &mut *app.db.read().await?;
+    let conn = &mut *app.db.snapshot().await?;
     let job = find(conn, caller, id).await?;
     let story = forecast::story(conn, job.key, STORY).await?;
     let claimed = story.iter().rev().find(|step| matches!(step.event, JobEvent::Claimed { .. }));
