@@ -34,6 +34,9 @@ async function run(page, size, name) {
   await page.waitForFunction(() => !/^0 %/.test(document.querySelector("#pace-percent")?.textContent ?? "0 %"), null, {
     timeout: PATIENCE,
   });
+  // What the program prints is there while it runs.
+  await printed(page).getByText("High-Performance Linpack benchmark").first().waitFor({ timeout: PATIENCE });
+  expect(await page.getByRole("link", { name: "See the whole result" }).isHidden(), "the log is followed while the program runs");
   await shot(page, size, "live-job-running");
   await page.getByRole("link", { name: "See the whole result" }).waitFor({ timeout: PATIENCE });
   expect(new URL(page.url()).pathname === address, "the page of the job has not been left");
@@ -44,17 +47,19 @@ async function run(page, size, name) {
   return { job: address, result: new URL(page.url()).pathname };
 }
 
-/** The report of the program is there, and the log can be searched. */
+/** The log of the run. */
+const printed = (page) => page.getByRole("region", { name: "What the program printed" });
+
+/** The report of the program is there once, and can be searched. */
 async function log(page, size) {
-  const report = page.getByRole("region", { name: "HPL.out" });
-  await report.waitFor();
-  expect((await report.innerText()).includes("T/V"), "the report of the program is on the page");
+  await page.getByText("This is all of it.").waitFor();
+  expect((await page.getByRole("region", { name: "HPL.out" }).count()) === 0, "the report is not shown twice");
   const search = page.getByRole("searchbox", { name: "Search in the log" });
-  if (await search.isVisible()) {
-    await search.fill("a word that no program prints");
-    await page.getByText("not found").waitFor();
-    await search.fill("");
-  }
+  await search.fill("T/V");
+  await printed(page).getByText("T/V").first().waitFor();
+  await search.fill("a word that no program prints");
+  await page.getByText("not found").waitFor();
+  await search.fill("");
   await shot(page, size, "live-job-log");
 }
 

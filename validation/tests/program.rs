@@ -110,6 +110,17 @@ fn the_report_goes_where_the_file_says() {
 }
 
 #[test]
+fn tee_prints_what_goes_to_the_file() {
+    let to_file = dat::edited(&dat::small(), &[(3, "my.out"), (4, "8")]);
+    let outcome = Job::xhpl().ranks(2).dat(to_file).args(&["--tee"]).run();
+    assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""), "{}", outcome.said());
+    assert_eq!(out::parse(&outcome.stdout).unwrap().tally, ONE_PASSED);
+    assert_eq!(outcome.stdout, outcome.file("my.out").unwrap());
+    // What is printed anyway is printed once.
+    assert_eq!(Job::xhpl().dat(dat::small()).args(&["--tee"]).run().report().tally, ONE_PASSED);
+}
+
+#[test]
 fn json_has_the_numbers_of_hpl_out() {
     let sweep = four_tests();
     let args = ["--json", "report.json", "--threads", "1"];

@@ -79,6 +79,12 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = RESULTS)]
     pub json: Option<PathBuf>,
 
+    /// Print the report on standard output as well where HPL.dat sends it to a file [default: to the file alone].
+    ///
+    /// Use it where somebody follows the output of a job and the file is kept.
+    #[arg(long, help_heading = RESULTS)]
+    pub tee: bool,
+
     /// Append what happens to this file as JSON lines while it happens [default: no file].
     ///
     /// A line for each start, panel (at most ten a second) and verdict. Use it to follow a long run from outside.

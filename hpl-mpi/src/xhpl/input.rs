@@ -34,8 +34,9 @@ pub fn sweep<C: Comm>(world: &C, args: &Args, nb: Option<usize>) -> Result<(Swee
 /// # Errors
 /// What is to be said.
 pub fn open(args: &Args, output: &Output) -> Result<Sinks, String> {
-    let Args { json, events, trace, .. } = args;
-    Sinks::open(output, &Named { json: json.as_deref(), events: events.as_deref(), trace: trace.as_deref() })
+    let Args { json, events, trace, tee, .. } = args;
+    let named = Named { json: json.as_deref(), events: events.as_deref(), trace: trace.as_deref() };
+    Sinks::open(output, *tee, &named)
 }
 
 /// The sweep that rank 0 found, on all ranks. Collective.

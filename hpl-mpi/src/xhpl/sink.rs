@@ -17,6 +17,8 @@ use crate::input::cannot_write;
 /// All places that rank 0 writes to.
 pub struct Sinks {
     report: Box<dyn Write + Send>,
+    /// Whether the report, which goes to a file, is printed as well.
+    printed: bool,
     json: Option<File>,
     events: Option<File>,
     trace: Option<Trace>,
@@ -74,20 +76,21 @@ fn empty(file: &File) -> std::io::Result<()> {
 }
 
 impl Sinks {
-    /// Opens everything before anything is computed. If one cannot be written, none is touched.
+    /// Opens everything before anything is computed. If one cannot be written, none is touched. With `tee`, a report that
+    /// goes to a file is printed on standard output as well.
     ///
     /// # Errors
     /// What to say about the first file that cannot be written.
-    pub fn open(output: &Output, named: &Named) -> Result<Sinks, String> {
+    pub fn open(output: &Output, tee: bool, named: &Named) -> Result<Sinks, String> {
         let mut opening = Opening::default();
-        let opened = Sinks::open_all(&mut opening, output, named);
+        let opened = Sinks::open_all(&mut opening, output, tee, named);
         if opened.is_err() {
             opening.undo();
         }
         opened
     }
 
-    fn open_all(opening: &mut Opening, output: &Output, files: &Named) -> Result<Sinks, String> {
+    fn open_all(opening: &mut Opening, output: &Output, tee: bool, files: &Named) -> Result<Sinks, String> {
         let report = match output {
             Output::Stdout | Output::Stderr => None,
             Output::File(name) => Some(opening.open(Path::new(name)).map_err(|e| cannot_write(name, &e.to_string()))?),
@@ -103,6 +106,7 @@ impl Sinks {
         for file in [&report, &json, &trace].into_iter().flatten() {
             empty(file).map_err(|e| format!("xhpl: an output file cannot be emptied: {e}\n"))?;
         }
+        let printed = tee && report.is_some();
         let report: Box<dyn Write + Send> = match (report, output) {
             (Some(file), _) => Box::new(file),
             (None, Output::Stderr) => Box::new(std::io::stderr()),
@@ -111,7 +115,7 @@ impl Sinks {
         let trace = trace.map(|file| TraceFile::begin(BufWriter::new(file))).transpose();
         let trace = trace.map_err(|e| format!("xhpl: the trace cannot be written: {e}\n"))?;
         let trace = trace.map(|file| Trace { file, offset: Duration::ZERO });
-        Ok(Sinks { report, json, events, trace, bar: None })
+        Ok(Sinks { report, printed, json, events, trace, bar: None })
     }
 
     /// Draws a progress bar from now on, if a person watches the terminal.
@@ -161,17 +165,24 @@ impl Sinks {
         writeln!(file, "{text}").map_err(|e| format!("the JSON report cannot be written: {e}"))
     }
 
-    /// Writes a piece of the report and flushes it.
+    /// Writes a piece of the report and flushes it. A copy that cannot be printed any more is given up with a warning.
     ///
     /// # Errors
     /// What the system says.
     pub fn write(&mut self, text: &str) -> Result<(), String> {
-        let write = |report: &mut dyn Write| report.write_all(text.as_bytes()).and_then(|()| report.flush());
-        let bar = self.bar.clone();
-        let written = match bar {
-            Some(bar) => bar.suspend(|| write(&mut self.report)),
-            None => write(&mut self.report),
+        let write = |to: &mut dyn Write| to.write_all(text.as_bytes()).and_then(|()| to.flush());
+        let mut write_all = || {
+            let printed = if self.printed { write(&mut std::io::stdout()) } else { Ok(()) };
+            (write(&mut self.report), printed)
         };
+        let (written, printed) = match &self.bar {
+            Some(bar) => bar.suspend(write_all),
+            None => write_all(),
+        };
+        if let Err(e) = printed {
+            eprintln!("xhpl: warning: the report cannot be printed any more, and goes to its file alone: {e}");
+            self.printed = false;
+        }
         written.map_err(|e| format!("cannot write the report: {e}"))
     }
 

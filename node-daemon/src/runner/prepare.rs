@@ -244,8 +244,8 @@ mod tests {
     #[test]
     fn a_job_becomes_numbers_in_an_argument_list() {
         let launch = planned(&assignment(1), &[]).unwrap();
-        let line = "/opt/mpi/bin/mpirun -np 1 --bind-to none /opt/hpl/xhpl --dat HPL.dat --events events.jsonl \
-                    --json report.json --profile none";
+        let line = "/opt/mpi/bin/mpirun -np 1 --bind-to none /opt/hpl/xhpl --dat HPL.dat --tee \
+                    --events events.jsonl --json report.json --profile none";
         assert_eq!(launch.argv.join(" "), line);
         assert_eq!(launch.limits.memory_bytes, (8 << 30) - MEMORY_KEPT);
         assert!(launch.tmp.as_os_str().len() < 40, "{:?}", launch.tmp);

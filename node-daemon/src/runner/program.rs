@@ -36,7 +36,8 @@ const ROWS: &[Row] = &[Row { name: "hpl", events: "events.jsonl", report: "repor
 fn xhpl(program: &Program, input: &str, profile: Option<&Path>) -> Vec<String> {
     // Always said, so that what a run uses stands in its launch line and depends on nobody's configuration folder.
     let profile = profile.map_or("none".into(), |file| file.to_string_lossy().into_owned());
-    let fixed = ["--dat", input, "--events", program.events, "--json", program.report, "--profile"];
+    // The report is a file to keep, and what one reads while it grows.
+    let fixed = ["--dat", input, "--tee", "--events", program.events, "--json", program.report, "--profile"];
     fixed.map(str::to_owned).into_iter().chain([profile]).collect()
 }
 

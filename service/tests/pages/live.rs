@@ -4,7 +4,7 @@
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 
-use crate::site::{Page, Site, site};
+use crate::site::{Page, REPORT, Site, site};
 
 /// What is between two words of a page.
 fn between<'p>(page: &'p Page, from: &str, to: &str) -> &'p str {
@@ -173,4 +173,10 @@ async fn the_report_of_the_program_stands_on_the_page() {
         page.text
     );
     assert!(between(&page, "aria-label=\"HPL.out\">", "</pre>").contains("T/V "));
+    // Where the program printed it as well, it is there once.
+    let other = ada.submit("two").await;
+    site.run_next_job(REPORT).await;
+    let page = ada.get(&other).await;
+    assert_eq!(page.text.matches("T/V ").count(), 1, "{}", page.text);
+    assert!(!page.has("aria-label=\"HPL.out\""));
 }

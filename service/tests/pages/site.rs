@@ -18,6 +18,9 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+/// The report of the program.
+pub const REPORT: &[u8] = include_bytes!("../../../hpl-spec/tests/golden/hpl_result.out");
+
 /// 2026-11-01, in milliseconds.
 const NOW: i64 = 1_793_491_200_000;
 pub const PASSWORD: &str = "seven purple kettles";
@@ -151,8 +154,7 @@ impl Site {
         let root = format!("attempts/{}", got["attempt"].as_str().unwrap());
         let (token, fence) = (got["token"].as_str().unwrap(), &got["fence"]);
         let hash = |bytes: &[u8]| HEXLOWER.encode(&Sha256::digest(bytes));
-        let output = include_bytes!("../../../hpl-spec/tests/golden/hpl_result.out");
-        for (path, bytes) in [("log/out", log), ("artifacts/HPL.out", output)] {
+        for (path, bytes) in [("log/out", log), ("artifacts/HPL.out", REPORT)] {
             let whole = format!("offset=0&length={}&sha256={}", bytes.len(), hash(bytes));
             self.agent("PUT", &format!("{root}/{path}?fence={fence}&{whole}"), token, bytes.to_vec()).await;
         }

@@ -163,6 +163,8 @@ fn page(
     let running = matches!(job.state, JobState::Running | JobState::Finishing | JobState::Lost);
     let latest = curve.last().copied().or(job.progress).filter(|_| !over);
     let Record { logs, artifacts, output } = record;
+    // What was printed as well is not shown twice.
+    let output = output.filter(|(bytes, _)| logs.iter().all(|log| log.bytes != *bytes));
     JobPage {
         frame,
         csrf: if visitor.may_change(&job.owner) { visitor.token() } else { String::new() },
