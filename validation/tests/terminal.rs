@@ -191,8 +191,10 @@ fn shows(ada: &Person<'_>, first: &str) {
     assert_eq!(ada.hpl(&["job", &first[..13], "--json"]).json()["id"], first, "a beginning is enough");
     assert!(jobs.contains(&first[30..]), "{jobs}");
     assert_eq!(ada.hpl(&["job", &first[30..], "--json"]).json()["id"], first, "and so is the end");
-    assert_eq!(ada.hpl(&["log"]).good(), "", "the program is silent where all is well");
-    assert!(ada.hpl(&["log", "last", "--file", "HPL.out"]).good().contains("T/V"));
+    assert_eq!(ada.hpl(&["log", "--err"]).good(), "", "the program complains of nothing");
+    let log = ada.hpl(&["log"]).good();
+    assert!(log.contains("T/V"), "{log}");
+    assert_eq!(ada.hpl(&["log", "last", "--file", "HPL.out"]).good(), log);
     ada.hpl(&["log", "last", "--file", "../x"]).refused(&["--file: found `../x`"]);
     assert!(ada.hpl(&["result"]).good().contains("figure    "));
     assert_eq!(ada.hpl(&["result", "last", "--json"]).json()["job"], first);

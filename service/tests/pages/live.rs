@@ -177,6 +177,5 @@ async fn the_report_of_the_program_stands_on_the_page() {
     let other = ada.submit("two").await;
     site.run_next_job(REPORT).await;
     let page = ada.get(&other).await;
-    assert_eq!(page.text.matches("T/V ").count(), 1, "{}", page.text);
-    assert!(!page.has("aria-label=\"HPL.out\""));
+    assert!(page.has("T/V ") && !page.has("aria-label=\"HPL.out\""), "{}", page.text);
 }
