@@ -35,7 +35,8 @@ async function run(page, size, name) {
     timeout: PATIENCE,
   });
   // What the program prints is there while it runs.
-  await printed(page).getByText("High-Performance Linpack benchmark").first().waitFor({ timeout: PATIENCE });
+  await page.getByText("The log is followed as it grows.").waitFor({ timeout: PATIENCE });
+  expect((await printed(page).innerText()).includes("9000"), "the parameters of the run are in its log");
   expect(await page.getByRole("link", { name: "See the whole result" }).isHidden(), "the log is followed while the program runs");
   await shot(page, size, "live-job-running");
   await page.getByRole("link", { name: "See the whole result" }).waitFor({ timeout: PATIENCE });
