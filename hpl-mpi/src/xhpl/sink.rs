@@ -172,8 +172,8 @@ impl Sinks {
     pub fn write(&mut self, text: &str) -> Result<(), String> {
         let write = |to: &mut dyn Write| to.write_all(text.as_bytes()).and_then(|()| to.flush());
         let mut write_all = || {
-            let printed = if self.printed { write(&mut std::io::stdout()) } else { Ok(()) };
-            (write(&mut self.report), printed)
+            let written = write(&mut self.report);
+            (written, if self.printed { write(&mut std::io::stdout()) } else { Ok(()) })
         };
         let (written, printed) = match &self.bar {
             Some(bar) => bar.suspend(write_all),

@@ -49,10 +49,10 @@ macro_rules! tile {
             }
         }
 
-        // One step of k, its column of A and its row of B so many bytes from a and b. In assembly, because
-        // the accumulators, a column and one broadcast fill the 16 registers of AVX2: a compiler that moves one
-        // load has to put accumulators on the stack. And nothing else is here, because what a core can issue
-        // is shared with whoever runs on its other hardware thread.
+        // One step of k, its column of A and its row of B so many bytes from a and b. In assembly, because the
+        // accumulators, a column and one broadcast fill the 16 registers of AVX2: a compiler that moves one load has to
+        // put accumulators on the stack. And nothing else is here, because what a core can issue is shared with whoever
+        // runs on its other hardware thread.
         macro_rules! step {
             ($acc:ident += $a:ident[$a_at:expr] * $b:ident[$b_at:expr]) => {{
                 let (a0, a1, a2): ($vector, $vector, $vector);
